@@ -9,21 +9,21 @@ import type { Store } from '../store.ts';
 import type { ListedBucket } from '../transport.ts';
 import { isSandbox, sandboxPrefixes, sandboxPrefixOf } from './sandbox-name.ts';
 
-/** Milliseconds that trying out an endpoint may take; it is somebody's work until then. */
+/** Milliseconds that a probe may take; until then it may still be running. */
 const longestProbe = 3_600_000;
 
 export interface Sweep {
-  /** Milliseconds since 1970, by the server's clock as far as it is known by then. What is younger stays. */
+  /** Milliseconds since 1970, by the server's clock as far as it is known by then. Anything younger stays. */
   readonly before: () => number;
   readonly dryRun: boolean;
 }
 
-/** Of a process that ended while it tried out the endpoint. Where the server tells no date, it is somebody's for all we know. */
+/** Whether a bucket was left by a process that ended during its probe. If the server reports no date, the bucket may still be in use. */
 export function isAbandoned(store: Store, { name, createdAt }: ListedBucket, before: number): boolean {
   return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= oldest(store, before);
 }
 
-/** @returns whether the bucket is gone: one that may not be deleted keeps nothing else from being swept */
+/** @returns whether the bucket is gone; one that may not be deleted does not stop the sweep */
 export function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   return unlessKept(false, async () => {
     await deleteBucketByForce(store, bucket, ctx).catch(async (error: unknown) => {
@@ -34,17 +34,17 @@ export function removeSandbox(store: Store, bucket: string, ctx: CallContext): P
   });
 }
 
-/** Keys that no list tells of are among what was being tried out. */
+/** Deletes keys that no list shows: such keys are part of the probe. */
 async function removeUnlisted(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   const keys = Object.values(keyTwins).flat();
   await inParallel(keys, 4, (key) => deleteObject(store, { bucket, key }, ctx, 'null').catch(() => {})); // some are refused
   await deleteEmptyBucket(store, bucket, ctx);
 }
 
-/** What such processes left in a bucket that others use, if it lets itself be listed. @returns objects */
+/** Removes what such processes left in a bucket that others use, if it can be listed. @returns the number of objects */
 export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<number> {
   return unlessKept(0, async () => {
-    // The first page is enough: the next sweep comes.
+    // The first page is enough: there will be another sweep.
     const { objects } = await store.transport.list(bucket, { prefix: sandboxPrefixes }, ctx);
     const ages = Map.groupBy(objects, ({ key }) => sandboxPrefixOf(key));
     let removed = 0;
@@ -58,7 +58,7 @@ export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun 
   });
 }
 
-/** Who may not see what a bucket that keeps versions has kept, or not remove it, leaves that. */
+/** Credentials that may not see or remove the noncurrent versions of the bucket leave them. */
 async function removeAll(
   store: Store,
   bucket: string,

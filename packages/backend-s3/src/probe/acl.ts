@@ -9,7 +9,10 @@ import { isTakenUnsigned, objectUrl } from './unsigned.ts';
 import { writePart } from './writes.ts';
 import type { Write } from './writes.ts';
 
-/** Wherever one may be said: who is told that an object is private, or public, relies on it. What a server lacks, it does not ignore. */
+/**
+ * Whether ACLs take effect wherever they can be set: callers who are told that an object is private, or public, rely on it. Refusing an ACL
+ * does not count as ignoring it.
+ */
 export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
   const acl = 'public-read';
   const at = sandbox.at('public');
@@ -19,7 +22,7 @@ export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Writ
   const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
   await write(changed, 'private');
   if (await isPublic(store, changed)) return false;
-  // LocalStack shows ACLs, and lets anybody read whatever they say. In a bucket that others use, its policy may let them.
+  // LocalStack reports ACLs, but lets anybody read whatever they say. A bucket that others use may have a policy that allows this.
   if (sandbox.isOwn && (await isOpenToAll(store, changed))) return false;
   const all = await allEnded([
     takes(byParts, writePart(store, byParts, { acl })),
@@ -30,7 +33,7 @@ export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Writ
   return !(await isTaken(store.administration.putObjectAcl(at, 'private', noContext))) || !(await isPublic(store, at));
 }
 
-/** Whether it says so, and anybody reads it. */
+/** Whether the ACL says so and anybody can read the object. */
 export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
   let isGranted = false;
   const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
@@ -39,7 +42,7 @@ export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean
   return (await isTaken(asking)) && isGranted && (await isOpenToAll(store, at));
 }
 
-/** Whether anybody may read an object, without a signature. */
+/** Whether anybody may read an object without a signature. */
 async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
   const { url } = await store.presigners.internal.form(at, { expiresIn: 600 });
   return isTakenUnsigned(store, { url: objectUrl(url, at.key), method: 'GET', headers: {} });

@@ -10,14 +10,17 @@ import { isTakenUnsigned } from './unsigned.ts';
 const boundary = 'coffer-probe-form';
 const terms = { contentType: 'text/plain', size: 4, expiresIn: 600 };
 
-/** Whether forms are taken that their policies allow, and no others; whether the ACL that one says takes effect, and one can be for an empty object alone. */
+/**
+ * Whether the server accepts the forms that their policies allow, and no others; whether the ACL of a form takes effect; and whether a form
+ * can be limited to an empty object.
+ */
 export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl' | 'emptyForms'>> {
   if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false, emptyForms: false };
   const at = sandbox.at('form-public');
   const form = await store.presigners.internal.form(at, { ...terms, acl: 'public-read' });
   const formAcl = (await sendForm(store, form, 'form')) && (await isPublic(store, at));
   const empty = await store.presigners.internal.form(sandbox.at('form-empty'), { ...terms, size: 0 });
-  // MinIO takes a length of none for one that nobody limits.
+  // MinIO takes a maximum length of 0 for no limit.
   const emptyForms = (await sendForm(store, empty, '')) && !(await sendForm(store, empty, 'x'));
   return { postPolicy: true, formAcl, emptyForms };
 }
@@ -32,14 +35,14 @@ async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean>
     sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
   ]);
   if (taken.includes(true)) return false;
-  // Some take fields that no policy names: of no harm, unless anybody lets readers in.
+  // Some accept fields that the policy does not name. That is harmless, unless such a field makes the object public.
   const opened = sandbox.at('form-opened');
   const closed = await store.presigners.internal.form(opened, terms);
   const isTaken = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
   return !isTaken || !(await isPublic(store, opened));
 }
 
-/** Sends a presigned form as a browser would. @returns whether the server took it */
+/** Sends a presigned form as a browser would. @returns whether the server accepted it */
 async function sendForm(store: Store, { url, fields }: PresignedUpload, content: string): Promise<boolean> {
   const parts = [
     ...Object.entries(fields).map(([name, value]) => `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}`),

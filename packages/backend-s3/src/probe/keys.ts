@@ -11,17 +11,17 @@ import type { Store } from '../store.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { Write } from './writes.ts';
 
-/** What each takes is round trips, one after the other: of a server that is far, half of the time that all of this takes. */
+/** Each key takes round trips one after the other. On a distant server, these are half of the time of the whole probe. */
 const parallel = 8;
 
-/** The kinds of keys that the server refuses, does not list under their name, or takes for others. */
+/** The kinds of keys that the server refuses, does not list under their name, or confuses with others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyTwins) as KeyClass[];
   const held = await inParallel(classes, parallel, (name) => isHeld(store, sandbox, keyTwins[name], write));
   return classes.filter((_name, index) => !held[index]);
 }
 
-/** Whether there is no `x/y` beside `x`, or lists leave it out. */
+/** Whether `x/y` cannot exist beside `x`, or lists leave it out. */
 export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
   const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
   await write(above, 'x');
@@ -42,7 +42,7 @@ function isHeld(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [st
       const result = await store.transport.get(at, {}, noContext);
       if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
     }
-    // Some are listed by their own name alone. Whether `x/` is beside `x` is another question.
+    // Some keys are listed only under their own name. Whether `x/` exists beside `x` is another question.
     const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
     return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
@@ -51,8 +51,8 @@ function isHeld(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [st
 }
 
 /**
- * Some servers say 500 to a key that they cannot hold, each time they are asked. Others say so to everything for a while,
- * which is no answer: a plain key and then this one are tried before it counts as refused.
+ * Some servers answer 500 to a key that they cannot hold, every time. Others answer 500 to everything for a while, which proves nothing: a
+ * plain key and then this one are tried before it counts as refused.
  */
 async function unlessRefused(trying: () => Promise<boolean>, plainly: () => Promise<unknown>): Promise<boolean> {
   const refused = (error: unknown): 'refused' | 'ailing' => {

@@ -9,9 +9,9 @@ import { isTakenUnsigned } from './unsigned.ts';
 const content = Buffer.from('bytes');
 
 /**
- * Whether who has a presigned PUT can have an object copied instead, from wherever the signer may read: AWS takes no header of its own
- * that is not signed, others do.
- * @param source an object that is there
+ * Whether the holder of a presigned PUT can have an object copied instead, from wherever the signer may read. AWS accepts no unsigned
+ * header of its own; others do.
+ * @param source an existing object
  */
 export async function presignedPutsOf(store: Store, sandbox: Sandbox, source: ObjectAddress): Promise<EndpointProfile['presignedPuts']> {
   const sign = (name: string, isGuarded: boolean): Promise<PresignedUpload> =>
@@ -21,7 +21,7 @@ export async function presignedPutsOf(store: Store, sandbox: Sandbox, source: Ob
   return (await isSent(store, guarded, content)) && !(await isCopied(store, guarded, source)) ? 'guarded' : 'open';
 }
 
-/** A part of an object, with which Ceph takes no bytes, is a copy that other rules may be for. */
+/** Also tries to copy a part of an object, for which a server may have other rules; Ceph accepts no bytes with that request. */
 async function isCopied(store: Store, upload: PresignedUpload, source: ObjectAddress): Promise<boolean> {
   const copied = { 'x-amz-copy-source': `/${source.bucket}/${encodeKey(source.key)}` };
   return (

@@ -22,8 +22,8 @@ import type { Write } from './writes.ts';
 const other = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
- * Finds out what an endpoint does by doing it: answers of 200 prove nothing. In a bucket of its own, which is gone
- * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some two hundred small requests.
+ * Finds out what an endpoint does by doing it, because a 200 proves nothing. Works in a bucket of its own, which it deletes afterwards, or,
+ * if the credentials may not create one, under a prefix of its own in `bucket`. Sends some two hundred small requests.
  */
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
   const sandbox = await openSandbox(store, bucket);
@@ -64,12 +64,12 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       refusedKeys: await refusedKeys(store, sandbox, write),
       hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
     };
-    // From here on, the bucket keeps versions, if there are any.
+    // From here on, the bucket keeps versions, if the server supports them.
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;
       if (rules.versioning === true) return allHeld(write(object, 'object', { ifNoneMatch: '*' }));
-      // Where what is in use keeps versions, that is what has been tried out.
+      // If the bucket in use keeps versions, these have already been probed.
       const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
       return keeps ? conditionalPut : undefined;
     };
@@ -91,16 +91,16 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       storageClasses,
       ...rules,
       ...keys,
-      // The last thing: the bucket may be gone then.
+      // Last, because this may delete the bucket.
       keepsFullBuckets: sandbox.isOwn ? !(await isTaken(store.administration.deleteBucket(sandbox.bucket, noContext))) : undefined,
     };
   } finally {
-    // What is known is not lost over what stays behind: whoever asked again would leave the same once more.
+    // Leftovers must not cost the result: another probe would only leave the same again.
     await sandbox.close().catch(() => {});
   }
 }
 
-/** On an object that has this ETag. */
+/** @param etag the current ETag of the object */
 async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promise<EndpointProfile['putMatch']> {
   for (const [name, spell] of [
     ['quoted', quoted],
@@ -112,7 +112,7 @@ async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promis
   return false;
 }
 
-/** Swift asks it of the source, and refuses every copy. */
+/** Swift applies the condition to the source, and refuses every copy. */
 async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress, write: Write): Promise<boolean> {
   const ifNoneMatch = '*';
   if (!(await allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch }, write)))) return false;
@@ -124,7 +124,7 @@ async function metadataKept(
   at: ObjectAddress,
   write: Write,
 ): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
-  // nginx drops headers with a "_" unless told otherwise, and then the signature is of another request.
+  // nginx drops headers with a "_" unless configured otherwise, and then the signature does not match.
   if (!(await isTaken(write(at, '', { metadata: { a_b: 'c', empty: '' } })))) await write(at, '', { metadata: { empty: '' } });
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
@@ -132,7 +132,7 @@ async function metadataKept(
 
 async function classIsNoted(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
   const storageClass = 'STANDARD_IA';
-  // Whatever it fails with has not been forgotten, and says nothing of all else that is tried out.
+  // Any failure means that the class was not forgotten, and says nothing about the rest of the probe.
   const isWritten = await write(at, 'class', { storageClass }).then(
     () => true,
     () => false,

@@ -4,19 +4,19 @@ import type { StorageError } from '@coffer/storage-core';
 import { allEnded } from '../concurrency.ts';
 
 /**
- * Whether the provider says no to all of these because of their conditions. Who may not do such a thing at all learns nothing of them,
- * and does not trust them.
+ * Whether the provider refuses all of these requests because of their conditions. Credentials that may not make such a request at all learn
+ * nothing about its conditions, and do not trust them.
  */
 export function allHeld(...requests: readonly Promise<unknown>[]): Promise<boolean> {
   return areAll(requests, (error) => {
-    // So a server says that a condition is not met, or that it has no such conditions.
+    // How servers say that a condition is not met, or that they do not support it.
     if (hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) return true;
     if (hasCode(error, 'access_denied')) return false;
     throw error;
   });
 }
 
-/** @throws what is no answer: the next one who needs to know tries again */
+/** @throws errors that are no answer: the next caller who needs to know tries again */
 async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: StorageError) => boolean): Promise<boolean> {
   const answers = await allEnded(
     requests.map((request) =>
@@ -32,7 +32,7 @@ async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: 
   return !answers.includes(false);
 }
 
-/** Whether the provider does not say no, for whatever reason. Being out of reach is no answer. */
+/** Whether the provider does not refuse the request, for whatever reason. @throws if it is out of reach, which is no answer */
 export async function isTaken(request: Promise<unknown>): Promise<boolean> {
   return !(await areAll([request], () => true));
 }

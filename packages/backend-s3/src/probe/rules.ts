@@ -7,7 +7,7 @@ import type { Store } from '../store.ts';
 import { isTaken } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 
-/** In a bucket that others use, rules are not for trying out. */
+/** Probes the rules of a bucket, but not in one that others use. */
 export async function bucketRules(
   store: Store,
   { bucket, isOwn }: Sandbox,
@@ -15,7 +15,7 @@ export async function bucketRules(
   if (!isOwn) return { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
   const rule = { id: 'probe', prefix: 'never/' };
   const { administration } = store;
-  /** Whether it is there once it is set: some servers only say so. Undefined for who may not. */
+  /** Whether a rule is there after setting it: some servers only say so. Undefined if the credentials may not set it. */
   const has = async (setting: Promise<void>, isThere: () => Promise<boolean>): Promise<boolean | undefined> => {
     let isDenied = false;
     let isHeld = false;
@@ -38,7 +38,7 @@ export async function bucketRules(
     administration.putCors(bucket, [corsFor(['*'])], noContext),
     async () => (await administration.getCors(bucket, noContext)).length > 0,
   );
-  // One after the other: Ceph answers 500, now and then, to one of two changes of a bucket at the same time.
+  // One after the other: Ceph sometimes answers 500 to one of two concurrent changes of a bucket.
   const lifecycle = await takesRule({ expireDays: 3650 });
   const abortRule = await takesRule({ abortMultipartDays: 3650 });
   const versioning = await has(administration.setVersioning(bucket, true, noContext), () =>

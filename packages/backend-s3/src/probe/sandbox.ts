@@ -10,16 +10,16 @@ import { sandboxName, sandboxPrefix } from './sandbox-name.ts';
 
 const parallel = 8;
 
-/** Where an endpoint is tried out: a bucket of its own, or a prefix of its own in a bucket that is there. */
+/** Where an endpoint is probed: a bucket of its own, or a prefix of its own in an existing bucket. */
 export interface Sandbox {
   readonly bucket: string;
-  /** Whether the bucket, too, may be tried out. */
+  /** Whether the bucket itself may be probed too. */
   readonly isOwn: boolean;
   at(name: string): ObjectAddress;
   close(): Promise<void>;
 }
 
-/** Requires what the credentials may do: to create a bucket, else to write into `bucket`. */
+/** The credentials must be allowed to create a bucket, or else to write into `bucket`. */
 export async function openSandbox(store: Store, bucket: string): Promise<Sandbox> {
   const name = sandboxName();
   const isOwn = await isCreated(store, name);
@@ -35,11 +35,11 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       return at;
     },
     async close() {
-      // By name first: not every server lists every key as it is. Some may be refused.
+      // First by key: not every server lists every key as it is. Some may be refused.
       const versionId = isOwn ? 'null' : undefined;
       await inParallel([...used.values()], parallel, (at) => deleteObject(store, at, noContext, versionId).catch(() => {}));
       if (isOwn) return deleteBucketByForce(store, place.bucket, noContext);
-      // What a bucket that keeps versions has kept. Who may not see it leaves it.
+      // Noncurrent versions, if the bucket keeps them. Credentials that may not see them leave them.
       await removeVersions(store, bucket, noContext, place.prefix).catch(() => {});
     },
   };
@@ -50,7 +50,7 @@ async function isCreated(store: Store, bucket: string): Promise<boolean> {
     await createBucket(store, bucket, {}, noContext);
     return true;
   } catch (error) {
-    // Too many buckets, not allowed, not that name: the reasons are many, and the other way is open.
+    // Too many buckets, not allowed, not that name: there are many reasons, and the prefix remains as the other way.
     if (isStorageError(error) && !error.retryable && !hasCode(error, 'internal_error')) return false;
     throw error;
   }

@@ -7,8 +7,8 @@ import { isTakenUnsigned, objectUrl } from './unsigned.ts';
 const content = Buffer.from('forged');
 
 /**
- * Whether writes are refused that name the access key, as every presigned URL does, and are signed with none. MinIO asks for no
- * signature in the query where the sum of a body comes behind it (CVE-2026-41145), and fakes for tests never do.
+ * Whether the server refuses writes that name the access key, as every presigned URL does, but have no valid signature. MinIO does not
+ * check a signature in the query if the checksum of the body follows the body (CVE-2026-41145), and test fakes never check one.
  */
 export async function checksSignatures(store: Store, sandbox: Sandbox): Promise<boolean> {
   const taken = await allEnded([
@@ -29,7 +29,7 @@ export async function checksSignatures(store: Store, sandbox: Sandbox): Promise<
 
 interface Forgery {
   readonly key: string;
-  /** What stands for the sum of the body. */
+  /** The value of x-amz-content-sha256. */
   readonly sum: string;
   readonly headers?: Readonly<Record<string, string | number>>;
   readonly body: Buffer;
@@ -37,7 +37,7 @@ interface Forgery {
 
 async function isForgeryTaken(store: Store, sandbox: Sandbox, { key, sum, headers, body }: Forgery): Promise<boolean> {
   const at = sandbox.at(key);
-  // A form tells the key, its day and its place; a signature is all that is missing.
+  // A form contains the credential, its day and its region; only a signature is missing.
   const { url, fields } = await store.presigners.internal.form(at, { expiresIn: 600 });
   const known = Object.entries(fields).filter(([name]) => name.startsWith('X-Amz-'));
   const query = new URLSearchParams({

@@ -19,7 +19,7 @@ export async function verifiedSumsOf(store: Store, sandbox: Sandbox): Promise<re
   return names.filter((_name, index) => areVerified[index]);
 }
 
-/** The sum of other bytes is refused, and that of these is not: some servers refuse the header. */
+/** Whether the checksum of other bytes is refused and the right one is not: some servers refuse the header. */
 async function isVerified(store: Store, at: ObjectAddress, name: BodySum): Promise<boolean> {
   const data = Buffer.from('sum');
   const sendWithSumOf = (summed: Buffer): Promise<unknown> => {

@@ -9,7 +9,7 @@ import { RetryPolicy } from '../retry.ts';
 import { encodeKey } from '../signing/signature.ts';
 import type { Store } from '../store.ts';
 
-/** What is no answer to the request: the next one who needs to know tries again. */
+/** Statuses that do not answer the request: the next caller who needs to know tries again. */
 const busy: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 interface Unsigned {
@@ -19,12 +19,12 @@ interface Unsigned {
   readonly body?: Buffer;
 }
 
-/** Where an object is reached, below where its form is sent to. */
+/** The URL of an object, derived from the URL of its form. */
 export function objectUrl(form: string, key: string): string {
   return `${form.replace(/\/$/, '')}/${encodeKey(key)}`;
 }
 
-/** Sends a request as a browser would that knows no keys, as often as any other. @returns whether it succeeded */
+/** Sends a request as a browser without keys would, with the usual retries. @returns whether it succeeded */
 export async function isTakenUnsigned(store: Store, request: Unsigned): Promise<boolean> {
   const retries = new RetryPolicy(store.settings);
   try {
@@ -36,7 +36,7 @@ export async function isTakenUnsigned(store: Store, request: Unsigned): Promise<
       }
     }
   } catch (error) {
-    if (statusOf(error) === 500) return false; // so some servers say no
+    if (statusOf(error) === 500) return false; // some servers refuse this way
     throw toStorageError(error, { permission: request.method === 'GET' ? 's3:GetObject' : 's3:PutObject' });
   }
 }
@@ -45,7 +45,7 @@ async function isTakenOnce(store: Store, { url, method, headers, body }: Unsigne
   const send = requestFor(url.startsWith('https:'));
   store.connection.wires.giveBack();
   const request = send(url, { method, agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
-  request.on('error', () => {}); // the body of its answer has it as well, and is what is listened to by then
+  request.on('error', () => {}); // the body of the answer reports the error as well, and has a listener by then
   request.once('timeout', () => request.destroy(Object.assign(new Error('timed out'), { name: 'TimeoutError' })));
   request.end(body);
   const [response] = (await once(request, 'response')) as [IncomingMessage];

@@ -10,14 +10,14 @@ const contentType = 'text/plain';
 
 type More = Omit<WriteHeaders, 'contentType'>;
 
-/** Writes a text by PutObject. */
+/** Writes a text with PutObject. */
 export type Write = (at: ObjectAddress, text: string, more?: More) => Promise<Written>;
 
 export function writerTo(store: Store): Write {
   return (at, text, more = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { contentType, ...more }, noContext);
 }
 
-/** By CompleteMultipartUpload, of one part. */
+/** Writes an object with CompleteMultipartUpload, from a single part. */
 export function writePart(store: Store, at: ObjectAddress, more: More): Promise<unknown> {
   let isSent = false;
   const parts: Parts = {

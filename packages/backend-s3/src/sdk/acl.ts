@@ -1,7 +1,7 @@
 import type { GetObjectAclCommandOutput, Grant } from '@aws-sdk/client-s3';
 import type { Acl, AclGrant } from '@coffer/storage-core';
 
-/** An answer of GetObjectAcl or GetBucketAcl. */
+/** Reads an answer to GetObjectAcl or GetBucketAcl. */
 export function aclFromOutput({ Owner: owner, Grants: grants = [] }: Pick<GetObjectAclCommandOutput, 'Owner' | 'Grants'>): Acl {
   const id = owner?.ID ?? '';
   return { owner: { id, displayName: owner?.DisplayName ?? id }, grants: grants.flatMap(grantFrom) };

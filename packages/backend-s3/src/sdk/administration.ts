@@ -141,7 +141,7 @@ function createCommand(bucket: string, { place, acl }: { readonly place?: string
   return command;
 }
 
-/** The SDK knows four names for buckets; which others a server takes is the server's to say. */
+/** The SDK knows four canned ACLs for buckets. Which others a server accepts is up to the server. */
 function bucketAclOf(acl: CannedAcl): BucketCannedACL {
   return acl as BucketCannedACL;
 }

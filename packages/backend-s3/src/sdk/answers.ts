@@ -7,10 +7,10 @@ import { isErrorDocument, otherNames } from '../documents/answer.ts';
 import { MalformedXmlError, parseXml } from '../documents/xml.ts';
 import { assertDocumentSize, assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from '../http/foreign-answer.ts';
 
-/** What these read may be a page itself. */
+/** Reads whose result may itself be a page. */
 const objectReads: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
 
-/** Whose success is a document, and the name of that. */
+/** Commands that succeed with a document, and the name of its root. */
 const documents: Readonly<Record<string, string>> = {
   CompleteMultipartUploadCommand: 'CompleteMultipartUploadResult',
   CopyObjectCommand: 'CopyObjectResult',
@@ -38,8 +38,8 @@ interface HttpResponse {
 }
 
 /**
- * The SDK takes any answer for one of S3, and what is not in it for nothing: then nothing is listed, or all that was to be deleted
- * is. Here such answers fail, as they do without the SDK.
+ * The SDK accepts any answer as one of S3, and treats what is missing as absent: then nothing is listed, or everything counts as deleted.
+ * This makes such answers fail, as they do without the SDK.
  */
 export function readAnswers(client: S3Client): void {
   client.middlewareStack.add(
@@ -65,7 +65,7 @@ export function readAnswers(client: S3Client): void {
         const document = hasDocument ? told : await documentIn(body as Readable);
         response.body = Buffer.from(document);
         if (isRefused) assertWords(statusCode, headers, document);
-        else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
+        else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been an error from the start
         else assertNamed(document, commandName);
         return result;
       },
@@ -73,13 +73,13 @@ export function readAnswers(client: S3Client): void {
   );
 }
 
-/** @throws {ForeignAnswerError} where they are not those of S3 */
+/** @throws {ForeignAnswerError} if the error is not one of S3 */
 function assertWords(status: number, headers: HttpResponse['headers'], document: string): void {
   if (new AnswerError(status, headers, document).name === 'NoS3AnswerError')
     throw new ForeignAnswerError(`The answer, ${status}, is in words of somebody's.`);
 }
 
-/** Some call an answer by its call. */
+/** Checks the root of the document. Some servers name it after the command. */
 function assertNamed(document: string, commandName: string): void {
   const root = documents[commandName];
   if (root === undefined) return;
@@ -98,11 +98,11 @@ function assertNamed(document: string, commandName: string): void {
 }
 
 function dropped(body: HttpResponse['body'], error: Error): Error {
-  (body as Readable).on('error', () => {}).destroy(); // nobody reads it, and the socket is free
+  (body as Readable).on('error', () => {}).destroy(); // nobody reads it, and this frees the socket
   return error;
 }
 
-/** @throws {ForeignAnswerError} where it has no end */
+/** @throws {ForeignAnswerError} if it is longer than any document of S3 */
 async function documentIn(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;

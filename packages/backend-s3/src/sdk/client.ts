@@ -14,14 +14,14 @@ import { addCorrections, addDoubts, addNetworkErrors, TaughtRegion } from './cor
 
 export interface Sdk {
   readonly client: S3Client;
-  /** A client of any endpoint of the server, which signs and never sends. */
+  /** A client for any address of the server, which signs but never sends. */
   signerFor(endpoint: string | undefined): S3Client;
 }
 
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function nothing(): void {}
 
-/** Ends a request with its answer, whatever of it was not sent: its memory may be used for something else from then on. */
+/** Ends a request once its answer has arrived, even if some of it was not sent: its memory may then be reused. */
 class Handler extends NodeHttpHandler {
   readonly #wires: Connection['wires'];
 
@@ -44,7 +44,7 @@ class Handler extends NodeHttpHandler {
   }
 }
 
-/** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
+/** The AWS SDK set up for any S3-compatible server: the pool of the connection, no unrequested checksums, timeouts that take effect. */
 export function openSdk(settings: Settings, connection: Connection): Sdk {
   const { endpoint, timeout } = settings;
   const { agent, isTls, wires, credentials, clock } = connection;
@@ -52,32 +52,32 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     ...(isTls ? { httpsAgent: agent as Agent as HttpsAgent } : { httpAgent: agent }),
     connectionTimeout: timeout * 1000,
     socketTimeout: timeout * 1000,
-    logger: silent, // it writes to the console otherwise, when requests wait for a socket
+    logger: silent, // otherwise it writes to the console when requests wait for a socket
   });
   const region = new TaughtRegion(settings);
   const shared: S3ClientConfig = {
     region: async () => region.current,
     forcePathStyle: settings.forcePathStyle,
-    // Variables and files of AWS's own tools do not lead away from what is configured here.
+    // Environment variables and files of AWS's own tools must not override the options.
     ignoreConfiguredEndpointUrls: true,
     useDualstackEndpoint: false,
     useFipsEndpoint: false,
     maxAttempts: settings.maxRetries + 1,
     retryMode: settings.retryMode,
-    // A bucket may lie in another region than the one that is configured.
+    // A bucket may be in another region than the configured one.
     followRegionRedirects: settings.isAws,
-    // It would open sockets outside of the pool.
+    // It would open sockets outside the pool.
     expectContinueHeader: false,
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler,
     logger: silent,
-    // Not to be kept by the SDK, which would never ask again for what does not expire.
+    // The SDK must not keep them: it would never ask again for keys that do not expire.
     credentials: Object.assign(async () => credentials.known ?? credentials.load(), { memoized: true }),
   };
   const client = new S3Client({
     ...shared,
     ...(endpoint !== undefined && { endpoint }),
-    // Other servers refuse the streams, or the headers, that this makes of a body.
+    // Other servers refuse the streams or the headers that result from this.
     requestChecksumCalculation: settings.isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
   });
   addContentMd5(client);
@@ -92,7 +92,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
       const signer = new S3Client({
         ...shared,
         ...(reached !== undefined && { endpoint: reached }),
-        // The checksum would be that of nothing, and every upload to the URL would fail.
+        // The checksum would be that of no bytes, and every upload to the URL would fail.
         requestChecksumCalculation: 'WHEN_REQUIRED',
       });
       followClock(signer, clock);
@@ -101,7 +101,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   };
 }
 
-/** What anybody has learnt of the server's clock holds for all. */
+/** All clients share what any of them learns about the server's clock. */
 function followClock({ config }: S3Client, clock: Connection['clock']): void {
   Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
 }
@@ -111,7 +111,7 @@ interface XmlRequest {
   readonly headers: Record<string, string>;
 }
 
-/** Documents (lists of keys, rules) carry a Content-MD5, which some servers insist on and the SDK no longer sends. */
+/** Adds a Content-MD5 to documents (lists of keys, rules). Some servers insist on it, and the SDK no longer sends it. */
 function addContentMd5(client: S3Client): void {
   client.middlewareStack.add(
     (next) => (args) => {

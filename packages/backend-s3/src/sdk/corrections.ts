@@ -10,7 +10,7 @@ import { headerOf, statusOf } from '../provider-error.ts';
 import type { Settings } from '../settings.ts';
 import { isRegion } from '../signing/places.ts';
 
-/** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */
+/** The region that requests are signed for. AWS has many, and the SDK follows its redirects; other servers have one, and report it. */
 export class TaughtRegion {
   current: string;
   readonly #isAws: boolean;
@@ -20,7 +20,7 @@ export class TaughtRegion {
     this.#isAws = isAws;
   }
 
-  /** @returns whether it is another one now than the one that was `asked` */
+  /** @returns whether the region now differs from `asked` */
   learn(asked: string, refusal: Error & { readonly Region?: unknown }): boolean {
     const told = headerOf(refusal, 'x-amz-bucket-region') ?? refusal.Region;
     if (!this.#isAws && typeof told === 'string' && isRegion(told)) this.current = told;
@@ -29,8 +29,8 @@ export class TaughtRegion {
 }
 
 /**
- * Makes a request again, once, whose refusal has taught something: another time, or other keys. The SDK itself keeps keys
- * for as long as they do not expire, and takes no notice of a clock that is right again.
+ * Repeats a request once if its refusal has taught something: the time, the region, or other keys. The SDK itself keeps keys that do not
+ * expire, and does not notice that a clock is right again.
  */
 export function addCorrections(client: S3Client, { clock, credentials }: Connection, region: TaughtRegion): void {
   client.middlewareStack.add(
@@ -54,7 +54,7 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
   );
 }
 
-/** Has requests made again of which the SDK does not know that it is the network that failed them. */
+/** Makes the SDK retry requests that failed because of the network without its knowing so. */
 export function addNetworkErrors(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
@@ -69,7 +69,7 @@ export function addNetworkErrors(client: S3Client): void {
   );
 }
 
-/** Tells of each answer whether an attempt before it may have been carried out, as the lean client does. */
+/** Records in each error whether an earlier attempt may have been carried out, as the lean client does. */
 export function addDoubts(client: S3Client): void {
   client.middlewareStack.add(
     (next) => {

@@ -9,7 +9,7 @@ import type { Settings } from '../settings.ts';
 import type { Transport } from '../transport.ts';
 import type { Sdk } from './client.ts';
 
-/** The AWS SDK's, which is loaded with the first call: importing it takes 100 ms and 80 MB. */
+/** The door of the AWS SDK. The SDK is loaded with the first call: importing it takes 100 ms and 80 MB. */
 export function sdkDoor(settings: Settings, connection: Connection): Door {
   let opened: Sdk | undefined;
   const sdk = async (): Promise<Sdk> => {

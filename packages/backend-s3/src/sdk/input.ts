@@ -8,13 +8,16 @@ import type { CarriedHeaders, WriteHeaders } from '../transport.ts';
 
 type Stack = PutObjectCommand['middlewareStack'];
 
-/** What the signature covers for the body: its hash where that is known, or required; the SDK makes the latter. */
+/**
+ * Sets what is signed for the body: its hash if known or required, otherwise UNSIGNED-PAYLOAD. If the hash is required but unknown, the SDK
+ * computes it.
+ */
 export function withHash(stack: Stack, signing: PayloadSigning, sha256?: string): void {
   const known = sha256 ?? (signing.isRequired ? undefined : unsignedPayload);
   if (known !== undefined) setHash(stack, known);
 }
 
-/** For a bucket that insists on it. */
+/** For buckets that insist on it. */
 export function md5For(signing: PayloadSigning, bucket: string, data: Uint8Array): { readonly ContentMD5?: string } {
   return signing.wantsMd5(bucket) ? { ContentMD5: hash('md5', data, 'base64') } : {};
 }
@@ -52,7 +55,7 @@ type CarriedInput = Pick<PutObjectCommandInput, 'CacheControl' | 'ContentDisposi
 
 export function carriedInput(carried: CarriedHeaders): CarriedInput {
   const { cacheControl, contentDisposition, contentEncoding, contentLanguage, expires } = carried;
-  const expiry = new Date(expires ?? Number.NaN); // the SDK writes nothing but dates
+  const expiry = new Date(expires ?? Number.NaN); // the SDK writes only dates
   return {
     CacheControl: cacheControl,
     ContentDisposition: contentDisposition,

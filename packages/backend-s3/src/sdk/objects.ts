@@ -85,7 +85,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
   };
 }
 
-/** Of an answer whose head the SDK cannot read, it leaves the body to nobody, and with it the socket. */
+/** If the SDK cannot read the head of an answer, it abandons the body, and with it the socket. */
 function dropBody(error: unknown): void {
   const { body } = (error as { readonly $response?: { readonly body?: unknown } }).$response ?? {};
   if (body instanceof Readable) body.on('error', () => {}).destroy();

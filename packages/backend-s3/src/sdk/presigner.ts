@@ -9,7 +9,7 @@ import { largestPut } from '../limits.ts';
 import { presignedPut, signedHeaders } from '../presigner.ts';
 import type { Presigner, UploadTerms } from '../presigner.ts';
 
-/** @param signer of the endpoint that the URLs lead to */
+/** @param signer for the endpoint that the URLs lead to */
 export function sdkPresigner(signer: S3Client): Presigner {
   return {
     form: (at, options) => form(signer, at, options),
@@ -27,7 +27,7 @@ export function sdkPresigner(signer: S3Client): Presigner {
   };
 }
 
-/** As the server has it: the presigner itself takes no notice. */
+/** The server's time, which the presigner itself ignores. */
 function now(signer: S3Client): Date {
   return new Date(Date.now() + signer.config.systemClockOffset);
 }
@@ -41,7 +41,7 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: U
   };
   const conditions: NonNullable<PresignedPostOptions['Conditions']> = [['content-length-range', size ?? 0, size ?? largestPut]];
   const post = await createPresignedPost(signer, { Bucket: bucket, Key: key, Fields: fields, Conditions: conditions, Expires: expiresIn });
-  // The bucket stands in the URL and in the policy; as a field, some servers do not compare it with either.
+  // The bucket is in the URL and in the policy. Some servers compare a field of that name with neither.
   const { bucket: _bucket, ...sent } = post.fields;
   return { method: 'POST', url: post.url, fields: sent, headers: {}, expiresIn };
 }
@@ -55,7 +55,7 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
     ContentLength: size,
   });
   const named = signedHeaders(options);
-  // The SDK knows no parameter for some of them.
+  // The SDK has no parameter for some of them.
   command.middlewareStack.add(
     (next) => (args) => {
       Object.assign((args.request as { readonly headers: Record<string, string> }).headers, named);

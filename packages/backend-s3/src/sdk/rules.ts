@@ -19,7 +19,7 @@ export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'p
     },
     async putRules(bucket, rules, ctx) {
       const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as S3Rule] : []));
-      // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
+      // AWS does not accept rules with a filter beside rules of the older kind, whose prefix has none.
       const isOlder = held.length > 0 && held.every(({ Prefix }) => Prefix !== undefined);
       const configuration = { Rules: rules.map((rule) => ('whole' in rule ? (rule.whole as S3Rule) : ruleTo(rule, isOlder))) };
       const command = new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration });

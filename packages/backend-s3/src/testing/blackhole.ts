@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 
-/** Listens with a short queue, and accepts nobody ever again. */
+/** Listens with a short queue, and then never accepts a connection. */
 const main = `
   const { createServer } = require('node:net');
   const { parentPort } = require('node:worker_threads');
@@ -13,7 +13,7 @@ const main = `
   });
 `;
 
-/** An address whose queue of connections is full: packets to it are dropped, as by a firewall. */
+/** An address whose connection queue is full: packets to it are dropped, as by a firewall. */
 export async function blackhole(): Promise<{ readonly endpoint: string; close(): Promise<void> }> {
   const worker = new Worker(main, { eval: true });
   const [port] = (await once(worker, 'message')) as [number];

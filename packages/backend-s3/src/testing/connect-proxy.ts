@@ -6,15 +6,18 @@ import type { Duplex } from 'node:stream';
 
 export interface ConnectProxy extends AsyncDisposable {
   readonly url: string;
-  /** Host and port of each tunnel that was asked for. */
+  /** Host and port of each requested tunnel. */
   readonly tunnels: readonly string[];
-  /** Those that are open. */
+  /** The number of open tunnels. */
   readonly open: () => number;
-  /** Instead of a tunnel: an answer, an end, silence, or one behind which nothing comes. Undefined: a tunnel. */
+  /**
+   * What a client gets instead of a tunnel: an answer, an end, silence, or (`hole`) a tunnel behind which nothing answers. Undefined: a
+   * tunnel.
+   */
   answer: `${number} ${string}` | 'end' | 'silence' | 'hole' | undefined;
 }
 
-/** A proxy of companies that let nothing else out. */
+/** An HTTP proxy with a password, as in companies that let nothing else out. */
 export async function connectProxy(): Promise<ConnectProxy> {
   const tunnels: string[] = [];
   const sockets = new Set<Duplex>();

@@ -15,11 +15,11 @@ import type { Proxy } from './proxy.ts';
 import { accountOn } from './server.ts';
 import type { TestServer } from './server.ts';
 
-/** What serves the hot calls; all faults are shown on each. */
+/** The doors that carry the frequent calls; every fault is tested on each. */
 export const doors = ['sdk', 'lean'] as const;
 export type Door = (typeof doors)[number];
 
-/** A bucket on a real server, and a proxy before it that fails as it is told. */
+/** A bucket on a real server, and a proxy in front of it that fails as it is told. */
 export class FaultBench {
   readonly bucket: string = `faults-${randomBytes(6).toString('hex')}`;
   readonly #door: Door;
@@ -47,7 +47,7 @@ export class FaultBench {
     return { bucket: this.bucket, key };
   }
 
-  /** A backend whose connections lead through the proxy, and are closed with the test. Without retries unless told. */
+  /** A backend whose connections go through the proxy and are closed with the test. No retries unless requested. */
   through(extra: S3BackendOptions = {}, { profile }: { readonly profile?: EndpointProfile } = {}): StorageBackend {
     const defaults = { transport: this.#door, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 20 };
     const account = 'credentials' in extra ? {} : this.account;
@@ -56,7 +56,7 @@ export class FaultBench {
     return backend;
   }
 
-  /** Uploads in the bucket that are neither complete nor aborted. */
+  /** The keys of uploads in the bucket that are neither complete nor aborted. */
   async leftovers(): Promise<readonly string[]> {
     const store = openStore(this.account);
     try {
@@ -87,7 +87,7 @@ export class FaultBench {
   }
 }
 
-/** To be called inside of a `describe`: a bench for its tests, with a new proxy for each. */
+/** Call inside a `describe`: creates a bench for its tests, with a new proxy for each. */
 export function faultBench(door: Door, serverOf: () => Promise<TestServer> = () => startS3('ceph')): FaultBench {
   const bench = new FaultBench(door);
   beforeAll(async () => bench.start(await serverOf()));

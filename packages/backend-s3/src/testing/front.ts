@@ -5,7 +5,7 @@ import type { S3BackendOptions } from '../options.ts';
 import { accountOn } from './server.ts';
 import type { TestServer } from './server.ts';
 
-/** An account on a server that is reached through a front, until the test is over. */
+/** An account on a server that is reached through a front, until the test ends. */
 export async function behindFront(
   server: TestServer,
   answers: Parameters<typeof startFront>[1],
@@ -16,7 +16,7 @@ export async function behindFront(
   return { ...account, endpoint: front.endpoint };
 }
 
-/** What S3 says of an error. */
+/** The document of an S3 error. */
 export function errorDocument(code: string): string {
   return `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
 }

@@ -1,8 +1,8 @@
 import dns from 'node:dns';
 
 /**
- * Lets this process find `bucket.s3.localhost`, as browsers do (RFC 6761, section 6.3) and the system's resolver may not.
- * @returns the hosts that were looked for
+ * Lets this process resolve `bucket.s3.localhost`, as browsers do (RFC 6761, section 6.3) and the system's resolver may not.
+ * @returns the host names that were looked up
  */
 export function findHostsBelowLocalhost(): ReadonlySet<string> {
   const { lookup } = dns;

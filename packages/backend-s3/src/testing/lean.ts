@@ -11,13 +11,13 @@ import type { Transport } from '../transport.ts';
 import { scripted } from './scripted.ts';
 import type { Answer, Scripted } from './scripted.ts';
 
-/** Scripted servers, and lean transports or whole backends that speak to them. */
+/** Scripted servers, and lean transports or whole backends that talk to them. */
 export interface Stage {
   serve(...answers: readonly Answer[]): Promise<Scripted>;
   transportTo(server: Scripted, options?: S3BackendOptions): Transport;
-  /** Without retries unless told. */
+  /** No retries unless requested. */
   backendTo(server: Scripted, options?: S3BackendOptions, profile?: EndpointProfile): StorageBackend;
-  /** Whatever else is to be closed at the end. */
+  /** Anything else to be closed at the end. */
   readonly open: (() => unknown)[];
   clear(): Promise<void>;
 }

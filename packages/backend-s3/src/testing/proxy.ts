@@ -10,53 +10,53 @@ export interface SeenRequest {
   readonly target: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Milliseconds, of `performance.now()`. */
+  /** Milliseconds, by `performance.now()`. */
   readonly at: number;
 }
 
-/** In place of the server's. */
+/** Sent instead of the server's answer. */
 export type Reply = { readonly text: string; readonly thenCut?: boolean } | 'cut' | 'silence';
 
 /** What happens to the connections of a proxy. */
 interface Faults {
   /** Bytes of the server's answers that pass before a connection is cut. */
   cutAfter?: number;
-  /** As `cutAfter`, counted from the end of the head of an answer. */
+  /** Like `cutAfter`, counted from the end of the head of an answer. */
   cutBodyAfter?: number;
   /** Bytes from the client that pass before a connection is cut. */
   cutUploadAfter?: number;
-  /** The last byte of each piece from the client, save heads, arrives as another. */
+  /** Changes the last byte of each piece from the client, except of heads. */
   corrupt?: boolean;
-  /** How a connection is cut. Default: FIN, as by a process that ended. */
+  /** How a connection is cut. Default: FIN, as when a process ends. */
   cut?: 'end' | 'reset';
   /** Nothing passes any more, and nobody is told. */
   frozen?: boolean;
-  /** Answers pass in pieces of so many bytes, one every so many milliseconds. */
+  /** Answers pass in pieces of `bytes` bytes, one every `ms` milliseconds. */
   drip?: { readonly bytes: number; readonly ms: number };
-  /** What becomes of a request that does not reach the server: an answer, a cut, or silence. */
+  /** What a request gets instead of reaching the server: an answer, a cut, or silence. */
   answer?: (request: SeenRequest) => Reply | undefined;
 }
 
 export interface Proxy {
   readonly endpoint: string;
-  /** Of which a test sets some; the connections that are open obey at once. */
+  /** A test sets some of them; open connections obey at once. */
   readonly faults: Faults;
   readonly requests: readonly SeenRequest[];
-  /** How often something was asked: attempts, as the server sees them. */
+  /** The number of such requests, which are attempts as the server sees them. @param part of the target */
   count(method: string, part?: string): number;
-  /** Connections that are open. */
+  /** The number of open connections. */
   connections(): number;
-  /** The most that were open at once. */
+  /** The most connections that were open at once. */
   mostConnections(): number;
-  /** All connections are cut. */
+  /** Cuts all connections. */
   cutAll(): void;
-  /** All connections are cut, and new ones refused. */
+  /** Cuts all connections and refuses new ones. */
   down(): Promise<void>;
   up(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Stands between a client and a real server, and can fail in ways that servers do. */
+/** Stands between a client and a real server, and can fail as servers do. */
 export async function proxyTo(target: string): Promise<Proxy> {
   const state = { faults: {} as Faults, requests: [] as SeenRequest[], open: new Set<Socket>(), most: 0, target };
   let server = createServer((client) => serve(client, state));
@@ -114,7 +114,7 @@ function serve(client: Socket, state: State): void {
   const { faults, open, requests } = state;
   const upstream = connect(Number(new URL(state.target).port), '127.0.0.1');
   open.add(client);
-  // One that was closed for it may be heard of a moment later.
+  // The close of a connection that made way for this one may be reported a moment later.
   setTimeout(() => (state.most = Math.max(state.most, open.size)), 10);
   const cut = (): void => {
     cutSocket(client, faults);
@@ -152,7 +152,7 @@ function serve(client: Socket, state: State): void {
     const bodyLeft = (faults.cutBodyAfter ?? Infinity) - bodySent + end;
     const most = Math.max(0, Math.min(left, bodyLeft));
     if (chunk.length > most) {
-      // Not before the bytes that may pass have left.
+      // Not before the bytes that may pass have been sent.
       isLast = true;
       client.write(chunk.subarray(0, most), cut);
       return;
@@ -175,7 +175,7 @@ function serve(client: Socket, state: State): void {
   upstream.on('end', () => faults.frozen !== true && client.end());
 }
 
-/** Clients wait for an answer before they send the next head, so each begins a chunk. */
+/** Clients wait for an answer before they send the next head, so each head begins a chunk. */
 function headOf(chunk: Buffer): SeenRequest | undefined {
   const [, method, target] = /^([A-Z]+) (\S+) HTTP\/1\.1\r\n/.exec(chunk.subarray(0, 4096).toString('latin1')) ?? [];
   if (method === undefined || target === undefined) return undefined;

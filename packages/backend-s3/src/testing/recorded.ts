@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { readAll } from '@coffer/storage-core';
 
-/** The documents that a client of the AWS SDK is answered by from now on, oldest first. */
+/** The documents of all further answers to a client of the AWS SDK, oldest first. */
 export function recorded(client: S3Client): readonly string[] {
   const documents: string[] = [];
   client.middlewareStack.add(

@@ -11,18 +11,21 @@ import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from '
 import { accountOn } from './server.ts';
 import type { TestServer } from './server.ts';
 
-/** What a test may change of a request before it is signed again and handed on. */
+/** What a test may change about a request before it is signed again and forwarded. */
 export interface Rewritable {
   readonly method: string;
   readonly bucket: string;
-  /** Of an object, decoded. */
+  /** The object's key, decoded. */
   key: string;
   /** As it was sent. */
   query: string;
   readonly headers: Record<string, string>;
 }
 
-/** An account on a server behind a front that makes other requests of those that come, until the test is over. @param rewrite true: it is answered by 200, and not handed on */
+/**
+ * An account on a server behind a front that rewrites requests, until the test ends.
+ * @param rewrite returns true to answer with 200 instead of forwarding the request
+ */
 export async function rewritten(
   server: TestServer,
   rewrite: (request: Rewritable) => boolean | void,

@@ -5,16 +5,16 @@ import type { AddressInfo } from 'node:net';
 
 export interface Scripted {
   readonly endpoint: string;
-  /** What has come in, oldest first. */
+  /** The requests received, oldest first. */
   readonly requests: IncomingMessage[];
-  /** Connections that were opened. */
+  /** The number of connections opened. */
   readonly connections: () => number;
   close(): Promise<void>;
 }
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-/** Gives the answers that no real server gives on demand, one for each request; the last one again and again. */
+/** Gives answers that no real server gives on demand, one for each request, and repeats the last one. */
 export async function scripted(...answers: readonly Answer[]): Promise<Scripted> {
   const requests: IncomingMessage[] = [];
   let connections = 0;
@@ -23,7 +23,7 @@ export async function scripted(...answers: readonly Answer[]): Promise<Scripted>
     requests.push(request);
     answer?.(request, response);
   });
-  server.keepAliveTimeout = 0; // it would tell of it in its answers, as stores do not
+  server.keepAliveTimeout = 0; // otherwise its answers would mention it, which those of stores do not
   server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -39,14 +39,14 @@ export async function scripted(...answers: readonly Answer[]): Promise<Scripted>
   };
 }
 
-/** A success, of nothing where it is a read; the body of the request is read. */
+/** A success, with an empty object if it is a read. Reads the body of the request. */
 export const ok: Answer = (request, response) => {
   const headers = { etag: '"made"', 'last-modified': new Date().toUTCString(), 'content-length': '0' };
   request.resume();
   request.once('end', () => response.writeHead(200, headers).end());
 };
 
-/** An error as S3 has it. */
+/** An error as S3 sends it. */
 export function refusal(status: number, code: string, headers: Readonly<Record<string, string>> = {}, more = ''): Answer {
   return (request, response) => {
     request.resume();
@@ -55,7 +55,7 @@ export function refusal(status: number, code: string, headers: Readonly<Record<s
   };
 }
 
-/** A success that says this. */
+/** A success with this document. */
 export function answering(document: string, headers: Readonly<Record<string, string>> = {}): Answer {
   return (request, response) => {
     request.resume();

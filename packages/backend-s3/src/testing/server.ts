@@ -13,19 +13,19 @@ import { settingsOf } from '../settings.ts';
 import type { PayloadSigning } from '../signing/payload-signing.ts';
 import { openUploads } from '../uploads.ts';
 
-/** A server of the fixtures, as far as it matters here. */
+/** What these tests need of a server of the fixtures. */
 export interface TestServer {
   readonly endpoint: string;
   newUser(): Promise<{ readonly accessKey: string; readonly secretKey: string }>;
 }
 
-/** How to reach a server as an account of its own, where it has several. */
+/** Options to reach a server with an account of its own, if the server has several. */
 export async function accountOn(server: TestServer): Promise<S3BackendOptions & { readonly endpoint: string }> {
   const { accessKey, secretKey } = await server.newUser();
   return { endpoint: server.endpoint, accessKey, secretKey };
 }
 
-/** The AWS SDK's client, for what no backend does. */
+/** The AWS SDK's client, for requests that no backend makes. */
 export function sdkOn(options: S3BackendOptions): { readonly client: S3Client; readonly signing: PayloadSigning; close(): void } {
   const settings = settingsOf(options);
   const connection = connect(settings);
@@ -33,7 +33,7 @@ export function sdkOn(options: S3BackendOptions): { readonly client: S3Client; r
   return { client, signing: connection.payloadSigning, close: () => connection.close() };
 }
 
-/** What the conformance suite is to find on servers; what one lacks, its suite says. */
+/** The abilities that the conformance suite expects on servers; the suite of a server states what that one lacks. */
 export const abilitiesOn = (transport: 'lean' | 'sdk') =>
   ({
     buckets: true,
@@ -53,7 +53,7 @@ export interface StartedStore {
   readonly stop: () => Promise<void>;
 }
 
-/** A backend with a new bucket on it. */
+/** A backend with a new bucket. */
 export async function startOn(options: S3BackendOptions): Promise<StartedStore> {
   const backend = await openS3Backend(options);
   const bucket = `suite-${randomBytes(6).toString('hex')}`;
@@ -72,7 +72,7 @@ export async function startOn(options: S3BackendOptions): Promise<StartedStore> 
   };
 }
 
-/** The server, or why there is none. */
+/** The server, or the reason why there is none. */
 export async function ifAvailable<T extends TestServer>(starting: Promise<T>): Promise<T | string> {
   try {
     return await starting;

@@ -5,7 +5,7 @@ import { createServer, getCACertificates, setDefaultCACertificates } from 'node:
 
 import { selfSigned } from '@coffer/fixtures';
 
-/** Speaks TLS for a server that does not, as 127.0.0.1 and `hosts`; this process trusts it while it does. */
+/** Speaks TLS for a server that does not, as 127.0.0.1 and `hosts`. This process trusts its certificate until it is disposed. */
 export async function tlsFront(target: string, hosts: readonly string[] = []): Promise<{ readonly port: number } & AsyncDisposable> {
   const identity = selfSigned(hosts);
   setDefaultCACertificates([...getCACertificates('default'), identity.cert]);
