@@ -6,7 +6,7 @@ import { findHostsBelowLocalhost } from './testing/hosts-below-localhost.ts';
 import { abilitiesOn, accountOn, startOn } from './testing/server.ts';
 import { tlsFront } from './testing/tls-front.ts';
 
-// Through TLS, and with buckets as hosts, as on AWS: the fixtures' Ceph serves those below s3.localhost.
+// Over TLS and with buckets as hosts, as on AWS: the fixtures' Ceph serves buckets below s3.localhost.
 const server = await startS3('ceph');
 const front = await tlsFront(server.endpoint, ['s3.localhost', '*.s3.localhost']);
 const hosts = findHostsBelowLocalhost();

@@ -51,7 +51,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.buckets?.create(bucket, {}, noContext);
     const sdk = sdkOn(account);
     const keys = ['a\u001bb', 'a\u0001', 'line\nbreak', 'return\rin', 'tab\there', '\ttab', '/a', 'a/../b'];
-    // Some of them a server may refuse, and then needs not delete.
+    // A server may refuse some of them, and then need not delete them.
     for (const Key of keys) await sdk.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'x' })).catch(() => {});
     await backend.buckets?.delete(bucket, { force: true }, noContext);
     await expect(backend.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
@@ -185,7 +185,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  // Of a server that the environment names, tests know one account.
+  // If the environment names the server, tests know only one account on it.
   it.skipIf(server.external && server.kind === 'ceph')('that belong to somebody else exist already, and let nobody in', async () => {
     const [mine, theirs] = [s3Backend(await newAccount()), s3Backend(await newAccount())];
     const bucket = newName();

@@ -154,7 +154,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     const ranges = parts.map((headers) => headers['x-amz-copy-source-range']).toSorted();
     expect(ranges).toEqual([`bytes=0-${6 * mib - 1}`, `bytes=${6 * mib}-${9 * mib - 1}`]);
     expect(seen(server, 'POST').filter((url) => url.includes('uploadId='))).toEqual([]);
-    expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']); // and not what is at the destination
+    expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']); // and not the object at the destination
   });
 
   it.each([
@@ -162,7 +162,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     ['by parts', { copyByPartsFrom: 6 * mib }, 'POST'],
   ])('to where there must be nothing tells a server so that looks itself: %s', async (_how, settings, last) => {
     const server = await serve((request, response) => {
-      if (request.url === '/other') return response.end(); // the look at the bucket
+      if (request.url === '/other') return response.end(); // HEAD of the bucket
       return copying(request.url?.startsWith('/other/') === true ? refusal(404, '') : there('before'))(request, response);
     });
     await backendTo(server, { transport, ...settings }).copy(source, { ...source, bucket: 'other' }, { ifNoneMatch: '*' }, noContext);
@@ -227,7 +227,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
       if (request.url?.startsWith('/bucket/copy') !== true) return there('before')(request, response);
       return (looks++ === 0 ? refusal(404, '') : there('theirs'))(request, response);
     };
-    // At the end, the look at the bucket.
+    // The last HEAD is of the bucket.
     const server = await serve(copying((request, response) => (request.url === '/bucket' ? response.end() : look(request, response))));
     const profile = { ...awsProfile, conditionalCopy: false, conditionalComplete: false };
     const backend = backendTo(server, { transport, copyByPartsFrom: 6 * mib }, profile);
@@ -279,7 +279,7 @@ describe.each(doors)('a copy of what others have written (%s)', (door) => {
     const size = 6 * mib;
     await store.transport.put(at, { kind: 'buffer', data: Buffer.alloc(size) }, { contentType: 'text/plain', ...carried }, noContext);
     await store.administration.putTags(at, tags, noContext);
-    const profile = { ...awsProfile, copySourceCondition: false, putMatch: 'bare' } as const; // as of Ceph
+    const profile = { ...awsProfile, copySourceCondition: false, putMatch: 'bare' } as const; // like Ceph
     await bench.through(settings, { profile }).copy(at, bench.at(key), options, noContext);
     const told = await store.transport.head(bench.at(key), noContext);
     expect(told).toMatchObject({ contentLength: size, tagCount: 2, carried: { expires: carried.expires } });

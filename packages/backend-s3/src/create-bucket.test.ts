@@ -18,7 +18,7 @@ describe.each(doors)('a bucket that is ours already when it is to be created (%s
     const left = [...answers];
     const server = await serve((request, response) => {
       if (request.method === 'PUT') return left.shift()!(request, response);
-      return refusal(404, '')(request, response); // so it was when it was looked for
+      return refusal(404, '')(request, response); // not there when it was looked for
     });
     return backendTo(server, { transport, maxRetries: 1 }).buckets?.create('bucket', {}, noContext);
   };
@@ -41,7 +41,7 @@ describe.each(doors)('the place of a bucket that is created (%s)', (transport) =
     readonly acl?: CannedAcl;
     readonly isAws?: boolean;
   }
-  /** @returns what each request asks for, and what comes of it where all are refused that name a place, or an ACL */
+  /** @returns the place (and ACL) of each request, and the outcome, on a server that refuses all requests with a place or an ACL */
   const asked = async (code: string, { configured = 'us-east-1', isAws = false, ...options }: Asked): Promise<readonly unknown[]> => {
     const requests: string[] = [];
     const server = await serve(async (request, response) => {

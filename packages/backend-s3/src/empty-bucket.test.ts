@@ -164,7 +164,7 @@ it.each(doors)('a bucket into which somebody writes goes by force where versions
       if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
       if (method === 'GET') {
         const told = [...held].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
-        const next = late.slice(0, 1); // comes right after the look
+        const next = late.slice(0, 1); // arrives right after the look
         late = late.slice(1);
         response.end(`<ListBucketResult>${told}</ListBucketResult>`);
         if (told === '') for (const key of next) held.add(key);
@@ -191,7 +191,7 @@ it.each(doors)(
   async (transport) => {
     const hidden = ['a', 'b', 'c', 'd', 'e'];
     const held = new Set<string>();
-    let isListed = true; // by the list of objects alone
+    let isListed = true; // only in the list of objects
     const server = await serve((request, response) => {
       const { method, url = '' } = request;
       if (url.includes('versions')) {

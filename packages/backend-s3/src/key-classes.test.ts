@@ -51,9 +51,9 @@ describe('prefixClassesOf', () => {
   it.each<[string, readonly KeyClass[]]>([
     ['', []],
     ['a', []],
-    ['a/b/', []], // not every key below ends with it
+    ['a/b/', []], // not every key below it ends with "/"
     ['a./b.', ['spaces or dots at the end of a segment']],
-    ['a.', []], // `a.b` is another
+    ['a.', []], // a key may continue it, like `a.b`
     ['a//', ['empty segments']],
     ['A+%/', []],
     [`${'n'.repeat(256)}/`, ['segments over 255 bytes']],

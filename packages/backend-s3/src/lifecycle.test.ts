@@ -10,7 +10,7 @@ import type { Answer } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-/** Of a server that takes whatever is to be set, and says this of a bucket. */
+/** A server that accepts all settings, and answers a HEAD of the bucket with `ofBucket`. */
 const taking =
   (ofBucket: Answer): Answer =>
   (request, response) =>

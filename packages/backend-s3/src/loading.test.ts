@@ -9,7 +9,7 @@ import type { StartedStore } from './testing/server.ts';
 
 const folder = new URL('..', import.meta.url);
 
-/** Runs code in a process of its own. @returns the expensive modules that were loaded, however */
+/** Runs code in a process of its own. @returns the expensive modules that it loaded in any way */
 async function expensiveModulesOf(code: string, env: Readonly<Record<string, string>> = {}): Promise<readonly string[]> {
   const script = `
     import { registerHooks } from 'node:module';
@@ -38,7 +38,7 @@ describe('the AWS SDK', () => {
     await started.stop();
   });
 
-  /** Code that has a backend. */
+  /** Wraps code that uses `backend`. */
   const onServer = (code: string): string => `
     const { noContext } = await import('@coffer/storage-core');
     const { S3_ENDPOINT: endpoint, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey, S3_BUCKET: bucket = '' } = process.env;

@@ -79,7 +79,7 @@ describe('a sweep', () => {
     const failed = (await sweep().catch((error: unknown) => error)) as Error;
     const broken = names.filter((name) => name.startsWith('broken'));
     expect(broken.filter((name) => !failed.message.includes(`"${name}"`))).toEqual([]);
-    expect(failed).toMatchObject({ retryable: false }); // one of them fails for good
+    expect(failed).toMatchObject({ retryable: false }); // one of the failures is permanent
     const swept = new Set(server.requests.map(({ url = '' }) => url.split(/[/?]/)[1]));
     expect(names.filter((name) => !swept.has(name))).toEqual([]);
     await expect(sweep('broken-0')).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true, retryAfter: 7 });
@@ -266,7 +266,7 @@ describe('a sweep', () => {
         return response.end('<DeleteResult></DeleteResult>');
       }
       if (url.includes('versions')) {
-        // Also of a server that looks at no prefix, which tells the one in the bucket of others.
+        // A server that ignores the prefix also lists the key of somebody else.
         const told = url.includes(`prefix=${encodeURIComponent(old)}`) ? [...versions, 'theirs'] : ['theirs'];
         const listed = told.map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`);
         return answering(`<ListVersionsResult>${listed.join('')}</ListVersionsResult>`)(request, response);
@@ -295,7 +295,7 @@ describe('a sweep', () => {
       }
       if (url.includes('versions')) return refusal(501, 'NotImplemented')(request, response);
       if (url.includes('uploads')) return noUploads(request, response);
-      // Of pages of one, the first without a prefix is not of it.
+      // Pages have one entry, and the first page without a prefix has none of these keys.
       const prefix = new URL(url, 'http://x').searchParams.get('prefix') ?? '';
       const told = [...held].filter((key) => (prefix === '' ? key === 'theirs' : key.startsWith(prefix)));
       const contents = told.map(

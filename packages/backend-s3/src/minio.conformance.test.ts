@@ -4,7 +4,7 @@ import { afterAll, describe, it } from 'vitest';
 
 import { abilitiesOn, accountOn, ifAvailable, startOn } from './testing/server.ts';
 
-// One of its own: MinIO has one account, and the suite lists all of its buckets.
+// A server of its own: MinIO has one account, and the suite lists all of its buckets.
 const server = await ifAvailable(startS3('minio', { own: true }));
 
 describe.skipIf(typeof server === 'string')('where there is a MinIO', () => {

@@ -8,7 +8,7 @@ import { settingsOf } from './settings.ts';
 const keys = { accessKey: 'who', secretKey: 'a secret' };
 const good = { endpoint: 'http://127.0.0.1:9000', ...keys };
 
-/** As plain JavaScript gives them. */
+/** As plain JavaScript passes them. */
 const given = (options: object): S3BackendOptions => options as S3BackendOptions;
 
 function refusal(make: () => unknown): { readonly code: string; readonly message: string } | undefined {

@@ -158,7 +158,7 @@ describe('both ways to sign', () => {
   });
 });
 
-/** All of a URL but its signature, and parameters that only the SDK adds. */
+/** Everything in a URL but its signature and the parameters that only the SDK adds. */
 function described(url: string): unknown {
   const { origin, pathname, searchParams } = new URL(url);
   const own = ['X-Amz-Signature', 'X-Amz-Content-Sha256', 'x-id'];

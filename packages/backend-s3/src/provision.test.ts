@@ -37,7 +37,7 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     await backend.close();
   });
 
-  /** @returns what it has then */
+  /** @returns the rules of the bucket afterwards */
   async function provisioned(rules: readonly CORSRule[], ...origins: readonly (readonly string[])[]): Promise<readonly unknown[]> {
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);

@@ -21,7 +21,7 @@ const described = { etag: '"tag"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 G
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Gives answers in turn, the last one for ever. */
+/** Gives answers in turn, and repeats the last one. */
 class ScriptedServer {
   readonly requests: IncomingMessage[] = [];
   readonly sockets = new Set<Socket>();
@@ -36,7 +36,7 @@ class ScriptedServer {
     });
     server.on('connection', (socket: Socket) => {
       this.sockets.add(socket);
-      // One that was closed for it may be heard of a moment later.
+      // The close of a connection that made way for this one may be reported a moment later.
       setTimeout(() => (this.mostSockets = Math.max(this.mostSockets, this.sockets.size)), 10);
       socket.on('error', () => {}).once('close', () => this.sockets.delete(socket));
     });
@@ -55,7 +55,7 @@ class ScriptedServer {
 }
 
 const whole: Answer = (_request, response) => void response.writeHead(200, { ...described, 'content-length': data.length }).end(data);
-/** HEAD tells the length that the answer to GET leaves out. */
+/** HEAD reports the length that the answer to GET leaves out. */
 const withHead =
   (answer: Answer): Answer =>
   (request, response) =>
@@ -203,7 +203,7 @@ describe('a pull', () => {
   it('sends no header that holds another', async () => {
     const { server, backend } = await serve([whole]);
     await expect(read(backend, { ifMatch: 'x"\r\nx-evil: 1' })).rejects.toMatchObject({ code: 'precondition_failed' });
-    expect(server.requests.map(({ headers }) => [headers['if-match'], headers['x-evil']])).toEqual([[undefined, undefined]]); // a look at it
+    expect(server.requests.map(({ headers }) => [headers['if-match'], headers['x-evil']])).toEqual([[undefined, undefined]]); // a HEAD
   });
 
   it('goes through TLS, and checks whom it speaks to', async () => {

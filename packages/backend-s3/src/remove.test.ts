@@ -18,7 +18,7 @@ it.each(doors)('an object is not gone where the answer to its deletion is an err
 
 describe.each(doors)('a batch of deletions (%s)', (door) => {
   const bench = faultBench(door, () => startS3('ceph'));
-  /** Tells of failures in the answer to a batch, and refuses one deletion alone. */
+  /** Reports failures in the answer to a batch, and refuses one single deletion. */
   const refusing = (path: string, failures: string): ReturnType<typeof serve> =>
     serve((request, response) => {
       if (request.method === 'POST') return answering(`<DeleteResult>${failures}</DeleteResult>`)(request, response);
@@ -55,7 +55,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect([deleted.length, errors.length]).toEqual([250, 250]);
     expect([...deleted, ...errors.map(({ key }) => key)].toSorted()).toEqual(keys.toSorted());
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['access_denied']));
-    await expect(deleting()).rejects.toMatchObject({ code: 'access_denied' }); // all of it
+    await expect(deleting()).rejects.toMatchObject({ code: 'access_denied' }); // the whole batch
   });
 
   it('deletes alone what the server fails at together, and gives up where it fails at that, too', async () => {
@@ -79,7 +79,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(alone).toHaveLength(4);
   });
 
-  // As servers answer that have no batches: GCS, and such as know no POST at all.
+  // Answers of servers without batches: of GCS, and of those that do not know POST at all.
   it.each([
     [400, 'InvalidArgument'],
     [400, 'MalformedXML'],

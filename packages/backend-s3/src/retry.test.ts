@@ -6,7 +6,7 @@ import { unlessAborted } from './concurrency.ts';
 import { AnswerError } from './documents/answer-error.ts';
 import { delayAfter, RetryPolicy } from './retry.ts';
 
-// They wait as they do; what they were told to wait is looked at.
+// The delays are real; the spy shows how long they were asked to be.
 vi.mock(import('node:timers/promises'), { spy: true });
 
 const answer = (status: number, name = '', headers = {}): Error => new AnswerError(status, headers, `<Code>${name}</Code>`);
@@ -61,13 +61,13 @@ describe('retries', () => {
         if (price === undefined) return made;
       }
     };
-    expect(await count()).toBe(35); // 14 of 500 each
+    expect(await count()).toBe(35); // 500 divided by 14
     expect(await count()).toBe(0);
     for (let success = 0; success < 28; success++) policy.succeeded();
     expect(await count()).toBe(2);
     policy.succeeded(14);
     expect(await count()).toBe(1);
-    expect(await new RetryPolicy(standard).again(answer(429), 1, undefined)).toBe(5); // who throttles is there
+    expect(await new RetryPolicy(standard).again(answer(429), 1, undefined)).toBe(5); // a server that throttles is there
   });
 
   it('wait longer each time, longest while a server throttles', () => {
@@ -102,7 +102,7 @@ describe('retries', () => {
       const policy = new RetryPolicy(patient);
       policy.succeeded();
       for (const error of [gone, answer(503)]) expect(await pause(policy, error)).toBe(500);
-      await expect(policy.again(answer(404), 1, undefined)).rejects.toThrow(); // which it has answered
+      await expect(policy.again(answer(404), 1, undefined)).rejects.toThrow(); // the server has answered that
       expect(await pause(policy)).toBe(500);
     });
 
@@ -135,7 +135,7 @@ describe('retries', () => {
   });
 
   it('of the adaptive mode slow all requests down while a server throttles', async () => {
-    vi.useFakeTimers({ toFake: ['Date'] }); // what it measures is not the load of this machine
+    vi.useFakeTimers({ toFake: ['Date'] }); // so that the load of this machine is not measured
     const policy = new RetryPolicy({ ...standard, retryMode: 'adaptive' });
     expect(new RetryPolicy(standard).pace(undefined)).toBeUndefined();
     await policy.pace(undefined);

@@ -23,7 +23,7 @@ it('serves who comes next when others in the line are given up together', async 
   const others = slots.take(9);
   cancel.abort(new Error('no more'));
   await expect(large).rejects.toThrow('no more');
-  (await small)(); // it had its place by then
+  (await small)(); // it had already been granted
   release();
   (await others)();
   (await slots.take(10))();
@@ -49,7 +49,7 @@ describe('once there is more than one tenant', () => {
     held[0]!();
     expect(await taken(more)).toBe(true);
     for (const release of [theirs, await late, await more, ...held]) release();
-    (await slots.take(8, { tenant: 'acme' }))(); // more than its share, when it has nothing
+    (await slots.take(8, { tenant: 'acme' }))(); // more than its share, because it holds nothing
   });
 
   it('small requests of a tenant do not pass its large one, and what others give back is no help to it', async () => {

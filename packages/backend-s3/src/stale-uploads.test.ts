@@ -47,7 +47,7 @@ describe.each(doors)('the rule against stale uploads (%s)', (door) => {
     sdk.close();
     const before = await rules();
     expect(before).toHaveLength(1);
-    // Ceph may answer 500 to one of two changes of a bucket at the same time.
+    // Ceph may answer 500 to one of two concurrent changes of a bucket.
     const backend = bench.through({ maxRetries: 3 }, { profile: awsProfile });
     await backend.buckets!.provision!(bench.bucket, { corsOrigins: ['*'] }, noContext);
     const after = await rules();
@@ -82,7 +82,7 @@ describe.each(doors)('the rule against stale uploads, as it is written (%s)', (t
       return response.end();
     });
     await backendTo(server, { transport }).buckets!.provision!('bucket', { corsOrigins: ['*'] }, noContext);
-    expect(most).toBe(1); // Ceph answers 500, now and then, to one of two changes at the same time
+    expect(most).toBe(1); // Ceph sometimes answers 500 to one of two concurrent changes
     const [held, ours = ''] = written.match(/<Rule>.*?<\/Rule>/g) ?? [];
     expect(held).toContain(theirs);
     expect(ours.replaceAll('<Prefix/>', '<Prefix></Prefix>')).toContain(ourKeys);

@@ -15,7 +15,7 @@ afterEach(clear);
 
 const at = { bucket: 'bucket', key: 'key' };
 const modified = new Date('2026-01-01T00:00:00Z');
-/** More than any buffer on its way holds. */
+/** Bytes; more than all buffers on the way hold. */
 const size = 50e6;
 /** Ignores ranges and conditions. */
 const all: Answer = (_request, response) => {

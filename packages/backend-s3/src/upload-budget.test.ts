@@ -23,7 +23,7 @@ const partSize = 5 * mib;
 const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
 const completed = answering('<CompleteMultipartUploadResult><ETag>"made-2"</ETag></CompleteMultipartUploadResult>');
 
-/** A server of uploads by parts that answers one of their steps otherwise. */
+/** A server for multipart uploads on which one step has another answer. */
 const uploads =
   (odd: (method: string, url: string) => Answer | undefined): Answer =>
   (request, response) => {
@@ -41,7 +41,7 @@ async function storeOf(odd: (method: string, url: string) => Answer | undefined 
   return store;
 }
 
-/** So many bytes, then an error if there is one. */
+/** `size` bytes, then an error if there is one. */
 function streamOf(size: number, error?: Error): Readable {
   return Readable.from(
     (function* () {

@@ -91,7 +91,7 @@ const summary = fc.record({
   way: fc.nat(4),
 });
 
-/** An object as AWS, MinIO, Ceph, or nobody in particular writes it. */
+/** An object as written by AWS, MinIO, Ceph, or no particular server. */
 function objectIn({ size, hash, storageClass, way }: ReturnType<typeof summary.generate>['value'], name: string): string {
   const quote = way === 1 ? '&#34;' : '&quot;';
   const [sized, tagged] = [`<Size>${size}</Size>`, `<ETag>${quote}${hash}${quote}</ETag>`];

@@ -41,14 +41,17 @@ export class PassedOverError extends Error {
   override readonly name = 'NotImplemented';
 }
 
-/** The root of the answer to a request for a subresource such as `acl`. @throws {PassedOverError}, {MalformedXmlError} */
+/**
+ * The root of the answer to a request for a subresource such as `acl`. @throws PassedOverError if the server ignored the parameter,
+ * MalformedXmlError
+ */
 export function subresourceOf(document: string, name: string): XmlElement {
   const root = parseXml(document);
   if (root.name === 'ListBucketResult') throw new PassedOverError(`The answer is the list of the bucket where "${name}" belongs.`);
   return named(root, name);
 }
 
-/** The root of any other answer. @throws {MalformedXmlError} */
+/** The root of any other answer. @throws MalformedXmlError */
 export function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
   return named(parseXml(document, readChild), name);
 }

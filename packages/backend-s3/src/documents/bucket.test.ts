@@ -120,7 +120,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
       const now = await administration.getRules(bucket, noContext);
       expect(now.filter(({ id }) => id !== more.id)).toEqual(held);
       expect(now.map(known)).toContainEqual({ ...more, isEnabled: true });
-      // AWS takes rules that filter only beside others that do.
+      // AWS accepts rules with a filter only beside others that have one.
       expect(now.find(({ id }) => id === more.id)).toMatchObject({ whole: { Filter: { Prefix: more.prefix } } });
     }
     await store.administration.deleteRules(bucket, noContext);

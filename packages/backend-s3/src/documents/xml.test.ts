@@ -5,7 +5,7 @@ import { MalformedXmlError, parseXml, xmlText } from './xml.ts';
 
 const character = fc.string({ unit: 'binary', minLength: 1, maxLength: 1 });
 
-/** A character in one of the ways to write it. */
+/** A character in one of its spellings. */
 const written = fc.tuple(character, fc.nat(3)).map(([text, way]) => {
   const code = text.codePointAt(0)!;
   if (way === 0) return { text, as: `&#${code};` };

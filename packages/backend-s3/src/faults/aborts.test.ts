@@ -32,7 +32,7 @@ describe.each(doors)('when the caller aborts (%s)', (door) => {
   it.each(calls)('before a connection is there, %s ends with the reason', async (_name, call) => {
     const hole = await blackhole();
     const backend = bench.through({ endpoint: hole.endpoint, timeout: 30, maxPoolConnections: 1 });
-    // The second one waits for the socket of the first.
+    // The second call waits for the socket of the first.
     const [first, second] = [begun((ctx) => call(backend, ctx)), begun((ctx) => call(backend, ctx))];
     await new Promise((resolve) => setTimeout(resolve, 50));
     second.abort();
@@ -71,7 +71,7 @@ describe.each(doors)('when the caller aborts (%s)', (door) => {
 
   it('in the body of a PUT, nothing is stored', async () => {
     const backend = bench.through({ partSize: 64 * 2 ** 20 });
-    // No more than the buffers of sockets hold goes out.
+    // Only what fits into the sockets' buffers is sent.
     bench.proxy.faults.frozen = true;
     const { abort, outcome } = begun((ctx) => backend.put(bench.at('half'), { kind: 'buffer', data: large }, options, ctx));
     await eventually(() => bench.proxy.count('PUT')).toBe(1);
@@ -117,7 +117,7 @@ describe.each(doors)('when the caller aborts (%s)', (door) => {
     const stuck = Readable.from(
       (async function* () {
         yield large;
-        await new Promise(() => {}); // and so it never learns that nobody wants more
+        await new Promise(() => {}); // so it never learns that nobody wants more
       })(),
       { objectMode: false },
     );

@@ -69,7 +69,7 @@ describe.each(doors)('when our clock is wrong (%s)', (door) => {
     expect(await sweep(86_400)).toMatchObject({ removed: 0 });
     vi.useRealTimers();
     setClock(-72);
-    await expect.poll(() => sweep(0)).toMatchObject({ removed: 1 }); // the server tells seconds
+    await expect.poll(() => sweep(0)).toMatchObject({ removed: 1 }); // the server's times are whole seconds
     vi.useRealTimers();
     await store.transport.delete(probing, noContext);
     store.connection.close();

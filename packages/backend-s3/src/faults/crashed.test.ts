@@ -44,7 +44,7 @@ describe.each(doors)('when our process is killed in the middle of an upload (%s)
     await exited;
     expect(await bench.leftovers()).toEqual(['crashed']);
     await expect(bench.direct.head(bench.at('crashed'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
-    // It might still be going on.
+    // It might still be running.
     expect(await swept(3600, false)).toEqual({ removed: 0, bytes: 0 });
     expect(await bench.leftovers()).toEqual(['crashed']);
     expect(await swept(0, false)).toEqual({ removed: 1, bytes: 8 * mib });

@@ -103,7 +103,7 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       bench.proxy.faults.cut = cut;
       bench.proxy.cutAll();
       await eventually(() => bench.proxy.connections()).toBe(0);
-      await delay(50); // the client hears of it
+      await delay(50); // until the client has noticed
       await Promise.all(calls(backend));
     });
 

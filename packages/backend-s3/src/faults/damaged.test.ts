@@ -15,11 +15,11 @@ const large = randomBytes(12 * 2 ** 20);
 
 interface Damage {
   readonly endpoint: string;
-  /** Of the way to the server, or back from it, a bit arrives as another one once so many bytes have passed. */
+  /** Once `after` bytes have passed on the way to the server or back, one bit is flipped. */
   next?: { readonly way: 'there' | 'back'; readonly after: number } | undefined;
 }
 
-/** As of memory that fails in a box on the way: TCP does not see it, and TLS does. */
+/** Like failing memory in a box on the way: TCP does not notice it, but TLS does. */
 async function damagedWayTo(port: number): Promise<Damage> {
   let passed = 0;
   const open = new Set<Socket>();

@@ -32,7 +32,7 @@ describe.each(doors)('bytes that are not what was declared (%s)', (door) => {
     }
     await expect(bench.direct.head(bench.at('wrong'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
     expect(await bench.leftovers()).toEqual([]);
-    // Of what can be known before, nothing has been sent.
+    // If the mismatch can be known beforehand, nothing has been sent.
     expect(bench.proxy.count('PUT', '/wrong?') === 0 || data === sizes.parts).toBe(true);
     expect(bench.proxy.requests.filter(({ target }) => target === `/${bench.bucket}/wrong`)).toEqual([]);
   });
@@ -60,7 +60,7 @@ describe.each(doors)('bytes that are not what was declared (%s)', (door) => {
   )('%s in %s that change on the way are refused by a declared %s', async (size, _way, name, body) => {
     const data = sizes[size];
     bench.proxy.faults.answer = ({ method }) => {
-      bench.proxy.faults.corrupt = method === 'PUT'; // documents have sums of their own
+      bench.proxy.faults.corrupt = method === 'PUT'; // documents have checksums of their own
       return undefined;
     };
     const declared = { ...options, [name]: createHash(name).update(data).digest('hex') };

@@ -34,7 +34,7 @@ describe.each(doors)('when the server is killed (%s)', (door) => {
     const backend = bench.through({ timeout: 20, maxPoolConnections: 20 });
     const body = await read(backend);
     await new Promise((resolve) => body.once('readable', resolve));
-    // Parts are on their way, and then the server does nothing more.
+    // Parts are on their way when the server freezes.
     bench.proxy.faults.answer = ({ target }) => (target.includes('partNumber') ? (gateway.freeze(), undefined) : undefined);
     const parts = backend.put(bench.at('parts'), bodies[2]![1](), options, noContext);
     const outcome = Promise.allSettled([parts]);
@@ -65,7 +65,7 @@ describe.each(doors)('when the server is killed (%s)', (door) => {
       const { size } = await backend.put(bench.at(key), source(), options, noContext);
       expect((await direct.head(bench.at(key), noContext)).size).toBe(size);
     }
-    // Of an upload that could not be aborted, the remains are for the sweep.
+    // The upload could not be aborted; its remains are up to the sweep.
     expect(await bench.leftovers()).toEqual(['parts']);
     await backend.maintenance?.sweep({ olderThan: 0 }, noContext);
     expect(await bench.leftovers()).toEqual([]);

@@ -9,7 +9,7 @@ import { doors, faultBench } from '../testing/fault-bench.ts';
 const objects = { small: 'a small one', large: randomBytes(150_000).toString('hex') } as const;
 const options = { contentType: 'text/plain' };
 
-// As a proxy that compresses, or caches, may send what it was given with a length.
+// As a proxy that compresses or caches may send answers that it received with a length.
 describe.each(doors)('when answers come without their length (%s)', (door) => {
   const bench = faultBench(door);
   const etags: Record<string, string> = {};

@@ -25,7 +25,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     ((await backend.get(bench.at(key), get, ctx)) as ObjectStream).body;
   const write = (key: string, data: Buffer): Promise<unknown> =>
     bench.direct.put(bench.at(key), { kind: 'buffer', data }, options, noContext);
-  /** Of which one is for downloads. */
+  /** One of them is for downloads. */
   const two = { maxPoolConnections: 2, timeout: 20 };
 
   beforeEach(async () => {
@@ -114,7 +114,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
 
   it('ask for nothing behind the last byte', async () => {
     const backend = bench.through(two);
-    const all = large.subarray(0, 65_536); // just as much as is held for a reader
+    const all = large.subarray(0, 65_536); // exactly as much as is buffered for a reader
     await write('medium', all);
     const body = await open(backend, 'medium');
     await delay(300);
@@ -239,7 +239,7 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
     [412, 'PreconditionFailed'],
     [404, 'NoSuchKey'],
     [404, 'NoSuchBucket'],
-    [416, 'InvalidRange'], // as MinIO says of an object that is empty by now, whatever ETag is asked for
+    [416, 'InvalidRange'], // MinIO, if the object is now empty, whatever the If-Match
   ])('ends as one that is gone where the rest is answered with %i %s', async (status, code) => {
     Object.assign(bench.proxy.faults, { cut: 'reset', cutBodyAfter: 4_000_000 });
     bench.proxy.faults.answer = () => (bench.proxy.count('GET') > 1 ? refusalOf(status, code, 'GET') : undefined);

@@ -18,7 +18,7 @@ const minio = await ifAvailable(startS3('minio'));
 describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded although its answer got lost (%s)', (door) => {
   const bench = faultBench(door, () => startS3('minio'));
 
-  /** The answer to the first request that makes the object is lost. */
+  /** Loses the answer to the first request that creates the object. */
   const loseAnswer = (key: string): void => {
     let asked = 0;
     bench.proxy.faults.answer = ({ method, target }) => {
@@ -89,7 +89,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     const at = bench.at(`raced-${status.slice(0, 3)}`);
     const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
     const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
-    // Somebody else writes the same meanwhile.
+    // Somebody else writes the same bytes meanwhile.
     await bench.direct.put(at, { kind: 'buffer', data }, options, noContext);
     let asked = 0;
     bench.proxy.faults.answer = ({ method }) =>

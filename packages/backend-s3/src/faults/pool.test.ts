@@ -13,7 +13,7 @@ import { doors, faultBench } from '../testing/fault-bench.ts';
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
-/** The large one takes as long as its readers wait for it, and they have not had their turn yet. */
+/** The large object lasts as long as its readers wait for it, and none of them has used up its turn. */
 const drip = { bytes: 1024, ms: 100 };
 const fifty = Array.from({ length: 50 }, (_, index) => index);
 
@@ -64,7 +64,7 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     const forgotten = [await open(backend)];
     await backend.put(bench.at('other'), { kind: 'buffer', data: small }, options, noContext);
     await backend.head(bench.at('other'), noContext);
-    // The next reader waits for one of them to be given up.
+    // The next reader waits until one of the forgotten bodies is given up.
     expect((await readAll(await open(backend, 'small'))).toString()).toBe('small');
     await eventually(() => forgotten.map(({ errored }) => errored)).toEqual(
       forgotten.map(() => expect.objectContaining({ code: 'read_timeout' }) as unknown),
@@ -126,7 +126,7 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     let reads = 0;
     for await (const chunk of body) {
       chunks.push(chunk as Buffer);
-      // The last ones, too, when the server has sent everything and a whole buffer is left.
+      // Also at the end, when the server has sent everything and a whole buffer is left.
       if (++reads % 60 === 0) await delay(300);
     }
     expect(Buffer.concat(chunks).equals(large)).toBe(true);
@@ -135,7 +135,7 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
   it('are given back when an answer is not what was asked for', async () => {
     const backend = bench.through({ maxPoolConnections: 1, timeout: 10 });
     const range = { start: 0, end: 9 };
-    // A server that knows no ranges, and a body that does not end by itself.
+    // A server without ranges, and a body that does not end by itself.
     bench.proxy.faults.answer = () => answerOf(200, { 'content-length': '1000000', etag: '"x"' });
     await expect(backend.get(bench.at('large'), { range }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
     bench.proxy.faults.answer = () => undefined;

@@ -171,7 +171,7 @@ describe('a pull', () => {
   it('that has kept its socket gives way to calls that wait', async () => {
     const backend = bench.through({ maxPoolConnections: 2, timeout: 10 });
     await pull(backend, 'small');
-    // Takes the other one, and nobody reads.
+    // Takes the other socket, and nobody reads.
     const { body } = (await backend.get(bench.at('large'), {}, noContext)) as ObjectStream;
     await put(backend);
     expect(body.destroyed).toBe(false);

@@ -145,7 +145,7 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
   });
 });
 
-// The handler of the SDK ends such an answer.
+// Only lean: the handler of the SDK ends such an answer.
 describe('when nothing comes because a reader takes its time', () => {
   const bench = faultBench('lean');
 

@@ -14,7 +14,7 @@ import { doors, faultBench } from '../testing/fault-bench.ts';
 const options = { contentType: 'text/plain' };
 const mib = 2 ** 20;
 const large = randomBytes(12 * mib);
-/** Of which two slow clients hold all. */
+/** Two slow clients hold all of this memory. */
 const narrow = { partSize: 5 * mib, uploadMemory: 10 * mib, timeout: 20 };
 
 describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
@@ -23,7 +23,7 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
   beforeAll(async () => (directory = await mkdtemp(join(tmpdir(), 'coffer-spool-'))));
   afterAll(() => rm(directory, { recursive: true }));
 
-  /** Some of it at once, and the rest when `go` is called. */
+  /** Sends some of the data at once, and the rest when `go` is called. */
   const slowly = (data: Buffer): { readonly stream: Readable; readonly go: () => void } => {
     const stream = new Readable({ read() {} });
     stream.push(data.subarray(0, mib));
@@ -46,7 +46,7 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
     const slow = Array.from({ length: 6 }, () => slowly(large));
     const uploads = slow.map(({ stream }, index) => put(backend, `slow ${index}`, stream, index % 2 === 0 ? large.length : undefined));
     await delay(1500);
-    // Bodies of known and of unknown length, of less than a part and of more, and one that lies about its length.
+    // Bodies of known and unknown length, smaller and larger than a part, and two that lie about their length.
     await Promise.all([
       put(backend, 'known', Readable.from([large.subarray(0, mib)], { objectMode: false }), mib),
       put(backend, 'unknown', Readable.from([large.subarray(0, 3 * mib)], { objectMode: false })),
@@ -71,7 +71,7 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
   it('who send a part and then nothing count as slow, and hold none of what is for spooled parts', async () => {
     const backend = bench.through({ ...narrow, timeout: 3, spoolDirectory: directory });
     const part = large.subarray(0, 5 * mib);
-    // The first two hold the memory, the others lie in files: whether they are all of the object, none has told.
+    // The first two hold the memory, the others are in files. None has said whether this is the whole object.
     const slow = Array.from({ length: 4 }, () => new Readable({ read() {} }));
     for (const stream of slow)
       for (let start = 0; start < part.length; start += 64 * 1024) stream.push(part.subarray(start, start + 64 * 1024));

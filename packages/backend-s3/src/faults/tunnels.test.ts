@@ -19,7 +19,7 @@ import { tlsFront } from '../testing/tls-front.ts';
 const https = process.getBuiltinModule('node:https');
 const { globalAgent } = https;
 
-/** As Node makes it where NODE_USE_ENV_PROXY is set. */
+/** Sets the agent that Node creates if NODE_USE_ENV_PROXY is set. */
 function useProxies(proxyEnv: { readonly https_proxy?: string; readonly no_proxy?: string }): void {
   https.globalAgent = new Agent({ proxyEnv });
 }

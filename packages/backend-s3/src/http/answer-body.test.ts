@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { bodyOf } from './answer-body.ts';
 import type { AnswerBody } from './answer-body.ts';
 
-/** A body that has all it wants, and of which more lies in the stream it comes from. */
+/** A body that is full, with more waiting in the stream it comes from. */
 async function fullBody(): Promise<{ readonly body: AnswerBody; readonly stream: Readable; readonly wanted: number[] }> {
   const stream = new Readable({ read() {} });
   const body = bodyOf(stream);

@@ -57,7 +57,7 @@ describe('a request with its body in memory', () => {
       response.writeHead(403, { 'content-length': 1000 });
       response.write('<Error><Code>AccessDenied</Code>', () => response.destroy());
     };
-    // Too soon to tell from NoSuchBucket.
+    // Cut too soon to tell NoSuchKey from NoSuchBucket.
     const cutSooner: Answer = (request, response) => {
       request.resume();
       response.writeHead(404, { 'content-length': 1000 });
@@ -205,11 +205,11 @@ describe('a request with its body in memory', () => {
       retryable: false,
     });
     await delay(50);
-    expect(sent).toBeLessThan(12 * 2 ** 20); // what the system holds of it
+    expect(sent).toBeLessThan(12 * 2 ** 20); // what the system buffers of it
   });
 
   it('may follow on a connection that waited for the reader of what came last', async () => {
-    const size = 66_000; // a little more than a body holds before its reader is waited for
+    const size = 66_000; // a little more than a body buffers before it waits for its reader
     const large: Answer = (_request, response) =>
       void response.writeHead(200, { etag: '"made"', 'content-length': size }).end(Buffer.alloc(size));
     const server = await serve(large, ok);

@@ -338,7 +338,7 @@ it.each(['lean', 'sdk'] as const)('an object of no time holds no connection, whe
   });
   if (got?.kind === 'object') got.body.destroy();
   await closed.promise;
-  expect(performance.now() - begun).toBeLessThan(20_000); // not only when it has lain idle
+  expect(performance.now() - begun).toBeLessThan(20_000); // not just after the idle timeout
 });
 
 it.each(['lean', 'sdk'] as const)('a page without end in the place of an object holds no connection (%s)', async (door) => {
@@ -351,7 +351,7 @@ it.each(['lean', 'sdk'] as const)('a page without end in the place of an object 
   const begun = performance.now();
   await expect(transport.get(at, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false });
   await closed.promise;
-  expect(performance.now() - begun).toBeLessThan(20_000); // not only when it has lain idle
+  expect(performance.now() - begun).toBeLessThan(20_000); // not just after the idle timeout
 });
 
 it.each(['lean', 'sdk'] as const)('a page without end in the place of a document is not held (%s)', async (door) => {

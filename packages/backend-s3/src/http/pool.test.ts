@@ -11,7 +11,7 @@ import { exchange } from './exchange.ts';
 import { poolOver } from './pool.ts';
 import { KeptWires } from './wire.ts';
 
-/** A server under as many names as you like, and a pool of sockets to it. */
+/** A server with any number of names, and a pool of sockets to it. */
 async function between(answer: Answer, maxSockets: number) {
   const server = await scripted(answer);
   const agent = poolOver(Agent, {
@@ -32,7 +32,7 @@ it.each([1, 2, 4])('holds no more than %i sockets to all hosts together while a 
   const { agent, port } = await between(closing, maxSockets);
   const open = new Set<Socket>();
   let most = 0;
-  // Some go to the host whose socket is just closing, and others elsewhere.
+  // Some go to the host whose socket is just closing, others elsewhere.
   const hosts = [0, 0, 1, 0, 1, 1, 2, 0, 0, 2];
   const asked = Array.from({ length: 40 }, async (_, index) => {
     const request = get({ agent, host: `host-${hosts[index % hosts.length]}.test`, port });

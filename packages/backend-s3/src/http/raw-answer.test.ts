@@ -9,13 +9,13 @@ import { describe, expect, it } from 'vitest';
 
 import { RawAnswer } from './raw-answer.ts';
 
-/** Reads an answer that is cut into pieces of these lengths, the last one again and again. */
+/** Reads an answer cut into pieces of these lengths, the last of which repeats. */
 function read(bytes: Buffer, lengths: readonly number[]): { readonly answer: RawAnswer; readonly body: Buffer } {
   const answer = new RawAnswer();
   const body: Buffer[] = [];
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const length = lengths[Math.min(turn, lengths.length - 1)] ?? 1;
-    // A copy that is overwritten afterwards, as the buffer of a socket is.
+    // A copy that is overwritten afterwards, like the buffer of a socket.
     const chunk = Buffer.from(bytes.subarray(at, at + length));
     body.push(...answer.read(chunk).map((piece) => Buffer.from(piece)));
     chunk.fill(0);

@@ -43,7 +43,7 @@ it('waits as long for the second answer as for the first one, however soon it is
   server.close();
 });
 
-// TLS decrypts several records at once and hands on each of them, whether or not it was told to stop.
+// TLS decrypts several records at once and passes on each of them, even if it was told to stop.
 it.each(['at once', 'as fast as a disk', 'slowly, now and then'])(
   'passes each byte on once over TLS, to a sink that takes them %s',
   async (how) => {
@@ -111,7 +111,7 @@ describe('a connection of pulls', () => {
     });
     await ask(() => {});
     expect(socket.isFree).toBe(true);
-    await Promise.race([closed, delay(500)]); // before it would be closed for having lain idle
+    await Promise.race([closed, delay(500)]); // before it would be closed for being idle
     expect(socket.isFree).toBe(false);
   });
 
@@ -143,7 +143,7 @@ describe('a connection of pulls', () => {
 
   it('holds no process once it is free', async () => {
     const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
-    await expect.poll(held).toBe(0); // of tests before
+    await expect.poll(held).toBe(0); // from earlier tests
     const { socket, ask } = await connected((peer) => peer.unref().write(whole));
     await ask(() => {});
     expect([socket.isFree, held()]).toEqual([true, 0]);

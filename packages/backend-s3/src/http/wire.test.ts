@@ -17,7 +17,7 @@ afterEach(() => {
   for (const close of open.splice(0)) close();
 });
 
-/** A server that writes this for each request, and a client of it with so many sockets. */
+/** A server that gives this answer to each request, and a client with `maxSockets` sockets to it. */
 async function between(answer: (socket: Socket, asked: number) => unknown, { timeout = 20_000, maxSockets = 2 } = {}) {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -63,7 +63,7 @@ describe('a connection between two requests', () => {
   });
 
   it('is not used for longer than the server says', async () => {
-    // The agent leaves a second for the way.
+    // The agent subtracts a second for the round trip.
     const { ask, connections } = await between((socket) => socket.write(empty.replace('\r\n\r\n', '\r\nkeep-alive: timeout=1\r\n\r\n')));
     for (let turn = 0; turn < 2; turn++) await ask();
     expect(connections()).toBe(2);
@@ -89,7 +89,7 @@ describe('a connection between two requests', () => {
 
   it('holds no process', async () => {
     const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
-    await expect.poll(held).toBe(0); // of tests before
+    await expect.poll(held).toBe(0); // from earlier tests
     const { ask, sockets } = await between((socket) => socket.unref().write(empty));
     await ask();
     expect(sockets.size).toBe(1);

@@ -74,7 +74,7 @@ describe('copies by parts', () => {
 });
 
 describe('where ACLs', () => {
-  // By what is asked for: the look at the object and at its ACL are under way together.
+  // Tells requests apart by what they ask for: those for the object and for its ACL run concurrently.
   const by =
     (acl: Answer): Answer =>
     (request, response) => {

@@ -9,7 +9,7 @@ import type { Rewritable } from '../testing/rewriting-front.ts';
 
 const ceph = await startS3('ceph');
 
-/** Where servers take an ACL and do nothing about it. */
+/** Writes on which servers accept an ACL and ignore it. */
 const deaf: readonly [string, (request: Rewritable) => boolean][] = [
   ['a copy', ({ headers }) => headers['x-amz-copy-source'] !== undefined],
   ['an upload of parts', ({ query }) => query.startsWith('uploads')],
@@ -31,7 +31,7 @@ it.each(deaf.flatMap(([what, isDeaf]) => doors.map((transport) => ({ what, isDea
 it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (transport) => {
   const account = await rewritten(ceph, (request) => {
     const isAnonymous = request.headers['x-amz-date'] === undefined && request.key !== '' && request.query === '';
-    if (isAnonymous) request.query = 'acl'; // which a reader may not see
+    if (isAnonymous) request.query = 'acl'; // which an anonymous reader may not see
     return false;
   });
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });

@@ -79,7 +79,7 @@ it.each(doors)('refuses keys that are left out of lists, unless it is of those t
   }
 });
 
-/** What servers make of keys, and two that become one. */
+/** How servers change keys, and two keys that become one. */
 const careless: readonly [string, string, string, (key: string) => string][] = [
   ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
   ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
@@ -95,7 +95,7 @@ it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => 
     await backend.buckets?.create(bucket, {}, noContext);
     const put = (key: string): Promise<unknown> =>
       backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain' }, noContext);
-    await put(plain).catch(() => {}); // it may be of the same kind
+    await put(plain).catch(() => {}); // it may be of the same class
     await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
     await expect(backend.delete({ bucket, key: odd }, noContext)).rejects.toMatchObject({ code: 'invalid_key' });
   },

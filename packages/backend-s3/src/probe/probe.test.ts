@@ -95,7 +95,7 @@ describe.each(doors)('tells where buckets lie, and which sums of bodies the serv
     if (typeof server === 'string') return skip(server);
     const profile = await probeEndpoint({ ...(await accountOn(server)), transport });
     expect(profile.region).toMatch(/^[a-z0-9-]+$/);
-    expect(profile.verifiedSums).toEqual(expect.arrayContaining([...sums])); // Ceph compares more from version 20 on
+    expect(profile.verifiedSums).toEqual(expect.arrayContaining([...sums])); // Ceph verifies more from version 20 on
   });
 });
 
@@ -114,7 +114,7 @@ describe.each(doors)('tells whether a server takes writes that nobody has signed
     }
   });
 
-  // One that the environment names may be mended.
+  // A server that the environment names may have the fix.
   it.skipIf(typeof minio === 'string' || minio.external)('MinIO, which does', async () => {
     if (typeof minio === 'string') throw new Error(minio);
     expect(await probeEndpoint({ ...(await accountOn(minio)), transport })).toMatchObject({ checksSignatures: false });
@@ -356,7 +356,7 @@ it.each(doors)('takes no rule for one that a server only says to have taken (%s)
   await backend.buckets?.create(bucket, {}, noContext);
   const rules = [{ id: 'old', prefix: '', expireDays: 1 }];
   await expect(backend.versioning?.setVersioning(bucket, true, noContext)).rejects.toMatchObject({ code: 'not_supported' });
-  await backend.versioning?.setVersioning(bucket, false, noContext); // as it is
+  await backend.versioning?.setVersioning(bucket, false, noContext); // which is its state already
   await expect(backend.lifecycle?.setLifecycle(bucket, rules, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });
 
@@ -386,7 +386,7 @@ describe('who waits for a trial in the bucket of somebody else', () => {
 it.each(doors)('takes nothing out of a bucket in use but what it has put there, whatever the server lists (%s)', async (transport) => {
   const account = await rewritten(ceph, (request) => {
     const isSandbox = request.method === 'PUT' && request.key === '' && request.bucket.startsWith('coffer-probe-');
-    if (isSandbox) request.query = 'acl'; // of a bucket that is not there: no sandbox can be made
+    if (isSandbox) request.query = 'acl'; // of a bucket that does not exist, so that no sandbox bucket can be created
     if (request.method === 'GET') request.query = request.query.replace(/(^|&)prefix=[^&]*/, '');
     return false;
   });
@@ -400,6 +400,6 @@ it.each(doors)('takes nothing out of a bucket in use but what it has put there, 
   const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
     own.put({ bucket, key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', ...more }, noContext);
   await put('precious');
-  await put('new', { ifNoneMatch: '*' }); // the endpoint is tried out for that
+  await put('new', { ifNoneMatch: '*' }); // this needs a probe of the endpoint
   expect((await own.list(bucket, {}, noContext)).objects.map(({ key }) => key)).toEqual(['new', 'precious']);
 });

@@ -14,7 +14,7 @@ const minute = 60_000;
 const badKeys = new AnswerError(403, {}, '<Code>InvalidAccessKeyId</Code>');
 const nameless = new AnswerError(403, {}, '');
 
-/** Gives other keys each time it is asked, which live so many minutes. */
+/** A provider with new keys for each call, which live for this many minutes. */
 function provider(...minutes: readonly (number | undefined)[]): { readonly credentials: Credentials; readonly asked: () => number } {
   let asked = 0;
   const provide = async (): Promise<Identity> => {
@@ -86,7 +86,7 @@ describe('credentials', () => {
     vi.advanceTimersByTime(6 * minute);
     expect(credentials.known).toBeUndefined();
     expect((await credentials.load()).accessKeyId).toBe('key');
-    expect(credentials.known?.accessKeyId).toBe('key'); // for a while: the provider is not asked with every request
+    expect(credentials.known?.accessKeyId).toBe('key'); // for a while: the provider is not asked at every request
     vi.advanceTimersByTime(5 * minute);
     await expect(credentials.load()).rejects.toThrow('no metadata service');
   });

@@ -130,7 +130,7 @@ describe('keys in a path', () => {
     const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
     const text = fc.string({ unit: 'binary', maxLength: 200 });
     const long = fc.tuple(text, fc.nat(3000)).map(([some, length]) => some.padEnd(length, some || 'x'));
-    // Around the 64 bytes of a block, beyond which HMAC takes the hash of a key.
+    // Lengths around the 64 bytes of a block: HMAC hashes longer keys first.
     const secret = fc.oneof(
       text,
       long,

@@ -7,7 +7,7 @@ import { bodyOf } from '../http/answer-body.ts';
 import { guardBody } from '../open-body.ts';
 import { ChunkReader } from './chunk-reader.ts';
 
-/** Bytes in pieces that come when they like, some at once, some later. */
+/** Bytes in pieces, some of which arrive at once and some later. */
 function pieces(sizes: readonly number[], failure?: Error): Readable {
   let byte = 0;
   return Readable.from(
@@ -67,7 +67,7 @@ describe('a reader of chunks', () => {
       const [first, second] = [Buffer.alloc(120), Buffer.alloc(130)];
       expect([await reader.fill(first), await reader.fill(second), await reader.more()]).toEqual([120, 130, false]);
       expect(Buffer.concat([first, second])).toEqual(Buffer.concat([Buffer.alloc(100, 1), Buffer.alloc(50, 2), Buffer.alloc(100, 3)]));
-      // The second is cut in two, and what holds the bytes of both is nobody's to give back.
+      // The second chunk is split between both targets, so its memory is not released.
       expect(chunks.map(({ length }) => length)).toEqual(isOwner ? [0, 50, 0] : [100, 50, 100]);
     }
   });

@@ -16,7 +16,7 @@ const data = Buffer.from(Array.from({ length: 3 * mib }, (_, index) => (index * 
 
 afterEach(() => vi.restoreAllMocks());
 
-/** Whose memory a slow client holds. */
+/** A store whose memory is held by a slow client. */
 async function storeOfSlow(): Promise<{ readonly store: Store; leave(): Promise<void> }> {
   const store = {
     ...openStore({ accessKey: 'a', secretKey: 'b' }),
@@ -76,7 +76,7 @@ it.each(['in memory', 'in a file'])('waits for nothing behind what is known not 
   const { store, leave } = await storeOfSlow();
   if (where === 'in memory') await leave();
   const stream = new Readable({ read() {} });
-  stream.push(data); // and no more for now
+  stream.push(data); // and nothing more for now
   const reader = new ChunkReader(stream);
   for (const size of [2 * mib, mib]) {
     const start = reader.size;
@@ -108,7 +108,7 @@ it('needs nothing more of a file that has been read: one that fails to close tak
   const close = SpoolFile.prototype.close;
   vi.spyOn(SpoolFile.prototype, 'close').mockImplementation(async function (this: SpoolFile) {
     await close.call(this);
-    throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // as network file systems do, which write late
+    throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // network file systems do this, because they write late
   });
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
   const { held, end } = await gathered(store, reader, { size: 4 * mib }, noContext);

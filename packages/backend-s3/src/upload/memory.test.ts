@@ -13,7 +13,7 @@ describe('UploadMemory', () => {
   const take = (from: UploadMemory, count: number, size: number): Promise<readonly HeldBuffer[]> =>
     Promise.all(Array.from({ length: count }, () => from.take(size, {})));
   const give = (held: readonly HeldBuffer[]): void => held.forEach(({ release }) => release(true));
-  /** Whether the memory behind it has been given back. */
+  /** Whether its memory has been returned to the system. */
   const isGone = ({ buffer }: HeldBuffer): boolean => (buffer.buffer as ArrayBuffer).detached;
 
   it('uses again what was given back, and never what somebody may look at', async () => {
@@ -129,7 +129,7 @@ describe('UploadMemory, by the clock', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
-  /** What has come of it by then. */
+  /** The current outcome of `takeSoon`. */
   const soon = (memory: UploadMemory, signal?: AbortSignal): { readonly now: () => unknown } => {
     let told: unknown = 'waiting';
     void memory.takeSoon(partSize, { ...(signal !== undefined && { signal }) }).then((held) => (told = held));
@@ -145,7 +145,7 @@ describe('UploadMemory, by the clock', () => {
     expect(waiting.now()).toBe('waiting');
     await vi.advanceTimersByTimeAsync(200);
     expect(waiting.now()).toBeUndefined();
-    expect(await memory.takeSoon(partSize, {})).toBeUndefined(); // at once, from now on
+    expect(await memory.takeSoon(partSize, {})).toBeUndefined(); // at once from now on
   });
 
   it('is waited for a second while slow clients leave room enough', async () => {

@@ -18,7 +18,7 @@ import { answering, ok, refusal } from '../testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-/** Begins an upload, takes its parts, and completes it. */
+/** Starts an upload, accepts its parts, and completes it. */
 const taking: ReturnType<typeof answering> = (request, response) => {
   const { method, url = '' } = request;
   if (method !== 'POST') return answering('', { etag: '"e"' })(request, response);
@@ -39,7 +39,7 @@ it.each(doors)('once a part has failed, no other one is sent on (%s)', async (tr
     request.resume();
     if (url.includes('partNumber=1&')) {
       request.socket.once('close', () => (isStopped = true));
-      return first.resolve(); // it is never answered
+      return first.resolve(); // never answered
     }
     await first.promise;
     return refusal(403, 'AccessDenied')(request, response);
@@ -65,7 +65,7 @@ it.each(doors)('once a part has failed, nobody waits for a client that sends not
     return refusal(403, 'AccessDenied')(request, response);
   });
   const stream = new Readable({ read() {} });
-  stream.push(Buffer.alloc(9 * 2 ** 20)); // a part, and not all of the next one
+  stream.push(Buffer.alloc(9 * 2 ** 20)); // one part and some of the next
   const body = { kind: 'stream', stream } as const;
   const put = backendTo(server, { transport }).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
   await expect(put).rejects.toMatchObject({ code: 'access_denied' });
@@ -149,7 +149,7 @@ it.each([undefined, 7 * 2 ** 20])('a file of which the last part is sent for lon
 });
 
 describe('parts under way at once', () => {
-  /** A provider that takes parts, and acknowledges none before it is told to. */
+  /** A provider that accepts parts, but acknowledges none until it is told to. */
   async function slowServer(): Promise<{ readonly server: Awaited<ReturnType<typeof serve>>; underWay(): number; acknowledge(): void }> {
     let count = 0;
     const acknowledged = Promise.withResolvers<void>();
@@ -191,7 +191,7 @@ describe('parts under way at once', () => {
     const put = backend.put({ bucket: 'bucket', key: 'key' }, bodyOf(stream), { contentType: 'text/plain' }, noContext);
     await eventually(underWay).toBe(most);
     await delay(1200);
-    expect(read).toBeLessThan(most + 3); // the last of them, and what is read ahead of it
+    expect(read).toBeLessThan(most + 3); // the last part, and what is read ahead
     acknowledge();
     expect(await put).toMatchObject({ size: 60 * 2 ** 20 });
   });

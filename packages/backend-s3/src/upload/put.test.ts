@@ -50,7 +50,7 @@ describe.each(doors)('a stream that is written under a condition by one PUT (%s)
       yield first;
       await arrived.promise;
       for (const chunk of rest) {
-        await delay(20); // by then, what came before would have left
+        await delay(20); // by then, earlier bytes would have been sent
         yield chunk;
       }
     };
