@@ -15,7 +15,7 @@ import type { TestServer } from './testing/server.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)('an ACL that a server with others does not have is an argument that is wrong (%s)', async (transport) => {
+it.each(doors)('an ACL that a server with ACLs does not know is an invalid argument (%s)', async (transport) => {
   const server = await serve((request, response) => {
     if (request.method === 'PUT') return refusal(501, 'NotImplemented')(request, response);
     if (request.url?.startsWith('/new') === true) return refusal(404, '')(request, response);
@@ -33,7 +33,7 @@ it.each(doors)('an ACL that a server with others does not have is an argument th
   await expect(put(at, body, { contentType }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });
 
-describe.each(doors)('the ACL that credentials ask for which may only read (%s)', (transport) => {
+describe.each(doors)('ACLs read with credentials that may only read (%s)', (transport) => {
   const readOnly = async (server: TestServer, isDenied = (_path: string): boolean => false) => {
     let isReadOnly = false;
     const account = await behindFront(server, (method, path) => {
@@ -53,20 +53,20 @@ describe.each(doors)('the ACL that credentials ask for which may only read (%s)'
     return { ...at, acl: backend.acl! };
   };
 
-  it('is read', async () => {
+  it('are returned', async () => {
     const { acl, ...at } = await readOnly(await startS3('ceph'));
     expect(await acl.getObjectAcl(at, noContext)).toMatchObject({ grants: [{ permission: 'FULL_CONTROL' }] });
     expect(await acl.getBucketAcl(at.bucket, noContext)).toMatchObject({ grants: [{ permission: 'FULL_CONTROL' }] });
   });
 
-  it('is refused by the name of the permission that is missing', async () => {
+  it('are refused with the name of the missing permission', async () => {
     const { acl, ...at } = await readOnly(await startS3('ceph'), (path) => path.includes('?acl'));
     const missing = (name: string) => ({ code: 'access_denied', message: expect.stringContaining(`permission ${name}.`) as string });
     await expect(acl.getObjectAcl(at, noContext)).rejects.toMatchObject(missing('s3:GetObjectAcl'));
     await expect(acl.getBucketAcl(at.bucket, noContext)).rejects.toMatchObject(missing('s3:GetBucketAcl'));
   });
 
-  it('is none on a server without ACLs, which tells of one that nobody owns', async ({ skip }) => {
+  it('are not supported on a server without ACLs, which reports an ACL without an owner', async ({ skip }) => {
     const minio = await ifAvailable(startS3('minio'));
     if (typeof minio === 'string') return skip(minio);
     const { acl, ...at } = await readOnly(minio);

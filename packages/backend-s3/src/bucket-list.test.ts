@@ -11,7 +11,7 @@ it('takes all buckets of a provider that has no pages, however many there are', 
   expect(await listBuckets(store, noContext)).toHaveLength(buckets.length);
 });
 
-it('asks AWS for one page after the other, each of the same names', async () => {
+it('reads the buckets of AWS page by page, all with the same prefix', async () => {
   const asked: unknown[] = [];
   const listed: Store['transport']['listBuckets'] = async (options) => {
     asked.push(options);

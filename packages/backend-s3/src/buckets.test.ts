@@ -44,7 +44,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('are deleted by force with keys of other clients that no key of ours is', async () => {
+  it('are deleted by force with keys of other clients that Coffer would not accept', async () => {
     const account = await newAccount();
     const backend = s3Backend(account);
     const bucket = newName();
@@ -59,7 +59,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('are found to be there, or not, by one request that grows with no number of buckets', async () => {
+  it('are checked for existence with one request, however many buckets there are', async () => {
     const proxy = await proxyTo(server.endpoint);
     const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
     const [there, missing] = [newName(), newName()];
@@ -83,7 +83,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await proxy.close();
   });
 
-  it('are asked once, and not one by one, whether the server names their regions in the short way', async () => {
+  it('learn only once, not for each bucket, that the server does not name regions in HeadBucket', async () => {
     const proxy = await proxyTo(server.endpoint);
     const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
     const [one, other] = [newName(), newName()];
@@ -97,7 +97,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await proxy.close();
   });
 
-  it('are deleted empty after one look, by a process that knows nothing of the server yet', async () => {
+  it('are deleted after one look if empty, by a process that knows nothing of the server yet', async () => {
     const proxy = await proxyTo(server.endpoint);
     const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
     const bucket = newName();
@@ -112,7 +112,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await proxy.close();
   });
 
-  it('take the configured region where there is just one place, and refuse a place that there is not', async () => {
+  it('are created in the configured region on a server with a single region, which refuses unknown regions', async () => {
     const backend = s3Backend({ ...(await newAccount()), region: server.kind === 'minio' ? 'us-east-1' : 'eu-central-1' });
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
@@ -124,7 +124,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('are told to lie where they do, also when another place was asked for', async () => {
+  it('report their actual region, even if another one was requested', async () => {
     const backend = s3Backend(await newAccount());
     const bucket = newName();
     const region = server.kind === 'minio' ? 'eu-west-1' : 'us-east-1';
@@ -134,7 +134,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('are deleted by force with nameless delete markers of odd keys', async () => {
+  it('are deleted by force with delete markers of odd keys that have no version id', async () => {
     const backend = s3Backend(await newAccount());
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
@@ -149,7 +149,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('have no rule that the server would leave a part of out', async () => {
+  it('accept no lifecycle rule that the server would store only in part', async () => {
     const backend = s3Backend(await newAccount());
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
@@ -203,7 +203,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await Promise.all([mine.close(), theirs.close()]);
   });
 
-  it('and ACLs that are ignored: refused before anything is written, with or without a profile', async () => {
+  it('refuse ACLs before anything is written if the server ignores them, with or without a profile', async () => {
     const backend = s3Backend(await newAccount());
     const bucket = newName();
     const at = { bucket, key: 'x' };
@@ -225,7 +225,7 @@ describe.each(cases)('$title', ({ server, door }) => {
 });
 
 describe('a bucket that is being created', () => {
-  it('is not waited for by who gives up', async () => {
+  it('does not keep an aborted caller waiting', async () => {
     const silent = { transport: { headBucket: () => new Promise(() => {}) } } as unknown as Store;
     const operations = bucketOperations(silent);
     void operations.create('bucket', {}, noContext);

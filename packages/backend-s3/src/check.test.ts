@@ -16,7 +16,7 @@ const cases = servers
   .flatMap((server) => doors.map((door) => ({ server, door, title: `a check of ${server.name} (${door})` })));
 
 describe.each(cases)('$title', ({ server, door }) => {
-  it('is one request, whose answer grows with no number of buckets', async () => {
+  it('is one request, whose answer does not grow with the number of buckets', async () => {
     const proxy = await proxyTo(server.endpoint);
     const backend = s3Backend({ ...(await accountOn(server)), endpoint: proxy.endpoint, transport: door });
     await backend.check(noContext);
@@ -36,7 +36,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('fails at an address that is meant for a bucket, whether or not there is one', async () => {
+  it('fails if the endpoint points into a bucket, whether or not the bucket exists', async () => {
     const account = await accountOn(server);
     const name = `check-${randomBytes(6).toString('hex')}`;
     const [right, wrong] = [account.endpoint, `${account.endpoint}/${name}`].map((endpoint) =>

@@ -47,14 +47,14 @@ const seen = ({ requests }: Scripted, method: string): readonly string[] =>
   requests.filter((request) => request.method === method).map(({ url = '' }) => url.replace(/[?&]x-id=\w+/, ''));
 
 describe.each(doors)('a copy (%s)', (transport) => {
-  it('of an object onto itself is of what it was when it was looked at', async () => {
+  it('of an object onto itself is of the version that was inspected', async () => {
     const server = await serve(copying(there('before')));
     await backendTo(server, { transport }).copy(source, source, {}, noContext);
     const put = server.requests.find(({ method }) => method === 'PUT');
     expect(put?.headers).toMatchObject({ 'x-amz-copy-source-if-match': '"before"', 'x-amz-metadata-directive': 'REPLACE' });
   });
 
-  it('of an object onto itself passes through here where the server ignores that, and replaces only what was read', async () => {
+  it('of an object onto itself passes through this process if the server ignores its condition, and replaces only what was read', async () => {
     let isReplaced = false;
     const look: Answer = (request, response) => there(isReplaced ? 'after' : 'before', 3)(request, response);
     const server = await serve((request, response) => {
@@ -71,7 +71,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     expect(others).toEqual([]);
   });
 
-  it('of an object onto itself is refused when another came before the server made it without a condition', async () => {
+  it('of an object onto itself is refused if another object was written before the server made it unconditionally', async () => {
     const server = await serve((request, response) => {
       const isOfBytes = request.url?.includes('acl') !== true;
       if (isOfBytes && request.method === 'GET') return answering('old', { etag: '"before"' })(request, response);
@@ -97,7 +97,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
   it.each([
     ['NoSuchKey', 404, 'file_not_found', 'There is no object "source" in the bucket "bucket".'],
     ['InvalidObjectState', 403, 'object_archived', 'The object "source" is archived; restore it before reading it.'],
-  ])('says of its source what is wrong with that (%s)', async (name, status, code, message) => {
+  ])('reports errors of its source as such (%s)', async (name, status, code, message) => {
     const refused = refusal(status, name);
     const server = await serve((request, response) => (request.method === 'PUT' ? refused : copying(there('etag')))(request, response));
     const backend = backendTo(server, { transport, copyByPartsFrom: 8 * mib });
@@ -111,19 +111,22 @@ describe.each(doors)('a copy (%s)', (transport) => {
     ['another', there('after'), ['/bucket/copy']],
     ['gone', refusal(404, ''), ['/bucket/copy']],
     ['the same', there('before'), []],
-  ])('under a condition that the server ignores is deleted unless its source is what it was (%s)', async (_name, after, deleted) => {
-    for (const options of [{ ifMatch: 'before' }, { onlyIf: () => true }]) {
-      let looks = 0;
-      const server = await serve(copying((request, response) => (looks++ === 0 ? there('before') : after)(request, response)));
-      const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
-      const copy = backend.copy(source, destination, options, noContext);
-      if (deleted.length > 0) await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
-      else expect(await copy).toMatchObject({ etag: 'copied' });
-      expect(seen(server, 'DELETE')).toEqual(deleted);
-    }
-  });
+  ])(
+    'under a condition that the server ignores is deleted if its source has changed (source afterwards: %s)',
+    async (_name, after, deleted) => {
+      for (const options of [{ ifMatch: 'before' }, { onlyIf: () => true }]) {
+        let looks = 0;
+        const server = await serve(copying((request, response) => (looks++ === 0 ? there('before') : after)(request, response)));
+        const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+        const copy = backend.copy(source, destination, options, noContext);
+        if (deleted.length > 0) await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+        else expect(await copy).toMatchObject({ etag: 'copied' });
+        expect(seen(server, 'DELETE')).toEqual(deleted);
+      }
+    },
+  );
 
-  it('of what its caller has taken is of no other version', async () => {
+  it('that its caller approved by onlyIf is of no other version', async () => {
     const server = await serve(copying(there('before')));
     const asked: ObjectInfo[] = [];
     const onlyIf = (info: ObjectInfo): boolean => asked.push(info) > 0 && info.etag === 'before';
@@ -137,7 +140,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     expect(seen(other, 'PUT')).toEqual([]);
   });
 
-  it('is refused of what the server does not tell the size of', async () => {
+  it('is refused if the server does not report the size of the source', async () => {
     const sizeless: Answer = (_request, response) => response.writeHead(200, { etag: '"before"', connection: 'close' }).end();
     const server = await serve(copying(sizeless));
     const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
@@ -160,7 +163,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
   it.each([
     ['in one request', {}, 'PUT'],
     ['by parts', { copyByPartsFrom: 6 * mib }, 'POST'],
-  ])('to where there must be nothing tells a server so that looks itself: %s', async (_how, settings, last) => {
+  ])('under If-None-Match passes it on to a server that enforces it: %s', async (_how, settings, last) => {
     const server = await serve((request, response) => {
       if (request.url === '/other') return response.end(); // HEAD of the bucket
       return copying(request.url?.startsWith('/other/') === true ? refusal(404, '') : there('before'))(request, response);
@@ -175,7 +178,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     ['of another type', { 'content-type': 'text/html' }, 'precondition_failed'],
     ['of other metadata', { 'x-amz-meta-by': 'them' }, 'precondition_failed'],
     ['of other bytes', { etag: '"theirs"' }, 'precondition_failed'],
-  ])('to where there was nothing, whose answer got lost, is told from what somebody else wrote: %s', async (_what, differing, code) => {
+  ])('under If-None-Match whose answer got lost is told apart from a copy by somebody else: %s', async (_what, differing, code) => {
     const described = { etag: '"before"', 'content-length': mib, 'content-type': 'text/plain', 'x-amz-meta-by': 'us' };
     let asked = 0;
     const server = await serve((request, response) => {
@@ -190,7 +193,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     expect(asked).toBe(2);
   });
 
-  it('has the storage class of its source, unless another is asked for, and is as old as it is', async () => {
+  it('has the storage class of its source, unless another is requested, and a date of its own', async () => {
     const described = { etag: '"before"', 'content-length': 3, 'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT' };
     const look: Answer = (_request, response) => response.writeHead(200, { ...described, 'x-amz-storage-class': 'STANDARD_IA' }).end();
     const server = await serve(copying(look));
@@ -204,7 +207,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     expect(told).toEqual(['STANDARD_IA', 'GLACIER_IR']);
   });
 
-  it('through here is of what was looked at, and holds neither memory nor a connection once it is over', async () => {
+  it('through this process is of the inspected version, and holds neither memory nor a connection afterwards', async () => {
     const data = Buffer.alloc(3 * mib);
     let reads = 0;
     const server = await serve((request, response) => {
@@ -221,7 +224,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
     for (let made = 0; made < 2; made++) expect(await copy()).toMatchObject({ size: data.length });
   });
 
-  it('by parts is given up when something has come to where there was nothing', async () => {
+  it('by parts under If-None-Match is aborted if an object was written meanwhile', async () => {
     let looks = 0;
     const look: Answer = (request, response) => {
       if (request.url?.startsWith('/bucket/copy') !== true) return there('before')(request, response);
@@ -242,7 +245,7 @@ describe.each(doors)('a copy (%s)', (transport) => {
 describe.each(doors)('a copy on a server that has ACLs (%s)', (door) => {
   const bench = faultBench(door);
 
-  it('keeps grants that no canned one makes', async () => {
+  it('keeps grants that no canned ACL matches', async () => {
     const [from, to] = [bench.at('from'), bench.at('to')];
     const backend = bench.through({}, { profile: awsProfile });
     await backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
@@ -259,7 +262,7 @@ describe.each(doors)('a copy on a server that has ACLs (%s)', (door) => {
   });
 });
 
-describe.each(doors)('a copy of what others have written (%s)', (door) => {
+describe.each(doors)('a copy of an object that other clients have written (%s)', (door) => {
   const bench = faultBench(door);
 
   it.each([
@@ -267,7 +270,7 @@ describe.each(doors)('a copy of what others have written (%s)', (door) => {
     ['by parts', 'onward', { copyByPartsFrom: 5 * mib }, {}],
     ['through here', 'onward', {}, { ifMatch: 'da6a0d097e307ac52ed9b4ad551801fc' }],
     ['onto itself', 'from', {}, { acl: 'public-read' as const }],
-  ])('has its tags, and until when it may be kept: %s', async (_how, key, settings, options) => {
+  ])('keeps its tags and Expires: %s', async (_how, key, settings, options) => {
     const store = openStore(bench.account);
     open.push(() => store.connection.close());
     const at = bench.at('from');
@@ -321,7 +324,7 @@ describe.each(doors)('a copy from a bucket that the credentials may only read (%
 const minio = await ifAvailable(startS3('minio'));
 
 describe.skipIf(typeof minio === 'string').each(doors)('a copy on MinIO (%s)', (transport) => {
-  it('has its tags, and until when it may be kept', async () => {
+  it('keeps its tags and Expires', async () => {
     if (typeof minio === 'string') throw new Error(minio);
     const account = await accountOn(minio);
     const { backend, bucket, stop } = await startOn({ ...account, transport });
@@ -348,7 +351,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a copy on MinIO (%s)', (
   });
 });
 
-it.each(doors)('a copy of an object onto itself is one more version on Ceph, which takes no condition there (%s)', async (transport) => {
+it.each(doors)('a copy of an object onto itself adds a version on Ceph, which accepts no condition there (%s)', async (transport) => {
   const { backend, bucket, stop } = await startOn({ ...(await accountOn(await startS3('ceph'))), transport });
   onTestFinished(async () => {
     await backend.close?.();

@@ -13,7 +13,7 @@ import type { Answer } from './testing/scripted.ts';
 const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
-describe.each(doors)('a bucket that is ours already when it is to be created (%s)', (transport) => {
+describe.each(doors)('creating a bucket that already belongs to us (%s)', (transport) => {
   const created = async (...answers: readonly Answer[]): Promise<unknown> => {
     const left = [...answers];
     const server = await serve((request, response) => {
@@ -24,17 +24,17 @@ describe.each(doors)('a bucket that is ours already when it is to be created (%s
   };
   const ours = refusal(409, 'BucketAlreadyOwnedByYou');
 
-  it('exists already', async () => {
+  it('fails with bucket_already_exists', async () => {
     await expect(created(ours)).rejects.toMatchObject({ code: 'bucket_already_exists' });
   });
 
-  it('has been created by the attempt before, whose answer got lost', async () => {
+  it('succeeds if an earlier attempt created it and its answer got lost', async () => {
     const lost: Answer = (request) => request.socket.destroy();
     expect(await created(lost, ours)).toMatchObject({ name: 'bucket' });
   });
 });
 
-describe.each(doors)('the place of a bucket that is created (%s)', (transport) => {
+describe.each(doors)('the LocationConstraint of a new bucket (%s)', (transport) => {
   interface Asked {
     readonly configured?: string;
     readonly region?: string;

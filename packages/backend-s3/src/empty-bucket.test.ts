@@ -9,7 +9,7 @@ import type { Answer } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)('a bucket that a server keeps for its open uploads is deleted by force all the same (%s)', async (transport) => {
+it.each(doors)('a forced deletion aborts open uploads if the server keeps the bucket because of them (%s)', async (transport) => {
   let isOpen = true;
   const upload = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
   const server = await serve((request, response) => {
@@ -28,13 +28,13 @@ it.each(doors)('a bucket that a server keeps for its open uploads is deleted by 
   expect(isOpen).toBe(false);
 });
 
-describe.each(doors)('a bucket whose open upload cannot be aborted (%s)', (transport) => {
+describe.each(doors)('a forced deletion with an open upload that cannot be aborted (%s)', (transport) => {
   it.each([
     ['NoSuchUpload', 404, undefined],
     ['NoSuchKey', 404, undefined],
     ['AccessDenied', 403, 'access_denied'],
     ['InternalError', 500, 'storage_unavailable'],
-  ])('goes by force only where that is gone already: %s', async (name, status, code) => {
+  ])('succeeds only if the upload is already gone: %s', async (name, status, code) => {
     const deleted: string[] = [];
     const server = await serve((request, response) => {
       const { method, url = '' } = request;
@@ -54,7 +54,7 @@ describe.each(doors)('a bucket whose open upload cannot be aborted (%s)', (trans
   });
 });
 
-it.each(doors)('a bucket is deleted by force whose list of versions tells a key as another, or lacks one (%s)', async (transport) => {
+it.each(doors)('a forced deletion succeeds if the list of versions reports a key as another one, or lacks it (%s)', async (transport) => {
   const held = new Set(['\uffff', '.uploads.x/y']);
   const server = await serve((request, response) => {
     const { method, url = '' } = request;
@@ -87,7 +87,7 @@ it.each(doors)('a bucket is deleted by force whose list of versions tells a key 
   expect([...held]).toEqual([]);
 });
 
-it.each(doors)('a bucket is deleted by force whose delete markers only go when they are written over (%s)', async (transport) => {
+it.each(doors)('a forced deletion succeeds if delete markers are removed only by overwriting them (%s)', async (transport) => {
   const markers = new Map([
     ['a', 'marker'],
     ['b/c', 'marker'],
@@ -123,7 +123,7 @@ it.each(doors)('a bucket is deleted by force whose delete markers only go when t
   expect([...markers]).toEqual([]);
 });
 
-it.each(doors)('a bucket is given up that keeps an object whose delete markers are all that goes (%s)', async (transport) => {
+it.each(doors)('a forced deletion ends if only its own delete markers can be removed and the object stays (%s)', async (transport) => {
   let isMarked = false;
   let requests = 0;
   const server = await serve((request, response) => {
@@ -149,45 +149,48 @@ it.each(doors)('a bucket is given up that keeps an object whose delete markers a
   await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
 });
 
-it.each(doors)('a bucket into which somebody writes goes by force where versions cannot be suspended (%s)', async (transport) => {
-  const held = new Set<string>();
-  let late = ['a', 'b', 'c'];
-  const server = await serve((request, response) => {
-    const { method, url = '' } = request;
-    request.resume();
-    request.once('end', () => {
-      if (/[?&]versioning/.test(url)) return response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>');
-      if (url.includes('versions')) {
-        const told = [...held].map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`).join('');
-        return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
-      }
-      if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
-      if (method === 'GET') {
-        const told = [...held].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
-        const next = late.slice(0, 1); // arrives right after the look
-        late = late.slice(1);
-        response.end(`<ListBucketResult>${told}</ListBucketResult>`);
-        if (told === '') for (const key of next) held.add(key);
-        return response;
-      }
-      if (method === 'POST') {
-        held.clear();
-        return response.end('<DeleteResult></DeleteResult>');
-      }
-      if (late.length === 3) {
-        held.add('first');
-        late = late.slice(1);
-      }
-      if (held.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
-      return response.writeHead(204).end();
+it.each(doors)(
+  'a forced deletion succeeds while somebody writes into the bucket, if versioning cannot be suspended (%s)',
+  async (transport) => {
+    const held = new Set<string>();
+    let late = ['a', 'b', 'c'];
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      request.resume();
+      request.once('end', () => {
+        if (/[?&]versioning/.test(url)) return response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>');
+        if (url.includes('versions')) {
+          const told = [...held].map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`).join('');
+          return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
+        }
+        if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
+        if (method === 'GET') {
+          const told = [...held].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
+          const next = late.slice(0, 1); // arrives right after the look
+          late = late.slice(1);
+          response.end(`<ListBucketResult>${told}</ListBucketResult>`);
+          if (told === '') for (const key of next) held.add(key);
+          return response;
+        }
+        if (method === 'POST') {
+          held.clear();
+          return response.end('<DeleteResult></DeleteResult>');
+        }
+        if (late.length === 3) {
+          held.add('first');
+          late = late.slice(1);
+        }
+        if (held.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
+        return response.writeHead(204).end();
+      });
     });
-  });
-  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
-  expect([...held]).toEqual([]);
-});
+    await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+    expect([...held]).toEqual([]);
+  },
+);
 
 it.each(doors)(
-  'a bucket goes by force however often it shows more, and what only its list of objects has at last (%s)',
+  'a forced deletion succeeds however often more keys appear, and with keys that only the list of objects has (%s)',
   async (transport) => {
     const hidden = ['a', 'b', 'c', 'd', 'e'];
     const held = new Set<string>();
@@ -233,20 +236,23 @@ it.each(doors)('a bucket is deleted by force where the server knows neither vers
   expect(held.size).toBe(0);
 });
 
-it.each(doors)('a bucket stays, and nothing is written into it, that holds an object which may not be deleted (%s)', async (transport) => {
-  const locked = '<Version><Key>a</Key><VersionId>null</VersionId></Version>';
-  const server = await serve((request, response) => {
-    const { method, url = '' } = request;
-    if (method === 'POST')
-      return answering('<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>')(request, response);
-    if (url.includes('versions')) return answering(`<ListVersionsResult>${locked}</ListVersionsResult>`)(request, response);
-    if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
-    return refusal(409, 'BucketNotEmpty')(request, response);
-  });
-  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
-  await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
-  expect(server.requests.filter(({ method }) => method === 'PUT')).toEqual([]);
-});
+it.each(doors)(
+  'a forced deletion writes nothing into a bucket with an object that may not be deleted, and leaves the bucket (%s)',
+  async (transport) => {
+    const locked = '<Version><Key>a</Key><VersionId>null</VersionId></Version>';
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'POST')
+        return answering('<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>')(request, response);
+      if (url.includes('versions')) return answering(`<ListVersionsResult>${locked}</ListVersionsResult>`)(request, response);
+      if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      return refusal(409, 'BucketNotEmpty')(request, response);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
+    expect(server.requests.filter(({ method }) => method === 'PUT')).toEqual([]);
+  },
+);
 
 const emptyOfAll: Answer = ({ method, url = '' }, response) => {
   const [, parameter = ''] = /[?&](versions|uploads)\b/.exec(url) ?? [];
@@ -254,7 +260,7 @@ const emptyOfAll: Answer = ({ method, url = '' }, response) => {
   if (method === 'GET') response.end(`<${roots[parameter] ?? 'ListBucketResult'}/>`);
 };
 
-it.each(doors)('a bucket goes by force although somebody else who deletes it disturbs that (%s)', async (transport) => {
+it.each(doors)('a forced deletion succeeds although another deletion of the same bucket disturbs it (%s)', async (transport) => {
   let attempts = 0;
   const server = await serve((request, response) => {
     if (request.method !== 'DELETE') return emptyOfAll(request, response);
@@ -264,46 +270,55 @@ it.each(doors)('a bucket goes by force although somebody else who deletes it dis
   expect(attempts).toBe(2);
 });
 
-it.each(doors)('a bucket stays whose server fails where delete markers are to be written over, which is told (%s)', async (transport) => {
-  const server = await serve((request, response) => {
-    const { method, url = '' } = request;
-    if (/[?&]versioning/.test(url)) return refusal(503, 'SlowDown')(request, response);
-    if (method === 'DELETE') return refusal(409, 'BucketNotEmpty')(request, response);
-    if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
-    const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
-    return url.includes('versions')
-      ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
-      : emptyOfAll(request, response);
-  });
-  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
-  await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable' });
-});
+it.each(doors)(
+  'a forced deletion fails with the error of a server that fails when delete markers are to be overwritten (%s)',
+  async (transport) => {
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (/[?&]versioning/.test(url)) return refusal(503, 'SlowDown')(request, response);
+      if (method === 'DELETE') return refusal(409, 'BucketNotEmpty')(request, response);
+      if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
+      const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
+      return url.includes('versions')
+        ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
+        : emptyOfAll(request, response);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable' });
+  },
+);
 
-it.each(doors)('who may not delete a bucket by force is told at once, and nothing is tried on its objects (%s)', async (transport) => {
-  const server = await serve((request, response) =>
-    request.method === 'DELETE' ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
-  );
-  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
-  await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
-  expect(server.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
-});
+it.each(doors)(
+  'a forced deletion fails at once, without touching objects, if the credentials may not delete the bucket (%s)',
+  async (transport) => {
+    const server = await serve((request, response) =>
+      request.method === 'DELETE' ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
+    );
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
+    expect(server.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
+  },
+);
 
 it.each(
   doors.flatMap((transport) => [
     [transport, 'versions', 's3:ListBucketVersions'] as const,
     [transport, 'uploads', 's3:ListBucketMultipartUploads'] as const,
   ]),
-)('who may not see (%s) the %s of a bucket does not delete it by force, and is told why', async (transport, parameter, permission) => {
-  const server = await serve((request, response) =>
-    request.url?.includes(parameter) === true ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
-  );
-  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
-  await expect(deleting).rejects.toMatchObject({ code: 'access_denied', message: expect.stringContaining(permission) });
-  expect(server.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
-});
+)(
+  'a forced deletion says why it fails if the credentials may not list (%s) the %s of the bucket',
+  async (transport, parameter, permission) => {
+    const server = await serve((request, response) =>
+      request.url?.includes(parameter) === true ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
+    );
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'access_denied', message: expect.stringContaining(permission) });
+    expect(server.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
+  },
+);
 
 it.each(doors)(
-  'a bucket goes by force with versions of keys that no batch can name, unless one may not be deleted (%s)',
+  'a forced deletion removes versions of keys that no batch can name, unless one may not be deleted (%s)',
   async (transport) => {
     const held = new Set(['+a', 'b%01']);
     let isKept = true;
@@ -342,7 +357,7 @@ const stubborn = [
 ] as const;
 
 it.each(doors.flatMap((transport) => stubborn.map((lists) => [transport, ...lists] as const)))(
-  'a bucket is given up (%s) whose %s a server says to delete, and keeps',
+  'a forced deletion ends (%s) if the server claims to delete %s, but keeps them',
   async (transport, _what, versions, objects) => {
     const server = await serve((request, response) => {
       const { method, url = '' } = request;
@@ -361,7 +376,7 @@ it.each(doors.flatMap((transport) => stubborn.map((lists) => [transport, ...list
 );
 
 it.each(doors.flatMap((transport) => [false, true].map((force) => [transport, force] as const)))(
-  'a bucket is not taken for deleted (%s, force %s) that the server keeps after it gave no answer',
+  'a bucket does not count as deleted (%s, force %s) if the server keeps it after an attempt without an answer',
   async (transport, force) => {
     let attempts = 0;
     const server = await serve((request, response) => {

@@ -51,7 +51,7 @@ describe('toStorageError', () => {
     expect(error.message).not.toContain('what the provider says');
   });
 
-  it.each(['NoSuchKey', ''])('takes a missing key for a missing bucket where no key was asked for ("%s")', (name) => {
+  it.each(['NoSuchKey', ''])('takes a missing key for a missing bucket if the request had no key ("%s")', (name) => {
     const error = toStorageError(answer(404, name), { bucket: 'bucket', permission: 's3:DeleteBucket' });
     expect(error).toMatchObject({ code: 'no_such_bucket', message: 'There is no bucket "bucket".' });
   });
@@ -60,13 +60,13 @@ describe('toStorageError', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), { ...about, permission: 's3:PutObjectAcl' }).message).toContain('s3:PutObjectAcl');
   });
 
-  it('blames metadata that are too large for the provider on nothing else', () => {
+  it('blames nothing but the metadata if they are too large for the provider', () => {
     const { message } = toStorageError(answer(400, 'MetadataTooLarge'), about);
     expect(message).toContain('less metadata');
     expect(message).not.toContain('storage class');
   });
 
-  it('tells the size of an object whose range does not exist, and when to come again', () => {
+  it('reports the size of an object whose range does not exist, and when to retry', () => {
     expect(toStorageError(answer(416, 'InvalidRange', { 'content-range': 'bytes */10' }), about).objectSize).toBe(10);
     expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': '7' }), about).retryAfter).toBe(7);
     const date = new Date(Date.now() + 30_000).toUTCString();
@@ -75,7 +75,7 @@ describe('toStorageError', () => {
       expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': odd }), about).retryAfter).toBe(1);
   });
 
-  it('tells timeouts of connecting and of waiting from cut connections', () => {
+  it('distinguishes timeouts while connecting, timeouts while waiting, and cut connections', () => {
     const failure = (name: string, message: string, code?: string): Error => Object.assign(new Error(message), { name }, code && { code });
     const codes = [
       failure('TimeoutError', 'the request socket did not establish a connection with the server'),
@@ -89,13 +89,13 @@ describe('toStorageError', () => {
     expect(codes).toEqual(['connect_timeout', 'read_timeout', unavailable, unavailable, 'connect_timeout', 'read_timeout']);
   });
 
-  it('tells a provider of credentials that is late from a server that is', () => {
+  it('distinguishes a late credential provider from a late server', () => {
     const late = Object.assign(new Error('late'), { name: 'CredentialsTimeoutError' });
     const message = 'The credentials for the storage provider did not arrive in time.';
     expect(toStorageError(late, about)).toMatchObject({ code: 'read_timeout', message, retryable: true });
   });
 
-  it('tells what keeps a connection from being made, and not where to', () => {
+  it('says why a connection could not be made, but not where to', () => {
     const messageOf = (code: string): string =>
       toStorageError(Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code }), about).message;
     const codes = [
@@ -115,7 +115,7 @@ describe('toStorageError', () => {
     expect(codes.map(messageOf).join(' ')).not.toContain('10.0.0.7');
   });
 
-  it.each(['EACCES', 'EINVAL', 'EPERM'])('takes a connection that this machine refuses to make, by %s, for one that failed', (code) => {
+  it.each(['EACCES', 'EINVAL', 'EPERM'])('takes a connection that this machine refuses to make with %s for a failed one', (code) => {
     const refused = Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code, syscall: 'connect' });
     expect(toStorageError(refused, about)).toMatchObject({ code: 'storage_unavailable', retryable: true });
   });
@@ -124,7 +124,7 @@ describe('toStorageError', () => {
     ['ETIMEDOUT', 'connect_timeout'],
     ['ECONNREFUSED', 'storage_unavailable'],
     ['EACCES', 'storage_unavailable'],
-  ])('takes %s of the first of several addresses for no answer', (first, code) => {
+  ])('takes %s of the first of several addresses for a failure of all of them', (first, code) => {
     const all = Object.assign(new AggregateError([new Error(first), new Error('connect ECONNREFUSED')]), { code: first });
     expect(toStorageError(all, about)).toMatchObject({ code, retryable: true });
   });
@@ -142,7 +142,7 @@ describe('toStorageError', () => {
     expect(error.message).toContain(told);
   });
 
-  it('takes damage that is met while a request is written for a connection that failed', () => {
+  it('takes damage detected while writing a request for a failed connection', () => {
     const text = 'write EPROTO 40A3:error:0A000119:SSL routines:tls_get_more_records:decryption failed or bad record mac:';
     const error = toStorageError(Object.assign(new Error(text), { code: 'EPROTO', syscall: 'write' }), about);
     expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true });
@@ -152,13 +152,13 @@ describe('toStorageError', () => {
   it.each([
     ['EPROTO', 'write EPROTO 40A3:error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', '40A3:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:'],
-  ])('takes a server that refuses TLS, by %s, for none without TLS, and for none that is not trusted', (code, text) => {
+  ])('reports a refusal of TLS with %s as such, not as missing TLS or a lack of trust', (code, text) => {
     const error = toStorageError(Object.assign(new Error(text), { code }), about);
     expect(error).toMatchObject({ code: 'storage_unavailable', retryable: false });
     expect(error.message).toContain('refuses the TLS connection');
   });
 
-  it('tells an endpoint that speaks no TLS, and another one', () => {
+  it('distinguishes an endpoint without TLS from an untrusted one', () => {
     const plain = Object.assign(new Error('wrong version number'), { code: 'EPROTO' });
     expect(toStorageError(plain, about)).toMatchObject({
       code: 'storage_unavailable',
@@ -171,14 +171,14 @@ describe('toStorageError', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), about).message).not.toContain('wrong keys');
   });
 
-  it('blames a signature that does not match on what may change the request as well', () => {
+  it('names everything that may cause a signature mismatch', () => {
     expect(toStorageError(answer(403, 'SignatureDoesNotMatch'), about)).toMatchObject({
       code: 'access_denied',
       message: expect.stringMatching(/secret key.*proxy.*host/),
     });
   });
 
-  it('takes whatever was thrown', () => {
+  it('accepts any thrown value', () => {
     for (const odd of [new DOMException('stopped', 'AbortError'), new Error('odd'), {}])
       expect(toStorageError(odd, about)).toMatchObject({ code: 'internal_error', cause: odd });
   });

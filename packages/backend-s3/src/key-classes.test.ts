@@ -57,5 +57,5 @@ describe('prefixClassesOf', () => {
     ['a//', ['empty segments']],
     ['A+%/', []],
     [`${'n'.repeat(256)}/`, ['segments over 255 bytes']],
-  ])('finds of %s what all keys are that begin so', (prefix, names) => expect(prefixClassesOf(prefix)).toEqual(names));
+  ])('finds the classes of all keys that begin with %s', (prefix, names) => expect(prefixClassesOf(prefix)).toEqual(names));
 });

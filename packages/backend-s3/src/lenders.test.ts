@@ -8,7 +8,7 @@ function lender(how: Partial<Pick<Lender, 'stalledFor' | 'servedFor' | 'tenant'>
   return { tenant: '', stalledFor: undefined, servedFor: undefined, ...how, lend: () => void lent++, close: () => {}, lent: () => lent };
 }
 
-it('takes the place that has been of no use for the longest time, or else been used, and of the tenant alone where it is one', () => {
+it('picks the place that was idle longest, or else used longest, and only places of the tenant if one is given', () => {
   const all = [
     lender({ servedFor: 5000 }),
     lender({ stalledFor: 300 }),

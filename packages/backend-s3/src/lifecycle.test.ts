@@ -17,14 +17,14 @@ const taking =
     (request.method === 'HEAD' ? ofBucket : ok)(request, response);
 const rules = [{ id: 'old', prefix: '', expireDays: 1, abortMultipartDays: 2 }];
 
-describe.each(doors)('what is set for a bucket (%s)', (transport) => {
+describe.each(doors)('a setting of a bucket (%s)', (transport) => {
   it.each<[string, (backend: StorageBackend) => Promise<void>, string]>([
     ['rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', rules, noContext), 'PUT lifecycle'],
     ['no rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', [], noContext), 'DELETE lifecycle'],
     ['that there are no rules any more', ({ lifecycle }) => lifecycle!.deleteLifecycle('bucket', noContext), 'DELETE lifecycle'],
     ['versions', ({ versioning }) => versioning!.setVersioning('bucket', true, noContext), 'PUT versioning'],
     ['no versions', ({ versioning }) => versioning!.setVersioning('bucket', false, noContext), 'PUT versioning'],
-  ])('is set where there is one, or nobody may look, and not where there is none: %s', async (_what, set, sent) => {
+  ])('is sent if the bucket exists or the credentials may not look, but not if it does not exist: %s', async (_what, set, sent) => {
     for (const ofBucket of [ok, refusal(403, 'AccessDenied')]) {
       const server = await serve(taking(ofBucket));
       await set(backendTo(server, { transport }));

@@ -10,7 +10,7 @@ const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
 describe.each(doors)('a list (%s)', (door) => {
-  it('ends where the server looks at no token, and would tell the same page for ever', async () => {
+  it('ends if the server ignores the token, which would return the same page for ever', async () => {
     const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
       <Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;
     const backend = backendTo(await serve(answering(page)), { transport: door });
@@ -20,7 +20,7 @@ describe.each(doors)('a list (%s)', (door) => {
     await expect(again).rejects.toMatchObject({ code: 'not_supported', retryable: false });
   });
 
-  it('is of no keys that begin otherwise, which a server tells that looks at no prefix', async () => {
+  it('is refused if the server ignores the prefix and returns keys with another one', async () => {
     const key = '<Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>';
     for (const told of [key, '<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>']) {
       const backend = backendTo(await serve(answering(`<ListBucketResult>${told}</ListBucketResult>`)), { transport: door });
@@ -29,7 +29,7 @@ describe.each(doors)('a list (%s)', (door) => {
     }
   });
 
-  it('asks for no place that XML cannot tell, since some servers repeat it', async () => {
+  it('starts after no key that XML cannot express, since some servers repeat it', async () => {
     const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
       <Contents><Key>a::</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;
     const server = await serve(answering(page), answering('<ListBucketResult></ListBucketResult>'));
@@ -41,7 +41,7 @@ describe.each(doors)('a list (%s)', (door) => {
     expect(place).toMatch(/^a::[\t\n\r]$/);
   });
 
-  it('goes on behind the last of its common prefixes, in whatever order they come, and never back', async () => {
+  it('continues after the last of its common prefixes, in whatever order they arrive, and never goes back', async () => {
     const told = ['b-', 'a-'].map((prefix) => `<CommonPrefixes><Prefix>${prefix}</Prefix></CommonPrefixes>`).join('');
     const page = `<IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>${told}`;
     const server = await serve(answering(`<ListBucketResult>${page}</ListBucketResult>`));
@@ -55,7 +55,7 @@ describe.each(doors)('a list (%s)', (door) => {
     expect(place).toBe('b-\u{10FFFF}');
   });
 
-  it('finds nothing where no key begins as a server says that it takes no argument', async () => {
+  it('is empty if the server rejects a prefix as an argument and holds no key that begins with it', async () => {
     const backend = backendTo(
       await serve((request, response) =>
         request.method === 'HEAD' ? ok(request, response) : refusal(400, 'InvalidArgument')(request, response),

@@ -57,7 +57,7 @@ describe('the AWS SDK', () => {
     ).toEqual([]);
   });
 
-  it('is not loaded for what is done often', async () => {
+  it('is not loaded by frequent calls', async () => {
     const code = `
       const at = { bucket, key: 'some key' };
       const options = { contentType: 'text/plain' };
@@ -81,7 +81,7 @@ describe('the AWS SDK', () => {
     expect(await expensiveModulesOf(onServer(code), environment())).toEqual([]);
   });
 
-  it('is not loaded for what is done now and then, nor to try out what a server does', async () => {
+  it('is not loaded by infrequent calls, nor by a probe', async () => {
     const code = `
       const other = 'loading-' + Math.random().toString(36).slice(2);
       await backend.buckets?.create(other, {}, noContext);

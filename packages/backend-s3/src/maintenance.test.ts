@@ -35,7 +35,7 @@ describe('a sweep', () => {
     expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/mine/key?uploadId=id' });
   });
 
-  it('ends with the error of a bucket that fails, once all others are swept, and at once where the server does', async () => {
+  it('fails with the error of a failing bucket once all others are swept, and at once if the server fails', async () => {
     const names = ['broken', ...Array.from({ length: 9 }, (_, index) => `mine-${index}`)];
     const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
     let failing = '/broken';
@@ -61,7 +61,7 @@ describe('a sweep', () => {
     expect(server.requests.filter(({ url = '' }) => url.startsWith('/mine')).length).toBeLessThan(9);
   });
 
-  it('names all buckets that fail, and goes on behind any number of them among others that do not', async () => {
+  it('names all failing buckets, and continues past any number of them if others succeed in between', async () => {
     const names = Array.from({ length: 30 }, (_, index) => (index % 5 === 0 ? `broken-${index}` : `mine-${index}`));
     const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
     const server = await serve((request, response) => {
@@ -85,7 +85,7 @@ describe('a sweep', () => {
     await expect(sweep('broken-0')).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true, retryAfter: 7 });
   });
 
-  it('aborts the uploads of all others where what killed probes left does not go', async () => {
+  it('aborts the uploads of all other buckets if the remains of killed probes cannot be removed', async () => {
     const left = Array.from({ length: 5 }, (_, index) => `coffer-probe-0123456789abcde${index}`);
     const buckets = [...left, 'mine'].map(
       (name) => `<Bucket><Name>${name}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>`,
@@ -109,7 +109,7 @@ describe('a sweep', () => {
   it.each<[string, (backend: StorageBackend, ctx: CallContext) => Promise<unknown>]>([
     ['a sweep', (backend, ctx) => backend.maintenance!.sweep({ olderThan: 60, bucket: 'mine' }, ctx)],
     ['the deletion of a bucket', (backend, ctx) => backend.buckets!.delete('mine', { force: true }, ctx)],
-  ])('%s waits for no upload that it aborts once it is told to end', async (_what, run) => {
+  ])('%s does not wait for an upload that it is aborting once it is aborted itself', async (_what, run) => {
     const stop = new AbortController();
     const server = await serve((request, response) => {
       const { method, url = '' } = request;
@@ -122,47 +122,53 @@ describe('a sweep', () => {
     await expect(run(backendTo(server, { timeout: 90 }), { signal: stop.signal })).rejects.toThrow('told to end');
   });
 
-  it.each(['NoSuchUpload', 'NoSuchKey'])('counts no upload that another one aborts meanwhile, and goes on: %s', async (gone) => {
-    const uploads = ['gone', 'mine'].map(
-      (id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>`,
-    );
-    const server = await serve((request, response) => {
-      const { method, url = '' } = request;
-      if (url.includes('uploadId=gone')) return refusal(404, gone)(request, response);
-      if (method === 'DELETE') return response.writeHead(204).end();
-      if (url.includes('uploadId=')) return parts(request, response);
-      if (url.includes('list-type')) return noObjects(request, response);
-      return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
-    });
-    const swept = await backendTo(server).maintenance?.sweep({ olderThan: 60, bucket: 'mine' }, noContext);
-    expect(swept).toEqual({ removed: 1, bytes: 4 });
-  });
+  it.each(['NoSuchUpload', 'NoSuchKey'])(
+    'does not count an upload that somebody else aborts meanwhile, and continues: %s',
+    async (gone) => {
+      const uploads = ['gone', 'mine'].map(
+        (id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>`,
+      );
+      const server = await serve((request, response) => {
+        const { method, url = '' } = request;
+        if (url.includes('uploadId=gone')) return refusal(404, gone)(request, response);
+        if (method === 'DELETE') return response.writeHead(204).end();
+        if (url.includes('uploadId=')) return parts(request, response);
+        if (url.includes('list-type')) return noObjects(request, response);
+        return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
+      });
+      const swept = await backendTo(server).maintenance?.sweep({ olderThan: 60, bucket: 'mine' }, noContext);
+      expect(swept).toEqual({ removed: 1, bytes: 4 });
+    },
+  );
 
-  it.each(['lean', 'sdk'] as const)('knows by its parts how old an upload is whose server does not say (%s)', async (transport) => {
-    const years: Readonly<Record<string, readonly number[]>> = { left: [2026, 2025], busy: [2026, 2999, 2025], begun: [] };
-    const uploads = Object.keys(years).map((id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId></Upload>`);
-    const server = await serve((request, response) => {
-      const { method, url = '' } = request;
-      if (method === 'DELETE') return response.writeHead(204).end();
-      if (url.includes('uploadId=')) {
-        const parts = years[/uploadId=(\w+)/.exec(url)?.[1] ?? '']!.map(
-          (year) => `<Part><Size>4</Size><LastModified>${year}-01-01T00:00:00.000Z</LastModified></Part>`,
-        );
-        const page = Number(/part-number-marker=(\d+)/.exec(url)?.[1] ?? 0); // of one part each
-        const more =
-          page + 1 < parts.length ? `<IsTruncated>true</IsTruncated><NextPartNumberMarker>${page + 1}</NextPartNumberMarker>` : '';
-        return answering(`<ListPartsResult>${more}${parts[page] ?? ''}</ListPartsResult>`)(request, response);
-      }
-      if (url.includes('list-type')) return noObjects(request, response);
-      return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
-    });
-    const swept = await backendTo(server, { transport }).maintenance?.sweep({ olderThan: 0, bucket: 'mine' }, noContext);
-    const aborted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url = '' }) => /uploadId=(\w+)/.exec(url)?.[1]);
-    expect(aborted).toEqual(['left']);
-    expect(swept).toEqual({ removed: 1, bytes: 8 });
-  });
+  it.each(['lean', 'sdk'] as const)(
+    'learns the age of an upload from its parts if the server does not report it (%s)',
+    async (transport) => {
+      const years: Readonly<Record<string, readonly number[]>> = { left: [2026, 2025], busy: [2026, 2999, 2025], begun: [] };
+      const uploads = Object.keys(years).map((id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId></Upload>`);
+      const server = await serve((request, response) => {
+        const { method, url = '' } = request;
+        if (method === 'DELETE') return response.writeHead(204).end();
+        if (url.includes('uploadId=')) {
+          const parts = years[/uploadId=(\w+)/.exec(url)?.[1] ?? '']!.map(
+            (year) => `<Part><Size>4</Size><LastModified>${year}-01-01T00:00:00.000Z</LastModified></Part>`,
+          );
+          const page = Number(/part-number-marker=(\d+)/.exec(url)?.[1] ?? 0); // of one part each
+          const more =
+            page + 1 < parts.length ? `<IsTruncated>true</IsTruncated><NextPartNumberMarker>${page + 1}</NextPartNumberMarker>` : '';
+          return answering(`<ListPartsResult>${more}${parts[page] ?? ''}</ListPartsResult>`)(request, response);
+        }
+        if (url.includes('list-type')) return noObjects(request, response);
+        return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
+      });
+      const swept = await backendTo(server, { transport }).maintenance?.sweep({ olderThan: 0, bucket: 'mine' }, noContext);
+      const aborted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url = '' }) => /uploadId=(\w+)/.exec(url)?.[1]);
+      expect(aborted).toEqual(['left']);
+      expect(swept).toEqual({ removed: 1, bytes: 8 });
+    },
+  );
 
-  it('takes what is as old as it is told, to the second, and counts alone where it is to change nothing', async () => {
+  it('removes only what is older than requested, to the second, and changes nothing in a dry run', async () => {
     const begun = (secondsAgo: number): string => new Date(Date.now() - secondsAgo * 1000).toISOString();
     const uploads = [50, 70].map((age) => `<Upload><Key>k</Key><UploadId>${age}</UploadId><Initiated>${begun(age)}</Initiated></Upload>`);
     const server = await serve((request, response) => {
@@ -222,7 +228,7 @@ describe('a sweep', () => {
     expect(server.requests.every(({ url = '' }) => /^\/mine\/?\?/.test(url))).toBe(true);
   });
 
-  it('removes such a bucket also where no list tells of a key that was being tried out', async () => {
+  it('removes such a bucket even if no list shows one of the probed keys', async () => {
     const bucket = 'coffer-probe-0123456789abcdef';
     const listed = `<Bucket><Name>${bucket}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>`;
     const held = new Set([`/${bucket}/kept.versions/a`, `/${bucket}/`]);
@@ -244,7 +250,7 @@ describe('a sweep', () => {
     expect([...held]).toEqual([]);
   });
 
-  it('removes what they left in a bucket that is in use', async () => {
+  it('removes their sandboxes from a bucket that is in use', async () => {
     const [old, recent] = ['.coffer-probe-0123456789abcdef/', '.coffer-probe-123456789abcdef0/'];
     const keys = {
       [`${old}object`]: 2026,
@@ -284,7 +290,7 @@ describe('a sweep', () => {
     expect(deleted).toEqual([`${old}object`, `${old}x/y`]);
   });
 
-  it('removes it, and nothing else, where the server knows no versions', async () => {
+  it('removes them, and nothing else, if the server has no versions', async () => {
     const old = '.coffer-probe-0123456789abcdef/';
     const held = new Set([`${old}object`, `${old}x/y`, 'theirs']);
     const server = await serve(async (request, response) => {
@@ -307,7 +313,7 @@ describe('a sweep', () => {
     expect([...held]).toEqual(['theirs']);
   });
 
-  it('removes it by name where versions are not for the credentials to see', async () => {
+  it('removes them by key if the credentials may not see versions', async () => {
     const old = '.coffer-probe-0123456789abcdef/';
     const contents = ['object', 'x/y'].map(
       (name) => `<Contents><Key>${old}${name}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,

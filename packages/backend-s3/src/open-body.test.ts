@@ -31,7 +31,7 @@ describe.each(['lean', 'sdk'] as const)('an open body (%s) that ends in the midd
     ['a disk that is full', { code: 'ENOSPC', syscall: 'write' }],
     ['a connection that is reset', { code: 'ECONNRESET', syscall: 'read' }],
     ['anything that fails', {}],
-  ])('is no failure of the provider when its reader writes to %s', async (_name, fields) => {
+  ])('is not a failure of the provider if its reader writes to %s', async (_name, fields) => {
     const error = Object.assign(new Error('reader'), fields);
     const events: OperationEvent[] = [];
     const { body } = await openAt(begun, events);
@@ -40,7 +40,7 @@ describe.each(['lean', 'sdk'] as const)('an open body (%s) that ends in the midd
     expect(events).toMatchObject([{ operation: 'download', outcome: 'success', code: 'aborted' }]);
   });
 
-  it('is one when the provider closes the connection', async () => {
+  it('is a failure of the provider if that closes the connection', async () => {
     const events: OperationEvent[] = [];
     const { body } = await openAt((request, response) => {
       begun(request, response);

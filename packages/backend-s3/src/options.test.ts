@@ -54,7 +54,7 @@ describe('options', () => {
     ['retryMode', { retryMode: 'legacy' }],
     ['payloadSigning', { payloadSigning: 'never' }],
     ['transport', { transport: 'http' }],
-  ])('that cannot be meant are refused at once: %s, %j', (name, wrong) => {
+  ])('that make no sense are refused at once: %s, %j', (name, wrong) => {
     const refused = refusal(() => s3Backend(given({ ...good, ...wrong })));
     expect(refused?.code).toBe('invalid_argument');
     expect(refused?.message).toContain(name);
@@ -71,7 +71,7 @@ describe('options', () => {
     }
   });
 
-  it('are refused by what finds out about an endpoint as well', async () => {
+  it('are also refused by probes', async () => {
     await expect(probeEndpoint(given({ ...keys, endpoint: 'minio:9000' }))).rejects.toMatchObject({ code: 'invalid_argument' });
     await expect(openS3Backend(given({ ...good, secretKey: undefined }))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
@@ -82,11 +82,11 @@ describe('options', () => {
     [{ ...good, maxRetries: 0, maxPoolConnections: 1, timeout: 0.5 }],
     [{ endpoint: good.endpoint, credentials: async () => ({ accessKeyId: 'who', secretAccessKey: 'secret' }) }],
     [{ ...good, region: undefined, timeout: undefined, publicEndpoint: undefined }],
-  ])('that can are taken: %j', async (options) => {
+  ])('that make sense are accepted: %j', async (options) => {
     await s3Backend(given(options)).close();
   });
 
-  it('are those of AWS where they are left out, and what was given otherwise', () => {
+  it('default to those of AWS, and are otherwise as given', () => {
     expect(settingsOf({})).toEqual({
       name: 's3',
       region: 'us-east-1',

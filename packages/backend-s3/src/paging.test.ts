@@ -41,7 +41,7 @@ describe.each(doors)('a list in pages (%s)', (transport) => {
     expect(await storeTo(server).transport.list('bucket', {}, noContext)).toMatchObject({ isTruncated: false });
   });
 
-  it('of uploads goes on behind its last one, where no marker says where', async () => {
+  it('of uploads continues after its last entry if there is no marker', async () => {
     const server = await serve(uploads(yes, upload('a') + upload('b')), uploads(no, upload('c')));
     const found = await openUploads(storeTo(server), 'bucket', noContext);
     expect(found.map(({ at }) => at.key)).toEqual(['a', 'b', 'c']);
@@ -52,7 +52,7 @@ describe.each(doors)('a list in pages (%s)', (transport) => {
   it.each([
     ['', '&upload-id-marker=id-z', '<NextUploadIdMarker>id-z</NextUploadIdMarker>'],
     [', which may be a key alone', '', '<NextUploadIdMarker/>'],
-  ])('of uploads goes on where its markers lead%s', async (_what, marker, told) => {
+  ])('of uploads continues at its markers%s', async (_what, marker, told) => {
     const server = await serve(uploads(yes, `<NextKeyMarker>z</NextKeyMarker>${told}${upload('a')}`), uploads(no, ''));
     await openUploads(storeTo(server), 'bucket', noContext);
     expect(server.requests[1]?.url).toContain(`?key-marker=z${marker}&uploads`);
@@ -67,7 +67,7 @@ describe.each(doors)('a list in pages (%s)', (transport) => {
     expect(listed).toMatchObject({ size: 10, next });
   });
 
-  it('is no list where there is more, and nothing of it', async () => {
+  it('is malformed if it is truncated, but empty', async () => {
     const told = { code: 'storage_unavailable' };
     await expect(openUploads(storeTo(await serve(uploads(yes, ''))), 'bucket', noContext)).rejects.toMatchObject(told);
     const { administration } = storeTo(await serve(parts(yes, '')));

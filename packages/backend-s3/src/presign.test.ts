@@ -48,14 +48,14 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     expect(await connection.credentials.secondsLeft()).toBeGreaterThan(5_000);
   });
 
-  it('reach the server itself where Coffer is to use them', async () => {
+  it('lead to the internal endpoint if Coffer uses them itself', async () => {
     const endpoints = { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' };
     const { presigners } = openStore({ transport, ...endpoints, accessKey: 'who', secretKey: 'secret' });
     expect((await presigners.public.form(at, exact)).url).toBe('https://files.example.com/bucket');
     expect((await presigners.internal.form(at, exact)).url).toBe('http://10.0.0.1:9000/bucket');
   });
 
-  it('are not given for more than one request can write', async () => {
+  it('are refused for more bytes than one request can write', async () => {
     const { presign } = s3Backend({ transport, accessKey: 'who', secretKey: 'secret' }, awsProfile);
     const key = { bucket: 'bucket', key: 'large' };
     expect(await presign!.upload(key, { ...exact, size: 5 * 2 ** 30 }, {})).toMatchObject({ method: 'POST' });
@@ -70,7 +70,7 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     await expect(presign!.upload(odd, exact, {})).rejects.toMatchObject({ code: 'invalid_key' });
   });
 
-  it('are no forms where a form would change the key, or there are none', async () => {
+  it('are not forms if a form would change the key, or the server has no forms', async () => {
     const keys = { transport, accessKey: 'who', secretKey: 'secret' };
     for (const key of [at.key, 'ends with a space ', ' begins with one'])
       expect((await s3Backend(keys, awsProfile).presign!.upload({ ...at, key }, exact, {})).method).toBe('PUT');
@@ -82,7 +82,7 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     });
   });
 
-  it('are no forms for what forms do not bring there', async () => {
+  it('are not forms if the server ignores the ACL of a form, or accepts no form for an empty object', async () => {
     const keys = { transport, accessKey: 'who', secretKey: 'secret' };
     const methodOf = async (profile: Partial<EndpointProfile>, options: Partial<PresignUploadOptions>): Promise<string> =>
       (await s3Backend(keys, { ...awsProfile, ...profile }).presign!.upload({ ...at, key: 'x' }, { ...exact, ...options }, {})).method;
@@ -99,7 +99,7 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
 describe('presigned URLs, lean', () => {
   const keys = { transport: 'lean', accessKey: 'who', secretKey: 'secret' } as const;
 
-  it('are signed for the region where a bucket was found, whatever they are signed for', async () => {
+  it('are signed for the region where the bucket was found, whatever the configured region', async () => {
     for (const endpoints of [{}, { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' }]) {
       const { presigners, connection } = openStore({ ...keys, ...endpoints });
       connection.places.learn('bucket', connection.places.of('bucket'), 'eu-central-1');
@@ -107,7 +107,7 @@ describe('presigned URLs, lean', () => {
     }
   });
 
-  it('have their parameters in the order in which they are signed', async () => {
+  it('have their parameters in the order of the signature', async () => {
     const { presigners } = openStore(keys);
     const url = await presigners.public.getUrl(at, { expiresIn: 60, contentDisposition: 'attachment', contentType: 'a/b' });
     const names = [...new URL(url).searchParams.keys()].filter((name) => name !== 'X-Amz-Signature');
@@ -115,7 +115,7 @@ describe('presigned URLs, lean', () => {
   });
 });
 
-describe('both ways to sign', () => {
+describe('both presigners', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'] });
   });

@@ -19,7 +19,7 @@ const put = async ({ url, headers }: PresignedUpload, body: string, more: Readon
   (await fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body })).status;
 
 describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transport }) => {
-  it('with a type takes no object of another bucket in place of bytes', async () => {
+  it('with a content type cannot copy an object of another bucket instead of taking bytes', async () => {
     const backend = s3Backend({ ...(await accountOn(server)), transport });
     const buckets = [0, 1].map(() => `presigned-${randomBytes(6).toString('hex')}`);
     const [theirs, mine] = buckets.map((bucket) => ({ bucket, key: 'object' })) as [ObjectAddress, ObjectAddress];
@@ -34,7 +34,7 @@ describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transpo
     await backend.close();
   });
 
-  it('without a size takes no part of one either', async () => {
+  it('without a size cannot copy a part of an object either', async () => {
     const backend = s3Backend({ ...(await accountOn(server)), transport });
     const buckets = [0, 1].map(() => `presigned-${randomBytes(6).toString('hex')}`);
     const [theirs, mine] = buckets.map((bucket) => ({ bucket, key: 'object' })) as [ObjectAddress, ObjectAddress];
@@ -50,7 +50,7 @@ describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transpo
     await backend.close();
   });
 
-  it('takes no object either where nothing can be tried out', async () => {
+  it('cannot copy an object either if the credentials may not probe', async () => {
     const front = await behindFront(server, (method, path) =>
       method === 'PUT' && path.includes('coffer-probe') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
     );
@@ -66,7 +66,7 @@ describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transpo
     await backend.close();
   });
 
-  it('is seen as one that has to be guarded against that, where it is not, or cannot be', async () => {
+  it('is probed for copies: guarded, bound or open', async () => {
     const isCopy = (path: string, headers: Readonly<Record<string, unknown>>): boolean =>
       path.includes('X-Amz-Signature') && headers['x-amz-copy-source'] !== undefined;
     const account = await accountOn(server);

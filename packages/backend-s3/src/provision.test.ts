@@ -55,7 +55,7 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     const { maxAge: _maxAge, ...rule } = corsFor(origins);
     return { ...rule, methods: rule.methods.toSorted(), exposed: rule.exposed.toSorted() };
   };
-  it('stay as they are although they say what ours would of other origins', async () => {
+  it('keep a rule made by hand that equals ours but has other origins', async () => {
     const byHand = { ...ours('https://app.example'), id: undefined };
     const { methods, headers, exposed } = corsFor([]);
     const rule: CORSRule = {
@@ -78,7 +78,7 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     expect(await provisioned([reading], ['*'], ['*'], ['https://b.example'])).toEqual([held, ours('https://b.example')]);
   });
 
-  it('expose all that is exposed today, and what was added to them by hand', async () => {
+  it('are extended with newly exposed headers, and keep those added by hand', async () => {
     const { id: ID, methods, headers, exposed } = corsFor([]) as ReturnType<typeof corsFor> & { id: string };
     const older: CORSRule = {
       ID,
@@ -105,7 +105,7 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     expect((await provisioned([{ ...all, ...theirs }], origins)).slice(1)).toEqual([ours(...origins)]);
   });
 
-  it.each(['*', 'https://*.example', 'https://b.example'])('stay as they are where they allow %s everything', async (AllowedOrigin) => {
+  it.each(['*', 'https://*.example', 'https://b.example'])('stay unchanged if they allow %s everything', async (AllowedOrigin) => {
     const methods = ['DELETE', 'GET', 'HEAD', 'POST', 'PUT'];
     const rule: CORSRule = { AllowedOrigins: [AllowedOrigin], AllowedMethods: methods, AllowedHeaders: ['*'] };
     expect(await provisioned([rule], ['https://b.example'])).toEqual([{ origins: [AllowedOrigin], methods, headers: ['*'], exposed: [] }]);
@@ -216,7 +216,7 @@ it.each(doors)('rules that cannot be read are not replaced (%s)', async (transpo
 describe('a rule that is refused', () => {
   const refused = '<?xml version="1.0"?><Error><Code>InvalidArgument</Code></Error>';
 
-  it('does not matter where the server has none, whoever may not even ask', async () => {
+  it('is ignored if the server has no such rules, even if the credentials may not read them', async () => {
     const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
     const account = await behindFront(await startS3('ceph'), (method, path) => {
       if (path.includes('?lifecycle')) return method === 'GET' ? { status: 403, body: denied } : { status: 400, body: refused };

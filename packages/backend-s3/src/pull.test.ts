@@ -122,7 +122,7 @@ describe('a pull', () => {
     expect([server.requests.length, size > 0, size < data.length]).toEqual([1, true, true]);
   });
 
-  it('whose bytes stop coming fails with read_timeout', async () => {
+  it('fails with read_timeout if its bytes stop arriving', async () => {
     const stuck: Answer = (_request, response) => {
       response.writeHead(200, { ...described, 'content-length': data.length });
       response.write(data.subarray(0, 1000));
@@ -160,7 +160,7 @@ describe('a pull', () => {
     for (let turn = 0; turn < 3; turn++) expect((await read(other.backend)).equals(data)).toBe(true);
   });
 
-  it('counts among the connections that there may be, and waits for none', async () => {
+  it('counts towards the limit of connections, and never waits for one', async () => {
     const slow: Answer = (request, response) => {
       if (request.method === 'GET') whole(request, response);
       else setTimeout(() => response.writeHead(200, { ...described, 'content-length': 5 }).end(), 20);
@@ -185,7 +185,7 @@ describe('a pull', () => {
     expect(server.mostSockets).toBe(1);
   });
 
-  it('that is given up closes its connection', async () => {
+  it('closes its connection when it is given up', async () => {
     const { server, backend } = await serve([whole]);
     const cancel = new AbortController();
     const sink: ByteSink = () => cancel.abort(new Error('no more'));
@@ -206,7 +206,7 @@ describe('a pull', () => {
     expect(server.requests.map(({ headers }) => [headers['if-match'], headers['x-evil']])).toEqual([[undefined, undefined]]); // a HEAD
   });
 
-  it('goes through TLS, and checks whom it speaks to', async () => {
+  it('uses TLS, and verifies the certificate', async () => {
     const server = new ScriptedServer(createTlsServer(selfSigned()), [whole]);
     open.push(server);
     const endpoint = `https://127.0.0.1:${await server.start()}`;

@@ -20,7 +20,7 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
   it.each([
     ['the provider', ['x']],
     ['a look at it', ['x', 'y']],
-  ])('takes no place from downloads, when it is %s that tells', async (_who, ifNoneMatch) => {
+  ])('returns its download slot if %s says so', async (_who, ifNoneMatch) => {
     const server = await serve((request, response) => {
       if (request.method === 'HEAD') response.writeHead(200, { etag: '"x"', 'content-length': 3 }).end();
       else if (request.headers['if-none-match'] === '"x"') response.writeHead(304, { etag: '"x"' }).end();
@@ -34,19 +34,19 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
   });
 });
 
-it.each(doors)('an object that has not changed since a time that is none has none (%s)', async (transport) => {
+it.each(doors)('a not-modified object with an invalid date has no date (%s)', async (transport) => {
   const server = await serve((_request, response) => response.writeHead(304, { etag: '"x"', 'last-modified': 'some day' }).end());
   const read = await backendTo(server, { transport }).get(at, { ifNoneMatch: ['x'] }, noContext);
   expect(read).toEqual({ kind: 'not_modified', etag: 'x' });
 });
 
-describe.each(doors)('an object that is told to be unchanged, to somebody who did not ask (%s)', (transport) => {
+describe.each(doors)('a 304 to a request without such a condition (%s)', (transport) => {
   it.each([
     ['without a condition', {}],
     ['with another condition', { ifMatch: ['x'] }],
     ['after a look at it', { ifNoneMatch: ['y', 'z'] }],
     ['of a part', { range: { start: 0, end: 1 } }],
-  ])('is away, and nothing of ours has failed: %s', async (_which, options) => {
+  ])('fails as an error of the provider, not as one of ours: %s', async (_which, options) => {
     const server = await serve((request, response) => {
       if (request.method === 'HEAD') response.writeHead(200, { etag: '"x"', 'content-length': 3 }).end();
       else response.writeHead(304, { etag: '"x"' }).end();
@@ -60,35 +60,38 @@ describe.each(doors)('an object that is told to be unchanged, to somebody who di
   });
 });
 
-it.each(doors)('a reader is told of everything in the context of its call, over whichever socket it comes (%s)', async (transport) => {
-  const data = Buffer.alloc(1_000_000);
-  const headers = { etag: '"x"', 'content-length': data.length, 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
-  const server = await serve((_request, response) => response.writeHead(200, headers).end(data));
-  const backend = backendTo(server, { transport, maxPoolConnections: 2 });
-  const caller = new AsyncLocalStorage<string>();
-  const heard = new Set<string>();
-  const hear = (what: string): void => void heard.add(`${what} of ${caller.getStore()}`);
-  for (const who of ['ann', 'bob']) {
-    await caller.run(who, async () => {
-      const read = await backend.get(at, {}, noContext);
-      if (read.kind !== 'object') throw new Error('expected an object');
-      for (const event of ['data', 'end', 'close']) read.body.on(event, () => hear(event));
-      await once(read.body, 'close');
-      await backend.pull?.(at, {}, () => hear('sink'), noContext);
-    });
-  }
-  const events = ['data', 'end', 'close', ...(backend.pull === undefined ? [] : ['sink'])];
-  expect([...heard].sort()).toEqual(['ann', 'bob'].flatMap((who) => events.map((event) => `${event} of ${who}`)).sort());
-});
+it.each(doors)(
+  'a reader is called in the async context of its own call, over whichever socket the answer arrives (%s)',
+  async (transport) => {
+    const data = Buffer.alloc(1_000_000);
+    const headers = { etag: '"x"', 'content-length': data.length, 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
+    const server = await serve((_request, response) => response.writeHead(200, headers).end(data));
+    const backend = backendTo(server, { transport, maxPoolConnections: 2 });
+    const caller = new AsyncLocalStorage<string>();
+    const heard = new Set<string>();
+    const hear = (what: string): void => void heard.add(`${what} of ${caller.getStore()}`);
+    for (const who of ['ann', 'bob']) {
+      await caller.run(who, async () => {
+        const read = await backend.get(at, {}, noContext);
+        if (read.kind !== 'object') throw new Error('expected an object');
+        for (const event of ['data', 'end', 'close']) read.body.on(event, () => hear(event));
+        await once(read.body, 'close');
+        await backend.pull?.(at, {}, () => hear('sink'), noContext);
+      });
+    }
+    const events = ['data', 'end', 'close', ...(backend.pull === undefined ? [] : ['sink'])];
+    expect([...heard].sort()).toEqual(['ann', 'bob'].flatMap((who) => events.map((event) => `${event} of ${who}`)).sort());
+  },
+);
 
-describe.each(doors)('an object that is stored encoded (%s)', (transport) => {
+describe.each(doors)('an object with a Content-Encoding (%s)', (transport) => {
   it.each([
     ['gzip', 'gzip'],
     ['aws-chunked', undefined],
     ['aws-chunked,br', 'br'],
     ['', undefined],
     ['identity', undefined],
-  ])('tells by what it is to be decoded: %s', async (told, contentEncoding) => {
+  ])('reports how to decode it: %s', async (told, contentEncoding) => {
     const headers = { etag: '"x"', 'content-length': 3, 'content-encoding': told };
     const server = await serve((request, response) => response.writeHead(200, headers).end(request.method === 'HEAD' ? '' : 'abc'));
     const backend = backendTo(server, { transport });
@@ -98,7 +101,7 @@ describe.each(doors)('an object that is stored encoded (%s)', (transport) => {
   });
 });
 
-describe.each(doors)('a part that no object has (%s)', (transport) => {
+describe.each(doors)('a wrong range in an answer (%s)', (transport) => {
   const sent = async (contentRange: string): Promise<StorageBackend> => {
     const server = await serve((_request, response) =>
       response.writeHead(206, { etag: '"x"', 'content-length': 0, 'content-range': contentRange }).end(),
@@ -111,7 +114,7 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
     ['that was not asked for', { range: { start: 1, end: 3 } }, 'bytes 0-2/10'],
     ['that is shorter than what was asked for', { range: { start: 0, end: 5 } }, 'bytes 0-2/10'],
     ['from the beginning instead of the end', { range: { suffix: 3 } }, 'bytes 0-2/10'],
-  ])('is taken for no other: one %s', async (_what, options, contentRange) => {
+  ])('is not accepted: one %s', async (_what, options, contentRange) => {
     const server = await serve((_request, response) =>
       response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': contentRange }).end('abc'),
     );
@@ -122,7 +125,7 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
   it.each([
     ['a part', { range: { start: 2, end: 5 } }, 'bytes 2-5/10'],
     ['all of it', {}, 'bytes 0-9/10'],
-  ])('is not told of as %s with bytes of another number', async (_what, options, contentRange) => {
+  ])('is not accepted if the number of bytes contradicts it: %s', async (_what, options, contentRange) => {
     const server = await serve((_request, response) =>
       response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': contentRange }).end('abc'),
     );
@@ -135,7 +138,7 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
     expect(passed).toEqual([]);
   });
 
-  it('may be all of it', async () => {
+  it('is not wrong if it covers the whole object', async () => {
     const server = await serve((_request, response) =>
       response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': 'bytes 0-2/3' }).end('abc'),
     );
@@ -143,7 +146,7 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
       expect(await backendTo(server, { transport }).get(at, options, noContext)).toMatchObject({ kind: 'object', info: { size: 3 } });
   });
 
-  it('is none, of an object that is empty', async () => {
+  it('means range_not_satisfiable for an empty object', async () => {
     const garage = await sent('bytes 0-18446744073709551615/0');
     await expect(garage.get(at, { range: { suffix: 5 } }, noContext)).rejects.toMatchObject({
       code: 'range_not_satisfiable',
@@ -151,7 +154,7 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
     });
   });
 
-  it('is not handed on', async () => {
+  it('is not accepted if it is reversed, or ends after the object', async () => {
     for (const contentRange of ['bytes 5-10/10', 'bytes 6-5/10']) {
       const server = await sent(contentRange);
       await expect(server.get(at, { range: { suffix: 5 } }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
@@ -169,7 +172,7 @@ describe.each(doors)('a server that ignores the conditions of reads (%s)', (tran
     return backendTo(server, { transport });
   };
 
-  it('gives nobody another object than the one that was asked for', async () => {
+  it('never delivers an object that the conditions rule out', async () => {
     const store = await backend();
     const failed = { code: 'precondition_failed' };
     await expect(store.get(at, { ifMatch: ['y'] }, noContext)).rejects.toMatchObject(failed);
@@ -181,7 +184,7 @@ describe.each(doors)('a server that ignores the conditions of reads (%s)', (tran
     expect(await store.get(at, { ifMatch: ['x'] }, noContext)).toMatchObject({ kind: 'object', info: { etag: 'x' } });
   });
 
-  it('sends what one has already, and that is told', async () => {
+  it('may send an unchanged object, which is reported as not modified', async () => {
     const store = await backend();
     const same = { kind: 'not_modified', etag: 'x', lastModified: modified };
     expect(await store.get(at, { ifNoneMatch: ['x'] }, noContext)).toEqual(same);
@@ -190,7 +193,7 @@ describe.each(doors)('a server that ignores the conditions of reads (%s)', (tran
   });
 });
 
-it.each(doors)('nothing is listed of what begins as no key does that the server holds (%s)', async (transport) => {
+it.each(doors)('a list is empty if the server holds no key that begins with the prefix (%s)', async (transport) => {
   let status = 200;
   const page = (key: string): string =>
     `<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>${key}</Key><Size>1</Size></Contents></ListBucketResult>`;
@@ -209,7 +212,7 @@ it.each(doors)('nothing is listed of what begins as no key does that the server 
   await expect(keys('a//')).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
-it.each(doors)('a list by any delimiter goes on behind the greatest prefix, wherever a page tells it (%s)', async (transport) => {
+it.each(doors)('a list with any delimiter continues after the greatest prefix, wherever it is in the page (%s)', async (transport) => {
   const page =
     '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>' +
     '<CommonPrefixes><Prefix>k-</Prefix></CommonPrefixes><CommonPrefixes><Prefix>d-</Prefix></CommonPrefixes></ListBucketResult>';
@@ -222,7 +225,7 @@ it.each(doors)('a list by any delimiter goes on behind the greatest prefix, wher
   expect(new URL(`http://x${server.requests.at(-1)?.url}`).searchParams.get('start-after')).toBe('k-\u{10FFFF}');
 });
 
-it.each(doors)('a list by any delimiter ends, where a server knows no place to start after (%s)', async (transport) => {
+it.each(doors)('a list with any delimiter ends if the server ignores start-after (%s)', async (transport) => {
   const page =
     '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>' +
     '<CommonPrefixes><Prefix>a-</Prefix></CommonPrefixes></ListBucketResult>';

@@ -10,7 +10,7 @@ import { answering, refusal } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)('an object is not gone where the answer to its deletion is an error behind a 200 (%s)', async (transport) => {
+it.each(doors)('an object does not count as deleted if the answer is an error after a 200 (%s)', async (transport) => {
   const server = await serve(answering('<?xml version="1.0"?><Error><Code>InternalError</Code></Error>'));
   const deleting = backendTo(server, { transport }).delete({ bucket: 'bucket', key: 'key' }, noContext);
   await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
@@ -26,7 +26,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
       return isRefused ? refusal(403, 'AccessDenied')(request, response) : response.writeHead(204).end();
     });
 
-  it('leaves alone what the server may take for something else, and says so', async () => {
+  it('leaves alone keys that the server may confuse with others, and says so', async () => {
     const odd = ['a//b', 'folder/'];
     for (const key of ['plain', ...odd])
       await bench.direct.put(bench.at(key), { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
@@ -47,7 +47,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(result).toEqual({ deleted: ['b'], errors: [{ key: 'a', code: 'access_denied', message }] });
   });
 
-  it('tells what is deleted, and what is not, where the server refuses a part of it', async () => {
+  it('reports what was deleted and what was not if the server refuses some of it', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const server = await serve(answering('<DeleteResult></DeleteResult>'), refusal(403, 'AccessDenied'));
     const deleting = async () => backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', keys, noContext);
@@ -58,7 +58,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     await expect(deleting()).rejects.toMatchObject({ code: 'access_denied' }); // the whole batch
   });
 
-  it('deletes alone what the server fails at together, and gives up where it fails at that, too', async () => {
+  it('deletes one by one what the server fails to delete in a batch, and gives up if that fails, too', async () => {
     const failing = (key: string): string => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`;
     const alone: string[] = [];
     let isBroken = false;
@@ -85,7 +85,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     [400, 'MalformedXML'],
     [501, 'NotImplemented'],
     [405, 'MethodNotAllowed'],
-  ])('is done one by one where the server knows none: %s %s', async (status, code) => {
+  ])('is done one by one if the server has no batches: %s %s', async (status, code) => {
     const alone: string[] = [];
     const server = await serve((request, response) => {
       if (request.method === 'POST') return refusal(status, code)(request, response);
@@ -97,7 +97,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(alone.map((url) => new URL(url, server.endpoint).pathname).sort()).toEqual(['/bucket/a', '/bucket/b']);
   });
 
-  it('takes a refusal of one key for none of the others', async () => {
+  it('does not apply the refusal of one key to others', async () => {
     const failing = ['a', 'b'].map((key) => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`);
     const server = await refusing('/bucket/a', failing.join(''));
     const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
@@ -106,7 +106,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
   });
 
   it.each(['<Key>%C3%A9</Key>', ''])(
-    'believes no answer that tells of a failure at a key which was not in it, and deletes alone: %s',
+    'does not trust an answer with a failure of a key that was not requested, and deletes one by one: %s',
     async (named) => {
       const failed = `<Error>${named}<Code>AccessDenied</Code><Message>No</Message></Error>`;
       const server = await refusing('/bucket/%C3%A9', failed);

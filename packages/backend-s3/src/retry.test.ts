@@ -90,7 +90,7 @@ describe('retries', () => {
     expect(delayAfter(failure('ECONNREFUSED'), 3, 0, true)).toBe(2000);
   });
 
-  describe('of the patient', () => {
+  describe('in patient mode', () => {
     const gone = failure('ECONNREFUSED');
     const patient = { ...standard, patient: true };
     const pause = async (policy: RetryPolicy, error = gone): Promise<number> => {
@@ -106,7 +106,7 @@ describe('retries', () => {
       expect(await pause(policy)).toBe(500);
     });
 
-    it('wait no longer than others for one that never did, or that answers', async () => {
+    it('wait no longer than usual for a server that never answered, or that still answers', async () => {
       const policy = new RetryPolicy(patient);
       expect(await pause(policy)).toBe(0);
       policy.succeeded();
@@ -116,7 +116,7 @@ describe('retries', () => {
       expect(await pause(others)).toBe(0);
     });
 
-    it('are there for all who wait, and few once one has waited in vain', async () => {
+    it('are unlimited for concurrent callers, and limited once one has waited in vain', async () => {
       const policy = new RetryPolicy(patient);
       policy.succeeded();
       await Promise.all(Array.from({ length: 1000 }, () => policy.again(gone, 1, undefined)));
@@ -134,7 +134,7 @@ describe('retries', () => {
     await expect(again).rejects.toMatchObject({ name: 'AbortError' });
   });
 
-  it('of the adaptive mode slow all requests down while a server throttles', async () => {
+  it('in adaptive mode slow all requests down while a server throttles', async () => {
     vi.useFakeTimers({ toFake: ['Date'] }); // so that the load of this machine is not measured
     const policy = new RetryPolicy({ ...standard, retryMode: 'adaptive' });
     expect(new RetryPolicy(standard).pace(undefined)).toBeUndefined();
@@ -161,7 +161,7 @@ describe('retries', () => {
   });
 });
 
-it('tells who has gone already of that alone, and leaves no failure of the work to nobody', async () => {
+it('rejects with the abort alone if that came first, and leaves no failure of the work unhandled', async () => {
   const unheard: unknown[] = [];
   const others = process.listeners('unhandledRejection');
   process.removeAllListeners('unhandledRejection').on('unhandledRejection', (error) => unheard.push(error));

@@ -14,7 +14,7 @@ it('gives nothing to who has gone', async () => {
   release();
 });
 
-it('serves who comes next when others in the line are given up together', async () => {
+it('serves the next in line when others are aborted together', async () => {
   const slots = new Slots({ capacity: 10, patience: 30, what: 'places' });
   const release = await slots.take(6);
   const cancel = new AbortController();
@@ -79,13 +79,13 @@ describe('once there is more than one tenant', () => {
     (await large)();
   });
 
-  it('not before: a lone one has all of it', async () => {
+  it('and not before: a lone tenant gets everything', async () => {
     const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
     for (let count = 0; count < 8; count++) await slots.take(1, { tenant: 'acme' });
     expect(await taken(slots.take(1, { tenant: 'acme' }))).toBe(false);
   });
 
-  it('the least that is of use is left to each, and one place to whoever comes', async () => {
+  it('each is left the smallest useful amount, and a single place goes to anybody', async () => {
     const bytes = new Slots({ capacity: 16, patience: 30, what: 'bytes', smallest: 8 });
     const one = new Slots({ capacity: 1, patience: 30, what: 'places' });
     for (const slots of [bytes, one]) (await slots.take(1, { tenant: 'globex' }))();
@@ -100,7 +100,7 @@ describe('once there is more than one tenant', () => {
   });
 });
 
-it('asks those who have some, while somebody waits, for what is of no use to them', async () => {
+it('asks holders to give up what they do not need while somebody waits', async () => {
   const asked: (string | undefined)[] = [];
   const lent: (() => void)[] = [];
   const lend = (tenant: string | undefined): boolean => {
@@ -129,7 +129,7 @@ it('asks those who have some, while somebody waits, for what is of no use to the
   for (const release of [...held, ...far, at]) release();
 });
 
-it('asks for one place for one who waits, also of those who want another one at once', async () => {
+it('asks for a single place for each waiter, even if the lender wants another one at once', async () => {
   let lent = 0;
   const busy: (() => void)[] = [];
   const again = async (): Promise<void> => void busy.push(await slots.take(1));
@@ -148,7 +148,7 @@ it('asks for one place for one who waits, also of those who want another one at 
   release();
 });
 
-it('is patient with those who have begun, also among several tenants', async () => {
+it('is patient with callers who have already begun, even with several tenants', async () => {
   const slots = new Slots({ capacity: 1, patience: 0.4, brief: 0.1, what: 'places' });
   (await slots.take(1, { tenant: 'globex' }))();
   const held = await slots.take(1, { tenant: 'acme' });
@@ -158,7 +158,7 @@ it('is patient with those who have begun, also among several tenants', async () 
   (await isUnderWay)();
 });
 
-describe('by the clock', () => {
+describe('over time', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
   const outcome = (taking: Promise<() => void>): Promise<unknown> =>
@@ -203,7 +203,7 @@ describe('by the clock', () => {
     expect(told).toMatchObject(refused);
   });
 
-  it('is not made patient with who waits for its own tenant by what others give back', async () => {
+  it('is no more patient with a caller who waits for its own tenant because others release something', async () => {
     const slots = new Slots({ capacity: 4, patience: 1, what: 'places' });
     (await slots.take(1, { tenant: 'globex' }))();
     await slots.take(3, { tenant: 'acme' });
@@ -214,7 +214,7 @@ describe('by the clock', () => {
     expect(await Promise.race([late, Promise.resolve('waiting')])).toMatchObject(refused);
   });
 
-  it('leaves nothing behind of who has waited', async () => {
+  it('leaves neither timers nor listeners behind', async () => {
     const { signal } = new AbortController();
     const slots = new Slots({ capacity: 1, patience: 1, what: 'places' });
     const release = await slots.take(1);
@@ -226,7 +226,7 @@ describe('by the clock', () => {
     expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
   });
 
-  it('asks nobody again for who was given a place meanwhile, and once for all whom nobody has one for', async () => {
+  it('does not ask for a waiter who was served meanwhile, and asks once for all if nobody can lend', async () => {
     const held: (() => void)[] = [];
     let asked = 0;
     const lend = (): boolean => {

@@ -58,7 +58,7 @@ describe.each(doors)('the rule against stale uploads (%s)', (door) => {
   });
 });
 
-describe.each(doors)('the rule against stale uploads, as it is written (%s)', (transport) => {
+describe.each(doors)('the document of the rule against stale uploads (%s)', (transport) => {
   const { serve, backendTo, clear } = newStage();
   afterEach(clear);
 
@@ -66,7 +66,7 @@ describe.each(doors)('the rule against stale uploads, as it is written (%s)', (t
     ['without a filter beside one of the older kind', '<Prefix>logs/</Prefix>', '<Prefix></Prefix>'],
     ['with a filter beside one that has one', '<Filter><Prefix>logs/</Prefix></Filter>', '<Filter><Prefix></Prefix></Filter>'],
     ['with a filter beside one for tags', '<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>', '<Filter><Prefix></Prefix></Filter>'],
-  ])('has its prefix %s: AWS takes no others together', async (_how, theirs, ourKeys) => {
+  ])('has its prefix %s: AWS does not accept both forms together', async (_how, theirs, ourKeys) => {
     const rule = `<Rule><ID>theirs</ID>${theirs}<Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>`;
     let written = '';
     let [underWay, most] = [0, 0];

@@ -7,7 +7,7 @@ import { rewritten } from './testing/rewriting-front.ts';
 
 const unknown = /^(?:acl|cors|lifecycle|location|uploads|versioning|versions)=/;
 
-it('a server that passes over parameters which it does not know is used without what they ask for', async () => {
+it('a server that ignores unknown parameters is used without the features they request', async () => {
   const options = await rewritten(await startS3('ceph'), (request) => {
     const parameters = request.query.split('&');
     if (request.method === 'GET') request.query = parameters.filter((parameter) => !unknown.test(parameter)).join('&');

@@ -52,7 +52,7 @@ function streamOf(size: number, error?: Error): Readable {
   );
 }
 
-describe('the memory of uploads is all there again', () => {
+describe('the memory of uploads is completely free again', () => {
   const wrong = '0'.repeat(64);
   const part = (number: number) => (_method: string, url: string) =>
     url.includes(`partNumber=${number}&`) ? refusal(403, 'AccessDenied') : undefined;
@@ -140,20 +140,17 @@ describe('the memory of an upload', () => {
     return { store: { ...store, transport: { ...store.transport, put } }, sent };
   };
 
-  it.each([{ size: mib }, { sizeHint: mib }])(
-    'is used by no other once a request with it has failed, which may still be under way: %j',
-    async (told) => {
-      const { store, sent } = await failing();
-      const body = { kind: 'stream', stream: streamOf(mib), ...told } as const;
-      await expect(putObject(store, at, body, { contentType: 'text/plain' }, noContext)).rejects.toThrow('given up');
-      const memory = sent.map(({ buffer }) => buffer);
-      expect(memory).toHaveLength(1);
-      for (const size of [mib, 2 * mib]) expect(memory).not.toContain((await store.memory.take(size, {})).buffer.buffer);
-    },
-  );
+  it.each([{ size: mib }, { sizeHint: mib }])('is not reused after a failed request, which may still be sending it: %j', async (told) => {
+    const { store, sent } = await failing();
+    const body = { kind: 'stream', stream: streamOf(mib), ...told } as const;
+    await expect(putObject(store, at, body, { contentType: 'text/plain' }, noContext)).rejects.toThrow('given up');
+    const memory = sent.map(({ buffer }) => buffer);
+    expect(memory).toHaveLength(1);
+    for (const size of [mib, 2 * mib]) expect(memory).not.toContain((await store.memory.take(size, {})).buffer.buffer);
+  });
 });
 
-describe('an upload by parts', () => {
+describe('a multipart upload', () => {
   const fake = (): { readonly store: Store; readonly calls: string[] } => {
     const calls: string[] = [];
     const step =
@@ -172,7 +169,7 @@ describe('an upload by parts', () => {
   };
   const headers = { contentType: 'text/plain' };
 
-  it('is not completed for who went away once all parts were sent', async () => {
+  it('is not completed for a caller who left after all parts were sent', async () => {
     const { store, calls } = fake();
     const cancel = new AbortController();
     let left = 1;
@@ -185,7 +182,7 @@ describe('an upload by parts', () => {
     expect(calls).toEqual(['create', 'abort']);
   });
 
-  it('that comes to be after who wanted it has gone is given up', async () => {
+  it('that is created after its caller left is aborted', async () => {
     const { store, calls } = fake();
     const cancel = new AbortController();
     const created = Promise.withResolvers<string>();
@@ -216,7 +213,7 @@ describe('an upload by parts', () => {
     expect([held, sent, calls]).toEqual([0, 10_000, ['create', 'abort']]);
   });
 
-  it('is given up once no part is under way any more, and leaves alone the memory of those that were not sent', async () => {
+  it('is aborted only when no part is in flight any more, and does not reuse the memory of unsent parts', async () => {
     const { store, calls } = fake();
     const [slow, asked] = [Promise.withResolvers<never>(), Promise.withResolvers<void>()];
     const sends = [async () => ({ etag: 'x' }), () => slow.promise];

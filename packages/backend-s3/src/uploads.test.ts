@@ -149,7 +149,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     await byParts.close();
   });
 
-  it('copies with a condition what it copies without one', async () => {
+  it('copies the same headers with and without a condition', async () => {
     const { client, close } = sdkOn(account);
     const headers = { CacheControl: 'no-store', ContentDisposition: 'inline', ContentEncoding: 'gzip', ContentLanguage: 'de' };
     await client.send(new PutObjectCommand({ Bucket: started.bucket, Key: 'page', Body: 'page', ContentType: 'text/html', ...headers }));

@@ -16,40 +16,37 @@ const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 const cases = servers.flatMap((server) => doors.map((transport) => ({ server, transport, name: server.name })));
 
-describe.each(cases)(
-  'a write where there must be nothing, in a bucket that keeps versions ($name, $transport)',
-  ({ server, transport }) => {
-    it('is never one over an object', async () => {
-      const backend = await openS3Backend({ ...(await accountOn(server)), transport });
-      const bucket = `versions-${randomBytes(6).toString('hex')}`;
-      const at = { bucket, key: 'key' };
-      const put = async (data: Buffer, condition: object): Promise<unknown> =>
-        backend.put(at, { kind: 'buffer', data }, { contentType: 'text/plain', ...condition }, noContext);
-      await backend.buckets?.create(bucket, {}, noContext);
-      await backend.versioning?.setVersioning(bucket, true, noContext);
-      await put(Buffer.from('first'), {});
-      const code = server.kind === 'ceph' ? 'not_supported' : 'precondition_failed';
-      for (const size of [10, 9 * 2 ** 20]) await expect(put(Buffer.alloc(size), { ifNoneMatch: '*' })).rejects.toMatchObject({ code });
-      const source = { bucket, key: 'source' };
-      await backend.put(source, { kind: 'buffer', data: Buffer.from('another') }, { contentType: 'text/plain' }, noContext);
-      await expect(backend.copy(source, at, { ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
-      expect(await backend.head(at, noContext)).toMatchObject({ size: 5 });
-      await backend.versioning?.setVersioning(bucket, false, noContext);
-      await expect(put(Buffer.alloc(10), { ifNoneMatch: '*' })).rejects.toMatchObject({ code: 'precondition_failed' });
-      await backend.buckets?.delete(bucket, { force: true }, noContext);
-      await backend.close();
-    });
-  },
-);
+describe.each(cases)('a write under If-None-Match in a bucket that keeps versions ($name, $transport)', ({ server, transport }) => {
+  it('never replaces an object', async () => {
+    const backend = await openS3Backend({ ...(await accountOn(server)), transport });
+    const bucket = `versions-${randomBytes(6).toString('hex')}`;
+    const at = { bucket, key: 'key' };
+    const put = async (data: Buffer, condition: object): Promise<unknown> =>
+      backend.put(at, { kind: 'buffer', data }, { contentType: 'text/plain', ...condition }, noContext);
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.versioning?.setVersioning(bucket, true, noContext);
+    await put(Buffer.from('first'), {});
+    const code = server.kind === 'ceph' ? 'not_supported' : 'precondition_failed';
+    for (const size of [10, 9 * 2 ** 20]) await expect(put(Buffer.alloc(size), { ifNoneMatch: '*' })).rejects.toMatchObject({ code });
+    const source = { bucket, key: 'source' };
+    await backend.put(source, { kind: 'buffer', data: Buffer.from('another') }, { contentType: 'text/plain' }, noContext);
+    await expect(backend.copy(source, at, { ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(await backend.head(at, noContext)).toMatchObject({ size: 5 });
+    await backend.versioning?.setVersioning(bucket, false, noContext);
+    await expect(put(Buffer.alloc(10), { ifNoneMatch: '*' })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+});
 
-describe.each(doors)('a write where there must be nothing, of who is not told whether versions are kept (%s)', (transport) => {
+describe.each(doors)('a write under If-None-Match if the credentials may not ask whether versions are kept (%s)', (transport) => {
   it.each([
     ['AccessDenied', 403, 'may ignore that there', undefined, undefined],
     ['NotImplemented', 501, 'may ignore that there', undefined, undefined],
     ['InternalError', 500, 'may ignore that there', undefined, 'storage_unavailable'],
     ['AccessDenied', 403, 'ignores that there', false, 'access_denied'],
     ['NotImplemented', 501, 'ignores that there', false, 'not_supported'],
-  ])('by %s (%i), on a server that %s', async (name, status, _does, conditionalPutOfVersions, code) => {
+  ])('after %s (%i), on a server that %s', async (name, status, _does, conditionalPutOfVersions, code) => {
     const server = await serve((request, response) =>
       (request.url?.includes('versioning') === true ? refusal(status, name) : ok)(request, response),
     );

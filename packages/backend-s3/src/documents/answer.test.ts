@@ -136,7 +136,7 @@ describe('any list', () => {
   });
 });
 
-it('a list with text between its objects is none, however they are written', () => {
+it('a list with text between its objects is malformed, however they are written', () => {
   const objects = [1, 3].map((way) => objectIn({ key: 'k', size: 1, hash: 'a', storageClass: 'STANDARD', way }, 'k'));
   for (const object of objects) {
     expect(listPageFrom(`<ListBucketResult>\n${object}\n${object}</ListBucketResult>`).objects).toHaveLength(2);
@@ -169,7 +169,7 @@ describe('requests', () => {
 describe('a list that is cut short', () => {
   const listOf = (more: string): string => `<ListBucketResult><IsTruncated>true</IsTruncated>${more}</ListBucketResult>`;
 
-  it('is no list without a word of where it goes on', () => {
+  it('is malformed if it does not say where it continues', () => {
     for (const more of ['', '<NextContinuationToken/>']) expect(() => listPageFrom(listOf(more))).toThrow('no word');
     const page = listPageFrom(listOf('<NextContinuationToken>on</NextContinuationToken>'));
     expect(page).toMatchObject({ isTruncated: true, nextContinuationToken: 'on' });
@@ -185,13 +185,13 @@ describe('an object in a list', () => {
     for (const more of ['', '<StorageClass/>']) expect(listed(more)).toEqual(plain);
   });
 
-  it.each(['x', '-1', ''])('is none of the size %j', (size) => {
+  it.each(['x', '-1', ''])('is malformed with the size %j', (size) => {
     expect(() => listed(`<Size>${size}</Size>`)).toThrow('a size that is no number');
   });
 });
 
 describe('answers about buckets, uploads and copies', () => {
-  it('tell of buckets, and of more of them', () => {
+  it('list buckets, and say where the list continues', () => {
     const bucket = '<Bucket><Name>b</Name><CreationDate>2026-02-03T04:05:06.000Z</CreationDate><BucketRegion>r</BucketRegion></Bucket>';
     const list = (more: string): string => `<ListAllMyBucketsResult><Buckets>${bucket}<Bucket/></Buckets>${more}</ListAllMyBucketsResult>`;
     const buckets = [{ name: 'b', createdAt: new Date('2026-02-03T04:05:06Z'), region: 'r' }];
@@ -199,12 +199,12 @@ describe('answers about buckets, uploads and copies', () => {
     expect(bucketsFrom(list('<ContinuationToken>on</ContinuationToken>'))).toEqual({ buckets, continuationToken: 'on' });
   });
 
-  it.each(['InitiateMultipartUploadResult', 'InitiateMultipartUpload'])('tell the id of an upload (%s), or are none', (name) => {
+  it.each(['InitiateMultipartUploadResult', 'InitiateMultipartUpload'])('contain the id of an upload (%s), or are malformed', (name) => {
     expect(uploadIdFrom(`<${name}><UploadId>id</UploadId></${name}>`)).toBe('id');
     for (const more of ['', '<UploadId/>']) expect(() => uploadIdFrom(`<${name}>${more}</${name}>`)).toThrow('an upload without an id');
   });
 
-  it.each(['CopyObjectResult', 'CopyPartResult'])('tell the ETag and the sum of a copy (%s), or are none', (name) => {
+  it.each(['CopyObjectResult', 'CopyPartResult'])('contain the ETag and the checksum of a copy (%s), or are malformed', (name) => {
     expect(copiedFrom(`<${name}><ETag>"a"</ETag><ChecksumCRC32>s</ChecksumCRC32></${name}>`)).toEqual({ etag: 'a', crc32: 's' });
     expect(copiedFrom(`<${name}><ETag>"a"</ETag></${name}>`)).toEqual({ etag: 'a' });
     expect(() => copiedFrom(`<${name}/>`)).toThrow('no ETag');
@@ -212,7 +212,7 @@ describe('answers about buckets, uploads and copies', () => {
   });
 });
 
-describe('where a list goes on', () => {
+describe('the token of the next page', () => {
   const next = '<IsTruncated>true</IsTruncated><NextContinuationToken>a &amp; b</NextContinuationToken>';
 
   it.each([
@@ -224,7 +224,7 @@ describe('where a list goes on', () => {
     [`<ListBucketResult><Name>n${next}<Contents>`, undefined],
     [`<Error>${next}<Contents>`, undefined],
     ['', undefined],
-  ])('shows in its beginning %s: %s', (beginning, token) => {
+  ])('is read from the beginning of %s: %s', (beginning, token) => {
     expect(nextTokenAtBeginning(Buffer.from(beginning))).toBe(token);
   });
 
@@ -235,12 +235,12 @@ describe('where a list goes on', () => {
     [`<ListBucketResult><Contents></Contents><NextContinuationToken/></ListBucketResult>`, undefined],
     [`<ListBucketResult><Contents></Contents></ListBucketResult>`, undefined],
     ['', undefined],
-  ])('shows in its end %s: %s', (document, token) => {
+  ])('is read from the end of %s: %s', (document, token) => {
     expect(nextTokenAtEnd(document)).toBe(token);
   });
 });
 
-describe('an error in an answer that began well', () => {
+describe('an error in an answer that began with 200', () => {
   it.each([
     ['<Error><Code>InternalError</Code></Error>', true],
     ['\n \n<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>x</Code></Error>', true],

@@ -93,7 +93,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     await backend.close();
   });
 
-  it('tell of rules that Coffer does not know, which stay as they are when others come', async () => {
+  it('contain rules that Coffer does not know, which are kept when others are added', async () => {
     const account = await accountOn(server);
     const [backend, sdk, store] = [s3Backend(account), sdkOn(account), openStore(account)];
     const documents = recorded(sdk.client);
@@ -138,7 +138,7 @@ function known({ whole: _whole, ...rule }: HeldRule): Omit<HeldRule, 'whole'> {
 }
 
 describe('requests about buckets', () => {
-  it('hold every text', () => {
+  it('can contain any text', () => {
     expect(locationDocument('<a>&')).toContain('<LocationConstraint>&#60;a&#62;&#38;</LocationConstraint>');
     const cors = { origins: ['https://a.example', '<'], methods: ['PUT'], headers: ['*'], exposed: ['ETag'], maxAge: 5 };
     expect(corsDocument([cors])).toContain('<AllowedOrigin>https://a.example</AllowedOrigin><AllowedOrigin>&#60;</AllowedOrigin>');
@@ -157,7 +157,7 @@ describe('requests about buckets', () => {
     expect(tagsFrom(taggingDocument(tags))).toEqual(tags);
   });
 
-  it('hold all of a rule for browsers, also of one that was read', () => {
+  it('contain all fields of a CORS rule, including one that was read', () => {
     const rule = {
       id: 'a',
       origins: ['https://a.example', 'b'],
@@ -173,7 +173,7 @@ describe('requests about buckets', () => {
     expect(corsDocument(corsFrom(document))).toBe(document);
   });
 
-  it('hold a new rule in the older way only where all that are held are written so', () => {
+  it('contain a new rule in the older form only if all existing rules have it', () => {
     const [older, newer] = ['<Prefix>a/</Prefix>', '<Filter><Prefix>b/</Prefix></Filter>'].map(
       (prefix) => `<Rule>${prefix}<Status>Disabled</Status><Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration></Rule>`,
     ) as [string, string];
@@ -210,7 +210,7 @@ describe('an answer about rules', () => {
 });
 
 describe('an answer about uploads', () => {
-  it('tells how much there is of one, and since when', () => {
+  it('tells the size of an upload, and when its latest part arrived', () => {
     const part = (more: string): string => `<Part>${more}</Part>`;
     const [earlier, later] = ['2026-02-03T04:05:06.000Z', '2026-02-03T04:05:07.000Z'];
     const parts = [
@@ -227,7 +227,7 @@ describe('an answer about uploads', () => {
     expect(partsFrom(`<ListPartsResult>${more}</ListPartsResult>`)).toMatchObject({ next: '4' });
   });
 
-  it('tells of those that have a name, since 1970 where it does not say', () => {
+  it('lists only uploads with a key and an id, dated 1970 if it gives no date', () => {
     const uploads = ['<Key>k</Key><UploadId>1</UploadId>', '<Key>k</Key>', '<UploadId>1</UploadId>'];
     const document = `<ListMultipartUploadsResult>${uploads.map((upload) => `<Upload>${upload}</Upload>`).join('')}</ListMultipartUploadsResult>`;
     expect(uploadsFrom(document, 'b')).toEqual({ uploads: [{ at: { bucket: 'b', key: 'k' }, uploadId: '1', since: new Date(0) }] });
@@ -235,7 +235,7 @@ describe('an answer about uploads', () => {
 });
 
 describe('an answer about versions', () => {
-  it('tells keys that are encoded where it says so, and as they stand elsewhere', () => {
+  it('decodes keys only if it says that they are encoded', () => {
     const versions = (more: string): string =>
       `<ListVersionsResult>${more}<Version><Key>a+b%20</Key><VersionId/></Version><DeleteMarker><Key>+</Key><VersionId>1</VersionId></DeleteMarker></ListVersionsResult>`;
     expect(versionsFrom(versions(''))).toEqual([{ key: 'a+b%20' }, { key: '+', versionId: '1' }]);
@@ -244,20 +244,20 @@ describe('an answer about versions', () => {
 });
 
 describe('answers under another name', () => {
-  it.each(['', 'eu-west-1'])('tell of the place %j', (place) => {
+  it.each(['', 'eu-west-1'])('tell the region %j', (place) => {
     expect(locationFrom(`<CreateBucketConfiguration><LocationConstraint>${place}</LocationConstraint></CreateBucketConfiguration>`)).toBe(
       place,
     );
   });
 
-  it('tell of versions, and of the parts of an upload, after the operation (moto)', () => {
+  it('list versions, and the parts of an upload, in elements named after the operation (moto)', () => {
     expect(versioningFrom('<GetBucketVersioningResponse/>')).toBe(false);
     expect(versioningFrom('<GetBucketVersioningResponse><Status>Enabled</Status></GetBucketVersioningResponse>')).toBe(true);
     expect(partsFrom('<ListPartsResponse><Part><Size>3</Size></Part></ListPartsResponse>')).toMatchObject({ size: 3 });
   });
 });
 
-describe('answers that are none', () => {
+describe('malformed answers', () => {
   it.each([
     ['a number', () => partsFrom('<ListPartsResult><Part><Size>many</Size></Part></ListPartsResult>')],
     ['a number alone', () => partsFrom('<ListPartsResult><Part><Size>-1</Size></Part></ListPartsResult>')],
@@ -270,5 +270,5 @@ describe('answers that are none', () => {
         ),
     ],
     ['another document', () => versioningFrom('<LocationConstraint/>')],
-  ])('for want of %s', (_what, parse) => expect(parse).toThrow('not well-formed'));
+  ])('are refused: %s is expected', (_what, parse) => expect(parse).toThrow('not well-formed'));
 });

@@ -23,7 +23,7 @@ describe('parseXml', () => {
     );
   });
 
-  it('takes NUL, with which Ceph RGW tells of the location of a long key', () => {
+  it('accepts NUL, which Ceph RGW sends in the location of a long key', () => {
     expect(parseXml('<a><b>c&#x00;&#0;\ufffd&#x1d;</b></a>').children[0]?.text).toBe('c\0\0\ufffd\x1d');
   });
 
@@ -45,7 +45,7 @@ describe('parseXml', () => {
     });
   });
 
-  it('reads no more than what is written', () => {
+  it('refuses a document that is cut short', () => {
     fc.assert(
       fc.property(fc.nat(), (cut) => {
         const document = '<a><b c="d">x&amp;y</b><!-- z --><e/></a>';
@@ -74,13 +74,13 @@ describe('parseXml', () => {
     expect(() => parseXml(document)).toThrow(MalformedXmlError);
   });
 
-  it('takes a long answer that waits with spaces before it begins', () => {
+  it('accepts an answer that starts with spaces while it is being computed', () => {
     expect(parseXml(`${' \n'.repeat(2_000_000)}<a>b</a>`).text).toBe('b');
   });
 });
 
 describe('xmlText', () => {
-  it('leaves nothing to a parser that it would take for something else', () => {
+  it('escapes everything that a parser would change', () => {
     for (const character of '&<>"\'\r\n\t\u0085\u2028') expect(xmlText(`a${character}b`)).toBe(`a&#${character.charCodeAt(0)};b`);
   });
 });

@@ -84,7 +84,7 @@ describe.each(doors)('when the caller aborts (%s)', (door) => {
   it.each([
     ['while the source is read', false],
     ['while parts are sent', true],
-  ])('an upload by parts %s, no upload is left on the server', async (_name, isSilent) => {
+  ])('%s, no multipart upload is left on the server', async (_name, isSilent) => {
     const backend = bench.through();
     const source = new Readable({ read: () => {} });
     source.push(large);

@@ -58,7 +58,7 @@ describe.each(doors)('when our clock is wrong (%s)', (door) => {
     expect(bench.proxy.count('PUT')).toBe(1);
   });
 
-  it('by days, a sweep leaves what has just begun, and takes the rest', async () => {
+  it('by days, a sweep leaves recent uploads and removes old ones', async () => {
     const store = openStore(bench.account);
     const [uploading, probing] = [bench.at('under-way'), { bucket: bench.bucket, key: `.coffer-probe-${'0'.repeat(16)}/object` }];
     await store.transport.createUpload(uploading, options, noContext);
@@ -81,7 +81,7 @@ describe.each(doors)('when our clock is wrong (%s)', (door) => {
     await Promise.all(Array.from({ length: 10 }, () => calls[2]![1](backend)));
   });
 
-  it.each([6, -6])('what is signed for others holds by the clock of the server (%i hours)', async (hours) => {
+  it.each([6, -6])('presigned requests are valid by the clock of the server (%i hours)', async (hours) => {
     setClock(hours);
     const backend = bench.through({ maxRetries: 1 }, { profile: awsProfile });
     await calls[2]![1](backend);

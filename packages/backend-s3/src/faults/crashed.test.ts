@@ -29,7 +29,7 @@ const main = `
 describe.each(doors)('when our process is killed in the middle of an upload (%s)', (door) => {
   const bench = faultBench(door, async () => gateway);
 
-  it('what is left of it goes with the sweep', async () => {
+  it('a sweep removes its remains', async () => {
     const options = { ...bench.account, endpoint: bench.proxy.endpoint, transport: door };
     const argument = JSON.stringify([new URL('../backend.ts', import.meta.url).href, options, bench.at('crashed')]);
     const child = spawn(process.execPath, ['--conditions=@coffer/source', '--input-type=module', '-e', main, argument], {
@@ -51,7 +51,7 @@ describe.each(doors)('when our process is killed in the middle of an upload (%s)
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  it('a bucket that was provisioned has a rule for it', async () => {
+  it('a provisioned bucket has a rule that does so', async () => {
     const backend = s3Backend({ ...bench.account, transport: door }, awsProfile);
     for (let times = 0; times < 2; times++) await backend.buckets?.provision?.(bench.bucket, { corsOrigins: ['*'] }, noContext);
     expect(await backend.lifecycle?.getLifecycle(bench.bucket, noContext)).toEqual([

@@ -45,7 +45,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
   it.each([
     ['an unknown key', { accessKey: 'nobody' }],
     ['a wrong secret', { secretKey: 'wrong-secret' }],
-  ])('%s is access_denied at once, and no secret is told', async (_name, wrong) => {
+  ])('with %s fail at once with access_denied, and disclose no secret', async (_name, wrong) => {
     const backend = bench.through({ ...wrong, maxRetries: 3 });
     const outcomes = await Promise.all(calls.map(([, call]) => call(backend).catch((error: unknown) => error)));
     for (const error of outcomes) {
@@ -55,7 +55,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
     expect(bench.proxy.requests).toHaveLength(calls.length);
   });
 
-  it('of a provider, revoked and replaced, are fetched again by whatever is called next', async () => {
+  it('of a provider are fetched again by the next call if they were revoked and replaced', async () => {
     let current = await newKey();
     const provider = vi.fn<() => Promise<Identity>>(async () => identityOf(current));
     const backend = bench.through({ credentials: provider });
@@ -78,7 +78,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
       await expect(call(backend)).rejects.toMatchObject({ code: 'access_denied', retryable: false });
   });
 
-  it('of a provider that does not answer are what did not come', async () => {
+  it('of a provider that does not answer are reported as late', async () => {
     const provider = vi.fn<() => Promise<Identity>>(() => new Promise(() => {}));
     const backend = bench.through({ credentials: provider, timeout: 0.2, maxRetries: 2 });
     const message = 'The credentials for the storage provider did not arrive in time.';
@@ -91,7 +91,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
     ['of its own', new Error('the vault is sealed')],
     ['of another server that is gone', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })],
     ['of another server that refuses', Object.assign(new Error('no role'), { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } })],
-  ])('of a provider that fails are what failed, not the storage provider: for a reason %s', async (_why, failure) => {
+  ])('of a provider that fails are blamed, not the storage provider: for a reason %s', async (_why, failure) => {
     const provider = vi.fn<() => Promise<Identity>>(() => Promise.reject(failure));
     const backend = bench.through({ credentials: provider, maxRetries: 2 });
     const message = 'The credentials for the storage provider cannot be obtained at the moment.';
@@ -112,7 +112,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
     ['fails without a reason', () => Promise.reject()],
     ['gives nothing', async () => undefined],
     ['gives no keys', async () => ({})],
-  ])('of a provider that %s are what failed as well', async (_what, provider) => {
+  ])('of a provider that %s are blamed as well', async (_what, provider) => {
     const backend = bench.through({ credentials: provider as () => Promise<Identity>, maxRetries: 2 });
     await expect(calls[1]![1](backend)).rejects.toMatchObject({
       code: 'storage_unavailable',

@@ -66,7 +66,7 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       expect(bench.proxy.count('PUT')).toBe(2);
     });
 
-    it('in the rest of the answer to a write, it may count or not', async () => {
+    it('in the body of the answer to a write, the write may succeed or fail', async () => {
       const answer = { ...answerOf(200, { etag: '"e"', 'content-length': '1000' }, 'x'), thenCut: true };
       Object.assign(bench.proxy.faults, { cut, answer: () => answer });
       const backend = bench.through({ maxRetries: 1 });
@@ -107,7 +107,7 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       await Promise.all(calls(backend));
     });
 
-    it('instead of the answer that all parts are an object now, they are one', async () => {
+    it('instead of the answer to the completion of a multipart upload, the object exists and the call succeeds', async () => {
       const backend = bench.through({ maxRetries: 1 });
       const isCompletion = ({ method, target }: SeenRequest): boolean => method === 'POST' && target.includes('uploadId');
       bench.proxy.faults.cut = cut;

@@ -70,7 +70,7 @@ describe.each(doors)('when bytes are damaged below TLS (%s)', (door) => {
     ['of a body', { way: 'back', after: 3_000_000 }, get],
   ] as const;
 
-  it.each(ways)('those %s are a failure of the connection, not of Coffer', async (_what, next, call) => {
+  it.each(ways)('those %s count as a failure of the connection, not of Coffer', async (_what, next, call) => {
     await using front = await tlsFront(bench.account.endpoint);
     const damage = await damagedWayTo(front.port);
     const backend = bench.through({ endpoint: damage.endpoint });
@@ -79,7 +79,7 @@ describe.each(doors)('when bytes are damaged below TLS (%s)', (door) => {
     await expect(call(backend)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
   });
 
-  it.each(ways)('those %s come again', async (_what, next, call) => {
+  it.each(ways)('those %s are transferred again by a retry', async (_what, next, call) => {
     await using front = await tlsFront(bench.account.endpoint);
     const damage = await damagedWayTo(front.port);
     const backend = bench.through({ endpoint: damage.endpoint, maxRetries: 2 });

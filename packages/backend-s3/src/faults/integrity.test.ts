@@ -18,10 +18,10 @@ const ways: readonly [string, (data: Buffer) => Body][] = [
 ];
 const cases = Object.entries(sizes).flatMap(([size, data]) => ways.map(([way, body]) => [size, way, data, body] as const));
 
-describe.each(doors)('bytes that are not what was declared (%s)', (door) => {
+describe.each(doors)('bytes and their declared checksums (%s)', (door) => {
   const bench = faultBench(door);
 
-  it.each(cases)('%s in %s are refused by their sums, and nothing is stored', async (_size, _way, data, body) => {
+  it.each(cases)('%s in %s are refused if the checksum is wrong, and nothing is stored', async (_size, _way, data, body) => {
     const backend = bench.through();
     const wrong = [{ sha256: '0'.repeat(64) }, { md5: '0'.repeat(32) }];
     for (const sums of wrong) {
@@ -37,7 +37,7 @@ describe.each(doors)('bytes that are not what was declared (%s)', (door) => {
     expect(bench.proxy.requests.filter(({ target }) => target === `/${bench.bucket}/wrong`)).toEqual([]);
   });
 
-  it.each(cases)('%s in %s are taken when they are', async (_size, _way, data, body) => {
+  it.each(cases)('%s in %s are accepted if the checksum is right', async (_size, _way, data, body) => {
     const [sha256, md5] = [createHash('sha256').update(data).digest('hex'), createHash('md5').update(data).digest('hex')];
     const info = await bench.through().put(bench.at('right'), body(data), { ...options, sha256, md5 }, noContext);
     expect(info).toMatchObject({ size: data.length, sha256 });

@@ -58,7 +58,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
       expect((await readAll(body)).toString()).toBe(text);
     });
 
-    it('is not whole when the end of the connection came too early', async () => {
+    it('fails to read if the connection ended too early', async () => {
       const cut = { text: head(key, 'Connection: close') + text.slice(0, -3), thenCut: true };
       bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? cut : undefined);
       const { info, body } = (await bench.through().get(bench.at(key), {}, noContext)) as ObjectStream;
@@ -68,7 +68,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
       if (door === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
     });
 
-    it('is no object when it has become another one meanwhile', async () => {
+    it('is not opened if it was replaced meanwhile', async () => {
       bench.proxy.faults.answer = ({ method }) =>
         method === 'GET' ? { text: chunked(key, text).text.replace(etags[key]!, 'other') } : undefined;
       const failure = { code: 'storage_unavailable', retryable: true };
@@ -76,7 +76,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
       if (door === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
     });
 
-    it('is refused where nobody tells its size, save when that is of no interest', async () => {
+    it('is refused if its size cannot be found out, unless the size does not matter', async () => {
       bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(key, text) : { text: head(key) });
       const backend = bench.through();
       await expect(backend.get(bench.at(key), {}, noContext)).rejects.toMatchObject({

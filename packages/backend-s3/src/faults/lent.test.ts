@@ -19,7 +19,7 @@ const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
 const unavailable = { code: 'storage_unavailable', retryable: true };
 
-describe.each(doors)('readers who want nothing for now (%s)', (door) => {
+describe.each(doors)('readers that pause (%s)', (door) => {
   const bench = faultBench(door);
   const open = async (backend: StorageBackend, key = 'large', get: GetOptions = {}, ctx: CallContext = noContext): Promise<Readable> =>
     ((await backend.get(bench.at(key), get, ctx)) as ObjectStream).body;
@@ -33,7 +33,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     await write('large', large);
   });
 
-  it('leave their sockets to others, and read on as if nothing had been', async () => {
+  it('lend their sockets to others, and continue as if nothing had happened', async () => {
     const backend = bench.through(two);
     const range = { start: 1_000_000, end: 11_000_000 };
     const bodies = [await open(backend), await open(backend, 'large', { range }), await open(backend)];
@@ -44,7 +44,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     await readAll(await open(backend));
   });
 
-  it('get each byte once also when they are told of what comes', async () => {
+  it('get each byte once, also if they listen for data events', async () => {
     const backend = bench.through(two);
     const body = await open(backend);
     await readAll(await open(backend, 'small'));
@@ -61,7 +61,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect(bench.proxy.count('GET')).toBe(1);
   });
 
-  it('share them, however many there are and however slow', async () => {
+  it('share sockets, however many and however slow they are', async () => {
     const backend = bench.through({ maxPoolConnections: 3, timeout: 20 });
     const sip = async (body: Readable): Promise<Buffer> => {
       const chunks: Buffer[] = [];
@@ -80,7 +80,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(3);
   });
 
-  it('are not the only ones: who reads all the time does so in turns', async () => {
+  it('are not the only ones: readers that read all the time take turns', async () => {
     const backend = bench.through(two);
     bench.proxy.faults.drip = { bytes: 64 * 1024, ms: 20 };
     let isOver = false;
@@ -93,7 +93,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
   });
 
-  it('do not keep them from another tenant, whatever theirs holds', async () => {
+  it('do not keep sockets from another tenant, whatever their own tenant holds', async () => {
     const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
     const acme = await Promise.all(Array.from({ length: 8 }, () => open(backend, 'large', {}, { tenant: 'acme' })));
     expect((await readAll(await open(backend, 'small', {}, { tenant: 'globex' }))).equals(small)).toBe(true);
@@ -101,7 +101,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     for (const body of acme) body.destroy();
   });
 
-  it('hold none of them once all has arrived', async () => {
+  it('hold no sockets once everything has arrived', async () => {
     const backend = bench.through(two);
     await write('medium', large.subarray(0, 70_000));
     const body = await open(backend, 'medium');
@@ -112,7 +112,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect((await readAll(body)).equals(large.subarray(10_000, 70_000))).toBe(true);
   });
 
-  it('ask for nothing behind the last byte', async () => {
+  it('request nothing after the last byte', async () => {
     const backend = bench.through(two);
     const all = large.subarray(0, 65_536); // exactly as much as is buffered for a reader
     await write('medium', all);
@@ -154,7 +154,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
   });
 
-  it('who leave meanwhile leave nothing', async () => {
+  it('leave nothing behind when they stop', async () => {
     const backend = bench.through({ ...two, timeout: 60 });
     for (const leave of ['destroyed', 'aborted', 'destroyed in the line', 'aborted in the line']) {
       const cancel = new AbortController();
@@ -176,7 +176,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
-  it('are given up with their backend, which connects no more', async () => {
+  it('fail when their backend is closed, and it makes no more connections', async () => {
     const backend = bench.through({ ...two, maxRetries: 3 });
     await write('medium', large.subarray(0, 70_000));
     const here = await open(backend, 'medium');
@@ -194,7 +194,7 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect(bench.proxy.count('GET')).toBe(seen);
   });
 
-  it('are given up when they come back for nothing', async () => {
+  it('time out even after their socket was lent', async () => {
     const backend = bench.through({ ...two, timeout: 1 });
     const body = await open(backend);
     await readAll(await open(backend, 'small'));
@@ -211,7 +211,7 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
     await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
   });
 
-  it('goes on by others for as long as they bring something', async () => {
+  it('continues over other connections as long as these deliver something', async () => {
     Object.assign(bench.proxy.faults, { cutBodyAfter: 2_000_000 });
     expect((await read(bench.through({ maxRetries: 1 }))).equals(large)).toBe(true);
     expect(bench.proxy.count('GET')).toBe(7);
@@ -220,13 +220,13 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
     await expect(read(bench.through({ maxRetries: 0 }))).rejects.toMatchObject(unavailable);
   });
 
-  it('is given up where they bring next to nothing, as often as requests are retried', async () => {
+  it('fails after as many cuts in a row as there are retries if the connections deliver next to nothing', async () => {
     Object.assign(bench.proxy.faults, { cutBodyAfter: 30_000 });
     await expect(read(bench.through({ maxRetries: 2 }))).rejects.toMatchObject(unavailable);
     expect(bench.proxy.count('GET')).toBe(3);
   });
 
-  it('by a reset, which also loses what was on its way, goes on as well', async () => {
+  it('continues also after a reset, which loses bytes in flight', async () => {
     const backend = bench.through({ maxRetries: 3 });
     const { body } = (await backend.get(bench.at('large'), {}, noContext)) as ObjectStream;
     bench.proxy.faults.cut = 'reset';
@@ -240,13 +240,13 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
     [404, 'NoSuchKey'],
     [404, 'NoSuchBucket'],
     [416, 'InvalidRange'], // MinIO, if the object is now empty, whatever the If-Match
-  ])('ends as one that is gone where the rest is answered with %i %s', async (status, code) => {
+  ])('fails as replaced or deleted if the request for the rest is answered with %i %s', async (status, code) => {
     Object.assign(bench.proxy.faults, { cut: 'reset', cutBodyAfter: 4_000_000 });
     bench.proxy.faults.answer = () => (bench.proxy.count('GET') > 1 ? refusalOf(status, code, 'GET') : undefined);
     await expect(read(bench.through({ maxRetries: 3 }))).rejects.toMatchObject(unavailable);
   });
 
-  it('ends with what is said of the rest', async () => {
+  it('fails with the error of the request for the rest', async () => {
     Object.assign(bench.proxy.faults, { cut: 'reset', cutBodyAfter: 4_000_000 });
     bench.proxy.faults.answer = () => (bench.proxy.count('GET') > 1 ? refusalOf(403, 'AccessDenied', 'GET') : undefined);
     await expect(read(bench.through({ maxRetries: 3 }))).rejects.toMatchObject({ code: 'access_denied' });
@@ -260,7 +260,7 @@ it.each(
     [door, 'of a server that may serve no ranges', { etag: '"made"' }],
     [door, 'without an ETag', { 'accept-ranges': 'bytes' }],
   ]),
-)('over the %s door, an object %s comes by one connection', async (transport, _what, headers) => {
+)('over the %s door, an object %s is read over a single connection', async (transport, _what, headers) => {
   const server = await scripted(({ url }, response) => {
     const bytes = url?.includes('large') === true ? large : small;
     const usual = { 'last-modified': new Date().toUTCString(), 'content-length': bytes.length };
@@ -299,7 +299,7 @@ it.each(
       ] as const
     ).map(([what, lie]) => [door, what, lie] as const),
   ),
-)('over the %s door, a server that gives %s for the rest is not believed', async (transport, _what, lie) => {
+)('over the %s door, an answer with %s instead of the rest fails the body', async (transport, _what, lie) => {
   const server = await scripted(({ headers, socket }, response) => {
     const [, from] = /^bytes=(\d+)-/.exec(headers.range ?? '') ?? [];
     const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes' };
@@ -329,7 +329,7 @@ it.each(
 });
 
 it.each(doors.flatMap((door) => [403, 400, 405, 501].map((status) => [door, status] as const)))(
-  'over the %s door, who is not given the version (%i) learns that the object was replaced',
+  'over the %s door, a reader that is refused the version (%i) learns that the object was replaced',
   async (transport, status) => {
     const asked: string[] = [];
     const server = await scripted(({ headers, socket, url = '' }, response) => {

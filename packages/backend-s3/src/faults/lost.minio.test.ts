@@ -32,7 +32,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     };
   };
 
-  it.each(cases)('as %s where there was none, is no failure of the condition', async (name, data) => {
+  it.each(cases)('does not fail its If-None-Match: %s', async (name, data) => {
     const at = bench.at(`absent-${data.length}`);
     const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
     loseAnswer(at.key);
@@ -40,7 +40,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     expect(info, name).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
   });
 
-  it.each(cases)('as %s in the place of another, is none either', async (name, data) => {
+  it.each(cases)('does not fail its If-Match: %s', async (name, data) => {
     const at = bench.at(`matched-${data.length}`);
     const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
     const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
@@ -49,21 +49,18 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     expect(info, name).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
   });
 
-  it.each(['by the provider', 'through here'])(
-    'as a copy to where there was none (%s), is no failure of the condition either',
-    async (way) => {
-      const source = bench.at('source of copies');
-      await bench.direct.put(source, { kind: 'buffer', data: bodies['a small object'] }, options, noContext);
-      const at = bench.at(`copied ${way}`);
-      const profile = { ...awsProfile, acl: false, conditionalCopy: way === 'by the provider' };
-      const backend = bench.through({ maxRetries: 2 }, { profile });
-      loseAnswer(encodeURI(at.key));
-      const info = await backend.copy(source, at, { ifNoneMatch: '*' }, noContext);
-      expect(info).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: 1000, metadata: { by: 'us' } });
-    },
-  );
+  it.each(['by the provider', 'through here'])('does not fail its If-None-Match: a copy %s', async (way) => {
+    const source = bench.at('source of copies');
+    await bench.direct.put(source, { kind: 'buffer', data: bodies['a small object'] }, options, noContext);
+    const at = bench.at(`copied ${way}`);
+    const profile = { ...awsProfile, acl: false, conditionalCopy: way === 'by the provider' };
+    const backend = bench.through({ maxRetries: 2 }, { profile });
+    loseAnswer(encodeURI(at.key));
+    const info = await backend.copy(source, at, { ifNoneMatch: '*' }, noContext);
+    expect(info).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: 1000, metadata: { by: 'us' } });
+  });
 
-  it.each([false, true])('as the deletion of a bucket (force %s), is no missing bucket', async (force) => {
+  it.each([false, true])('does not fail with no_such_bucket: the deletion of a bucket (force %s)', async (force) => {
     const bucket = `${bench.bucket}-${force}`;
     await bench.direct.buckets!.create(bucket, {}, noContext);
     let asked = 0;
@@ -84,29 +81,32 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     ['the server itself', '500 Internal Server Error', 'precondition_failed'],
     ['a busy server', '503 Service Unavailable', 'precondition_failed'],
     ['a gateway before it', '504 Gateway Timeout', undefined],
-  ])('is not one that %s answered to: the same bytes are then those of who won', async (_who, status, code) => {
-    const data = bodies['a small object'];
-    const at = bench.at(`raced-${status.slice(0, 3)}`);
-    const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
-    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
-    // Somebody else writes the same bytes meanwhile.
-    await bench.direct.put(at, { kind: 'buffer', data }, options, noContext);
-    let asked = 0;
-    bench.proxy.faults.answer = ({ method }) =>
-      method === 'PUT' && asked++ === 0
-        ? { text: `HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, thenCut: true }
-        : undefined;
-    const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifMatch: before.etag }, noContext);
-    if (code === undefined) expect(await put).toMatchObject({ size: data.length });
-    else await expect(put).rejects.toMatchObject({ code });
-    expect(asked).toBe(2);
-  });
+  ])(
+    'is assumed only if the first answer leaves doubt, because somebody else may have written the same bytes: %s',
+    async (_who, status, code) => {
+      const data = bodies['a small object'];
+      const at = bench.at(`raced-${status.slice(0, 3)}`);
+      const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
+      const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+      // Somebody else writes the same bytes meanwhile.
+      await bench.direct.put(at, { kind: 'buffer', data }, options, noContext);
+      let asked = 0;
+      bench.proxy.faults.answer = ({ method }) =>
+        method === 'PUT' && asked++ === 0
+          ? { text: `HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, thenCut: true }
+          : undefined;
+      const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifMatch: before.etag }, noContext);
+      if (code === undefined) expect(await put).toMatchObject({ size: data.length });
+      else await expect(put).rejects.toMatchObject({ code });
+      expect(asked).toBe(2);
+    },
+  );
 
   it.each([
     ['other bytes', Buffer.from('theirs'), {}],
     ['the same bytes, from somebody else', bodies['a small object'], { metadata: { by: 'them', of: 'all' } }],
     ['the same bytes, of another type', bodies['a small object'], { contentType: 'text/css' }],
-  ])('is told from %s', async (_name, theirs, described) => {
+  ])('is not confused with an object of somebody else: %s', async (_name, theirs, described) => {
     const at = bench.at(`theirs-${theirs.length}`);
     await bench.direct.put(at, { kind: 'buffer', data: theirs }, { ...options, ...described }, noContext);
     const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
@@ -115,7 +115,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
   });
 
-  it('as an object of parts, whose upload is then gone, is no failure without a condition either', async () => {
+  it('does not fail without a condition either: a multipart upload that is gone after its completion', async () => {
     const at = bench.at('unconditional');
     const data = bodies['an object of parts'];
     const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
@@ -124,7 +124,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     expect(info).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
   });
 
-  it.each(cases)('as %s that is a version, is told with its id', async (_name, data) => {
+  it.each(cases)('reports its version id: %s', async (_name, data) => {
     const at = bench.at(`version-${data.length}`);
     const { versioning } = bench.direct;
     await versioning!.setVersioning(bench.bucket, true, noContext);
@@ -136,7 +136,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     expect(versionId).toBe((await bench.direct.head(at, noContext)).versionId);
   });
 
-  it('is none where an upload is gone, and nothing is at its key', async () => {
+  it('is not assumed if the upload is gone and there is no object', async () => {
     bench.proxy.faults.answer = ({ method, target }) =>
       method === 'POST' && target.includes('uploadId=') ? refusalOf(404, 'NoSuchUpload', method) : undefined;
     const put = bench.through().put(bench.at('nothing'), { kind: 'buffer', data: bodies['an object of parts'] }, options, noContext);
@@ -144,7 +144,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded a
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  it('is none where an upload is gone, and other bytes are at its key', async () => {
+  it('is not assumed if the upload is gone and the object has other bytes', async () => {
     const at = bench.at('upload that is gone');
     await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('theirs') }, options, noContext);
     bench.proxy.faults.answer = ({ method, target }) =>

@@ -32,7 +32,7 @@ describe.each(doors)('the sockets to a provider whose buckets are hosts (%s)', (
     for (const bucket of buckets) await bench.direct.buckets?.delete(bucket, { force: true }, noContext);
   });
 
-  it.each([1, 4])('are never more than %i at once, and no fewer, whatever the bucket', async (maxPoolConnections) => {
+  it.each([1, 4])('are never more than %i at once, and all of them are used, whatever the bucket', async (maxPoolConnections) => {
     const backend = through(maxPoolConnections);
     bench.proxy.faults.drip = { bytes: 4096, ms: 1 };
     await Promise.all(

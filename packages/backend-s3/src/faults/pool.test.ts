@@ -27,7 +27,7 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
   });
 
-  it.each([1, 4])('are never more than %i at once, and no fewer, under 50 puts, gets and heads', async (maxPoolConnections) => {
+  it.each([1, 4])('are never more than %i at once, and all of them are used, under 50 puts, gets and heads', async (maxPoolConnections) => {
     const backend = bench.through({ maxPoolConnections, timeout: 20 });
     bench.proxy.faults.drip = { bytes: 4096, ms: 1 };
     await Promise.all(

@@ -71,7 +71,7 @@ describe('a pull', () => {
     expect(bench.proxy.count('GET')).toBe(2);
   });
 
-  it('to nobody is connect_timeout, and to one who says nothing read_timeout', async () => {
+  it('fails with connect_timeout if nobody accepts, and with read_timeout if nobody answers', async () => {
     const hole = await blackhole();
     const lost = pull(bench.through({ endpoint: hole.endpoint, timeout: 1 }), 'large');
     await expect(lost).rejects.toMatchObject({ code: 'connect_timeout', retryable: true });
@@ -82,7 +82,7 @@ describe('a pull', () => {
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
-  it('whose bytes stop coming is read_timeout, and one whose bytes drip is not', async () => {
+  it('fails with read_timeout if its bytes stop arriving, but not if they drip', async () => {
     const backend = bench.through({ timeout: 1 });
     const sink: ByteSink = () => void (bench.proxy.faults.frozen = true);
     await expect(backend.pull!(bench.at('large'), {}, sink, noContext)).rejects.toMatchObject(readTimeout);
@@ -91,7 +91,7 @@ describe('a pull', () => {
     expect(await pull(bench.through({ timeout: 1 }), 'small')).toEqual(small);
   });
 
-  it('whose sink is slow goes on, and one whose sink fails ends with its error', async () => {
+  it('continues if its sink is slow, and ends with the error of a sink that fails', async () => {
     const backend = bench.through({ timeout: 1 });
     const chunks: Buffer[] = [];
     const slow: ByteSink = async (chunk) => {
@@ -108,7 +108,7 @@ describe('a pull', () => {
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
-  it('that is aborted ends with the reason, in every phase', async () => {
+  it('ends with the reason of an abort in every phase', async () => {
     const reason = new Error('the client went away');
     const begun = (backend: StorageBackend): { readonly abort: () => void; readonly outcome: Promise<unknown> } => {
       const cancel = new AbortController();
@@ -140,7 +140,7 @@ describe('a pull', () => {
     }
   });
 
-  it('is one of the sockets that there may be, whatever comes at once', async () => {
+  it('counts towards the limit of sockets, whatever runs at the same time', async () => {
     const backend = bench.through({ maxPoolConnections: 4, timeout: 20 });
     bench.proxy.faults.drip = { bytes: 4096, ms: 1 };
     await Promise.all(
@@ -150,7 +150,7 @@ describe('a pull', () => {
     expect(bench.proxy.mostConnections()).toBeGreaterThan(2);
   });
 
-  it('that is over leaves its socket to a call that has waited since', async () => {
+  it('leaves its socket to a waiting call when it has ended', async () => {
     const backend = bench.through({ maxPoolConnections: 2 });
     bench.proxy.faults.answer = ({ target }) => (target.endsWith('/held') ? 'silence' : undefined);
     const cancel = new AbortController();
@@ -168,7 +168,7 @@ describe('a pull', () => {
     await expect(held).rejects.toMatchObject({ name: 'AbortError' });
   });
 
-  it('that has kept its socket gives way to calls that wait', async () => {
+  it('gives up its kept socket to waiting calls', async () => {
     const backend = bench.through({ maxPoolConnections: 2, timeout: 10 });
     await pull(backend, 'small');
     // Takes the other socket, and nobody reads.

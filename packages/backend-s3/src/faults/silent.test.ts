@@ -19,7 +19,7 @@ const small = Buffer.from('forty bytes, one after the other, please');
 const large = randomBytes(12 * 2 ** 20);
 const readTimeout = { code: 'read_timeout', retryable: true };
 
-describe.each(doors)('when nothing is heard (%s)', (door) => {
+describe.each(doors)('when the server is silent (%s)', (door) => {
   const bench = faultBench(door);
   const put = (backend: StorageBackend): Promise<unknown> =>
     backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
@@ -31,7 +31,7 @@ describe.each(doors)('when nothing is heard (%s)', (door) => {
     await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
   });
 
-  it('to a connection, it is connect_timeout', async () => {
+  it('before a connection is made, calls fail with connect_timeout', async () => {
     const hole = await blackhole();
     const backend = bench.through({ endpoint: hole.endpoint, timeout: 1 });
     const calls = [put(backend), get(backend, 'small'), backend.head(bench.at('small'), noContext), backend.check(noContext)];
@@ -41,7 +41,7 @@ describe.each(doors)('when nothing is heard (%s)', (door) => {
     await hole.close();
   });
 
-  it('to a request, it is read_timeout after the retries', async () => {
+  it('after a request, calls fail with read_timeout after the retries', async () => {
     bench.proxy.faults.answer = () => 'silence';
     const backend = bench.through({ timeout: 1, maxRetries: 1 });
     const calls = [put(backend), get(backend, 'small'), backend.head(bench.at('small'), noContext)];
@@ -50,7 +50,7 @@ describe.each(doors)('when nothing is heard (%s)', (door) => {
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
-  it('nobody who is stopped waits for more', async () => {
+  it('aborted callers do not wait any longer', async () => {
     const reason = new Error('enough');
     const attempts: readonly ((backend: StorageBackend, ctx: CallContext) => Promise<unknown>)[] = [
       (backend, ctx) => backend.put(bench.at('\u00fc'), { kind: 'buffer', data: small }, options, ctx),
@@ -87,7 +87,7 @@ describe.each(doors)('when nothing is heard (%s)', (door) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  it('for less than the timeout, between two bytes, an answer is not idle', async () => {
+  it('between two bytes for less than the timeout, an answer is not idle', async () => {
     const backend = bench.through({ timeout: 2 });
     bench.proxy.faults.drip = { bytes: 10, ms: 60 };
     const [, body, head] = await Promise.all([put(backend), get(backend, 'small'), backend.head(bench.at('small'), noContext)]);
@@ -107,7 +107,7 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
     }
   }
 
-  it('a small one holds no connection, and no timeout of one ends it', async () => {
+  it('a small one holds no connection, and no connection timeout ends it', async () => {
     const backend = bench.through({ timeout: 1, maxPoolConnections: 1 });
     const bodies = [{ size: 15 }, {}].map(
       (size) => ({ kind: 'stream', stream: Readable.from(drip(), { objectMode: false }), ...size }) as const,
@@ -117,7 +117,7 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
     expect((await Promise.all(puts)).map(({ size }) => size)).toEqual([15, 15]);
   });
 
-  it('a large one that stalls holds none either, and ends when its caller goes', async () => {
+  it('a large one that stalls holds no connection either, and ends when its caller leaves', async () => {
     const backend = bench.through({ timeout: 1, maxPoolConnections: 1 });
     const stalled = new Readable({ read: () => {} });
     stalled.push(large);
@@ -131,7 +131,7 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  it('one that has to be sent as it comes is given up', async () => {
+  it('one that has to be sent as it arrives fails', async () => {
     const options = { contentType: 'text/plain', ifNoneMatch: '*' as const };
     const settings = { ...bench.account, endpoint: bench.proxy.endpoint, maxRetries: 2, timeout: 1 };
     const backend = s3Backend(settings, { ...awsProfile, conditionalComplete: false });
@@ -146,7 +146,7 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
 });
 
 // Only lean: the handler of the SDK ends such an answer.
-describe('when nothing comes because a reader takes its time', () => {
+describe('when nothing arrives because a reader is slow', () => {
   const bench = faultBench('lean');
 
   it.each(['TCP', 'TLS'])('over %s, the reader has all of it in the end', async (over) => {

@@ -41,7 +41,7 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
   const stored = async (key: string): Promise<Buffer> =>
     readAll(((await bench.direct.get(bench.at(key), {}, noContext)) as ObjectStream).body);
 
-  it('hold memory, and nobody up: what finds none is written to files without names until it is whole', async () => {
+  it('hold memory but block nobody: uploads that find none are written to unnamed files until they are complete', async () => {
     const backend = bench.through({ ...narrow, spoolDirectory: directory });
     const slow = Array.from({ length: 6 }, () => slowly(large));
     const uploads = slow.map(({ stream }, index) => put(backend, `slow ${index}`, stream, index % 2 === 0 ? large.length : undefined));
@@ -68,7 +68,7 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  it('who send a part and then nothing count as slow, and hold none of what is for spooled parts', async () => {
+  it('that send a part and then nothing count as slow, and hold none of the memory for spooled parts', async () => {
     const backend = bench.through({ ...narrow, timeout: 3, spoolDirectory: directory });
     const part = large.subarray(0, 5 * mib);
     // The first two hold the memory, the others are in files. None has said whether this is the whole object.
@@ -104,7 +104,7 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
     expect((await stored('known')).equals(large.subarray(0, mib))).toBe(true);
   });
 
-  it('who leave while they are spooled leave nothing', async () => {
+  it('that leave while they are spooled leave nothing behind', async () => {
     const backend = bench.through({ ...narrow, spoolDirectory: directory });
     const holding = [slowly(large), slowly(large)];
     const held = holding.map(({ stream }, index) => put(backend, `slow ${index}`, stream).catch((error: unknown) => error));

@@ -16,7 +16,7 @@ const large = randomBytes(9 * 2 ** 20);
 
 type Call = (backend: StorageBackend) => Promise<unknown>;
 
-describe.each(doors)('when the server has had enough (%s)', (door) => {
+describe.each(doors)('when the server throttles (%s)', (door) => {
   const bench = faultBench(door);
   const slowDown = ({ method }: SeenRequest): Reply => refusalOf(503, 'SlowDown', method, { 'retry-after': '0' });
   const put: Call = (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
@@ -45,7 +45,7 @@ describe.each(doors)('when the server has had enough (%s)', (door) => {
     expect(calls.map(([, , method, part]) => bench.proxy.count(method, part))).toEqual(calls.map(() => maxRetries + 1));
   });
 
-  it('a part is repeated as often, and nothing is left when that was in vain', async () => {
+  it('a part is retried as often, and a failed upload leaves nothing', async () => {
     bench.proxy.faults.answer = (request) => (/partNumber=2&/.test(request.target) ? slowDown(request) : undefined);
     const upload = bench.through({ maxRetries: 1 }).put(bench.at('parts'), { kind: 'buffer', data: large }, options, noContext);
     await expect(upload).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
@@ -86,7 +86,7 @@ describe.each(doors)('when the server has had enough (%s)', (door) => {
     expect(bench.proxy.count('PUT')).toBe(2);
   });
 
-  it('what one of several requests could not delete is told of, and what the others have deleted', async () => {
+  it('a deletion in several requests reports what failed and what was deleted', async () => {
     const keys = Array.from({ length: 600 }, (_, index) => `batch/${String(index).padStart(3, '0')}`);
     await bench.direct.put(bench.at('batch/000'), { kind: 'buffer', data: small }, options, noContext);
     const refused = new Set([2]);

@@ -52,7 +52,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
   const get = async (backend: StorageBackend, key: string): Promise<Buffer> =>
     readAll(((await backend.get(bench.at(key), {}, noContext)) as ObjectStream).body);
 
-  it('everything goes, over as many sockets as there may be, which are kept', async () => {
+  it('all requests go, over as many sockets as allowed, which are kept', async () => {
     const backend = through({ maxPoolConnections: 4 });
     await Promise.all(thirty.map((key) => put(backend, key)));
     const bodies = await Promise.all(thirty.map((key) => get(backend, key)));
@@ -106,7 +106,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
     ],
     ['silence', 'silence', { code: 'connect_timeout', retryable: true }, 2],
     ['a tunnel that leads nowhere', 'hole', { code: 'connect_timeout', retryable: true }, 2],
-  ] as const)('%s of the proxy is told, and takes no place for good', async (_what, answer, error, attempts) => {
+  ] as const)('%s of the proxy is reported, and does not block a socket for good', async (_what, answer, error, attempts) => {
     const backend = through({ maxPoolConnections: 1, maxRetries: 1, timeout: 1 });
     proxy.answer = answer;
     const failure = (await put(backend, 'refused').catch((reason: unknown) => reason)) as Error;
@@ -119,7 +119,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
     expect(proxy.open()).toBe(1);
   });
 
-  it('one that wants another password, or is not there, is told of', async () => {
+  it('a proxy that wants another password, or cannot be reached, is reported', async () => {
     useProxies({ https_proxy: proxy.url.replace('secret', 'wrong') });
     await expect(put(through(), 'none')).rejects.toMatchObject({
       code: 'storage_unavailable',
@@ -134,7 +134,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
     });
   });
 
-  it('one whose certificate is not trusted is told of', async () => {
+  it('a proxy whose certificate is not trusted is reported', async () => {
     const untrusted = createServer(selfSigned()).listen(0, '127.0.0.1');
     await once(untrusted, 'listening');
     useProxies({ https_proxy: `https://127.0.0.1:${(untrusted.address() as AddressInfo).port}` });
@@ -146,7 +146,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
     untrusted.close();
   });
 
-  it('who gives up while a tunnel is opened leaves it to the next one', async () => {
+  it('a tunnel whose caller gave up goes to the next one', async () => {
     const backend = through({ maxPoolConnections: 1 });
     const giveUp = new AbortController();
     const given = backend.put(bench.at('gone'), { kind: 'buffer', data: small }, options, { signal: giveUp.signal });
@@ -157,7 +157,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
     expect(proxy.open()).toBe(1);
   });
 
-  it.each(['silence', 'hole'] as const)('who waits for a tunnel learns at once that the backend is closed (%s)', async (answer) => {
+  it.each(['silence', 'hole'] as const)('callers who wait for a tunnel learn at once that the backend is closed (%s)', async (answer) => {
     const backend = through();
     proxy.answer = answer;
     const waiting = Promise.allSettled([put(backend, 'a'), put(backend, 'b')]);

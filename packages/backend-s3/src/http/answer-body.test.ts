@@ -29,7 +29,7 @@ it('gets nothing more of a stream that was just about to flow again when it was 
   expect(body.destroyed).toBe(false);
 });
 
-it('is not over when a stream ends that it has left', async () => {
+it('does not end with a stream that it has abandoned', async () => {
   const stream = new Readable({ read() {} });
   const body = bodyOf(stream);
   body.rest = { arrived: () => {}, wanted: () => {}, missed: () => false };
@@ -41,7 +41,7 @@ it('is not over when a stream ends that it has left', async () => {
   expect([body.received, body.isComplete]).toEqual([4, false]);
 });
 
-it('takes nothing up again once it was given up', async () => {
+it('accepts no new source once it was destroyed', async () => {
   const { body } = await fullBody();
   body.lend();
   body.destroy();

@@ -50,7 +50,7 @@ describe('a request with its body in memory', () => {
     expect(bodies.sort()).toEqual(all);
   });
 
-  it('learns of a refusal that comes before all of it is sent, and of one that is cut short', async () => {
+  it('fails with a refusal that comes before all of it is sent, or that is cut short', async () => {
     const early: Answer = (_request, response) => void response.writeHead(413).end('<Error><Code>EntityTooLarge</Code></Error>');
     const cut: Answer = (request, response) => {
       request.resume();
@@ -83,7 +83,7 @@ describe('a request with its body in memory', () => {
     expect([server.requests.length, server.connections()]).toEqual([2, 2]);
   });
 
-  it('is looked at no more once it is answered, whatever of it was not sent', async () => {
+  it('is not read any more once it is answered, even if some of it was not sent', async () => {
     let others = 0;
     const answered = Promise.withResolvers<void>();
     const read = Promise.withResolvers<void>();
@@ -103,7 +103,7 @@ describe('a request with its body in memory', () => {
     expect(others).toBe(0);
   });
 
-  it('that is given up in the line leaves its turn to the next one', async () => {
+  it('that is given up while it waits lets the next one have its turn', async () => {
     let release = (): void => {};
     const held: Answer = (request, response) => {
       request.resume();
@@ -123,7 +123,7 @@ describe('a request with its body in memory', () => {
     expect([server.requests.length, server.connections()]).toEqual([2, 1]);
   });
 
-  it('is repeated when the connection closes with the answer to the one before it, of which no server need tell', async () => {
+  it('is repeated when the connection closes along with the previous answer, even if the server did not announce it', async () => {
     const closing: Answer = (request) => {
       request.resume();
       request.once('end', () => request.socket.end('HTTP/1.1 200 OK\r\netag: "made"\r\ncontent-length: 0\r\n\r\n'));
@@ -133,7 +133,7 @@ describe('a request with its body in memory', () => {
     expect((await Promise.allSettled(puts)).filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
-  it('is not repeated when its connection closes within its answer, though it was kept before', async () => {
+  it('is not repeated when a reused connection closes within its own answer', async () => {
     const half: Answer = (request) => {
       request.resume();
       request.once('end', () => request.socket.end('HTTP/1.1 200 OK\r\netag: "made"\r\n'));
@@ -145,7 +145,7 @@ describe('a request with its body in memory', () => {
     expect([server.requests.length, server.connections()]).toEqual([2, 1]);
   });
 
-  it('has all of its time, though it begins when another one times out on a connection that has lain as long', async () => {
+  it('has its full time, even if it starts when another one times out on a connection that was idle as long', async () => {
     const slow: Answer = (request, response) => {
       request.resume();
       setTimeout(() => response.writeHead(200, { etag: '"made"' }).end(), 50);
@@ -164,7 +164,7 @@ describe('a request with its body in memory', () => {
     }
   });
 
-  it('leaves nothing of itself in memory, while its connection is kept or when that was closed', async () => {
+  it('does not stay in memory, neither while its connection is kept nor after it was closed', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const server = await serve(ok);
@@ -183,7 +183,7 @@ describe('a request with its body in memory', () => {
     await expect.poll(left).toBe(0);
   });
 
-  it('has read enough of a refusal without end when it knows which one it is, or that it never will', async () => {
+  it('stops reading an endless refusal once it knows which one it is, or that it never will', async () => {
     let sent = 0;
     const without = (start: string): Answer => {
       return (request, response) => {
@@ -208,7 +208,7 @@ describe('a request with its body in memory', () => {
     expect(sent).toBeLessThan(12 * 2 ** 20); // what the system buffers of it
   });
 
-  it('may follow on a connection that waited for the reader of what came last', async () => {
+  it('may follow on a connection that was paused for the reader of the previous answer', async () => {
     const size = 66_000; // a little more than a body buffers before it waits for its reader
     const large: Answer = (_request, response) =>
       void response.writeHead(200, { etag: '"made"', 'content-length': size }).end(Buffer.alloc(size));

@@ -79,13 +79,13 @@ const bucketCalls: readonly (readonly [string, (to: Administration, ctx: CallCon
   ['listUploads', (to, ctx) => to.listUploads(bucket, undefined, ctx)],
 ];
 
-describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)', (name) => {
-  it.each(objectCalls)('has done nothing, though it says 200: %s', async (_call, call) => {
+describe.each(['lean', 'sdk'] as const)('an answer that is not from an S3 server (%s)', (name) => {
+  it.each(objectCalls)('is no success, although it says 200: %s', async (_call, call) => {
     const { transport } = await doorTo(name, page(200));
     await expect(call(transport)).rejects.toMatchObject(blame);
   });
 
-  it.each(bucketCalls)('has done nothing, though it says 200: %s', async (_call, call) => {
+  it.each(bucketCalls)('is no success, although it says 200: %s', async (_call, call) => {
     const { administration } = await doorTo(name, page(200));
     await expect(call(administration, noContext)).rejects.toMatchObject(blame);
   });
@@ -96,7 +96,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     ['words', answerOf(200, { 'content-type': 'text/plain' }, 'It works!')],
     ['half of a document', answerOf(200, { 'content-type': 'application/xml' }, '<?xml version="1.0"?><ListBucketResult><Contents>')],
     ['another document', answerOf(200, { 'content-type': 'application/xml' }, '<Welcome><Key>a</Key></Welcome>')],
-  ])('has done nothing of what is answered by a document, with %s', async (_name, answer) => {
+  ])('is no success of a call that is answered with a document: %s', async (_name, answer) => {
     const { transport, administration } = await doorTo(name, answer);
     const nameless = ['put', 'get', 'head', 'uploadPart', 'delete', 'abortUpload', 'headBucket'];
     for (const [called, call] of objectCalls)
@@ -107,7 +107,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
   });
 
   it.each(['\n', '<!-- the end -->', ''])(
-    'is an error for all that is answered by a document, though it says 200 (and then "%s")',
+    'is a failure of all calls that are answered with a document if it is an error after a 200 (followed by "%s")',
     async (end) => {
       const error = `<?xml version="1.0"?><Error><Code>InternalError</Code><Message>no</Message></Error>${end}`;
       const { transport } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, error));
@@ -118,7 +118,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     },
   );
 
-  it('is no success of a stream that was written when it is cut', async () => {
+  it('is no success of a stream that was written if it is cut', async () => {
     const { transport } = await doorTo(name, (request, response) => {
       request.resume();
       request.once('end', () => {
@@ -131,7 +131,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await expect(put).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
   });
 
-  it('is an error for what is answered by nothing, too, though it says 200', async () => {
+  it('is a failure also of calls without a document if it is an error after a 200', async () => {
     const error = '<?xml version="1.0"?>\n<Error><Code>InternalError</Code><Message>no</Message></Error>';
     const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml', etag: '"e"' }, error));
     const stream = Readable.from([data], { objectMode: false });
@@ -151,37 +151,37 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
       '<ListAllMyBucketsResult><Buckets><Bucket><Name>b</Name><CreationDate>soon</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>',
     ],
     ['a key', '<ListVersionsResult><EncodingType>url</EncodingType><Version><Key>a%2</Key></Version></ListVersionsResult>'],
-  ])('is to blame for %s in its documents that is none', async (_what, document) => {
+  ])('is blamed for %s in its documents that is malformed', async (_what, document) => {
     const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, document));
     const call = document.includes('Versions') ? administration.listVersions(bucket, noContext) : transport.listBuckets({}, noContext);
     await expect(call).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
-  it('tells of more keys, and not of where they begin', async () => {
+  it('is malformed if there are more keys, but not where they begin', async () => {
     const list = '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>';
     const { transport } = await doorTo(name, answerOf(200, {}, list));
     await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
-  it('may be S3 all the same where a document of it comes with the type of a page (Swift)', async () => {
+  it('may be from S3 even if a document is labelled as HTML (Swift)', async () => {
     const document = '<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult><Deleted><Key>a b</Key></Deleted></DeleteResult>';
     const { transport } = await doorTo(name, answerOf(200, { 'content-type': 'text/html; charset=UTF-8' }, document));
     expect(await transport.deleteBatch(bucket, [at], noContext)).toEqual([]);
   });
 
-  it('may be S3 all the same where it calls the beginning of an upload by another name (gofakes3)', async () => {
+  it('may be from S3 even if it names the start of an upload differently (gofakes3)', async () => {
     const document = '<InitiateMultipartUpload><UploadId>1</UploadId></InitiateMultipartUpload>';
     const { transport } = await doorTo(name, answerOf(200, { 'content-type': 'text/xml' }, document));
     expect(await transport.createUpload(at, described, noContext)).toBe('1');
   });
 
-  it('may be S3 all the same where it calls the list of versions that of a bucket (gofakes3)', async () => {
+  it('may be from S3 even if it names the list of versions after the bucket (gofakes3)', async () => {
     const document = '<ListBucketVersionsResult><Version><Key>a</Key><VersionId>null</VersionId></Version></ListBucketVersionsResult>';
     const { administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, document));
     expect(await administration.listVersions(bucket, noContext)).toEqual([{ key: 'a', versionId: 'null' }]);
   });
 
-  it.each([302, 303, 308])('leads elsewhere by %i, whatever is asked', async (status) => {
+  it.each([302, 303, 308])('redirects elsewhere with %i, whatever was requested', async (status) => {
     const { transport } = await doorTo(name, answerOf(status, { location: 'http://127.0.0.1:1/login' }, ''));
     for (const [called, call] of objectCalls) await expect(call(transport), called).rejects.toMatchObject(blame);
   });
@@ -189,13 +189,13 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
   it.each([
     ['', ''],
     ['eu-west-1', 'eu-west-1'],
-  ])('may be S3 all the same where the place %j comes as in a request', async (place, expected) => {
+  ])('may be from S3 even if it contains the region %j as requests do', async (place, expected) => {
     const document = `<CreateBucketConfiguration><LocationConstraint>${place}</LocationConstraint></CreateBucketConfiguration>`;
     const { administration } = await doorTo(name, answerOf(200, {}, document));
     expect((await administration.getLocation(bucket, noContext)) ?? '').toBe(expected);
   });
 
-  it('has done nothing, though it says 200 and nothing else', async () => {
+  it('is no success if it is an empty 200 without headers', async () => {
     const { transport } = await doorTo(name, answerOf(200, {}, ''));
     await expect(transport.put(at, { kind: 'buffer', data }, described, noContext)).rejects.toMatchObject(blame);
   });
@@ -204,14 +204,14 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     ['nothing', {}, ''],
     ['nothing of a length', { 'content-length': '0' }, ''],
     ['words', { 'content-type': 'text/plain' }, 'It works!'],
-  ])('has no object, though it says 200 and %s', async (_what, headers, body) => {
+  ])('is not an object if it is a 200 with %s', async (_what, headers, body) => {
     const { transport } = await doorTo(name, answerOf(200, headers, body));
     await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
     await expect(transport.head(at, noContext)).rejects.toMatchObject(blame);
   });
 
   it.each([{ etag: '"e"' }, { 'last-modified': new Date(1e12).toUTCString() }])(
-    'may be S3 all the same where something leaves out what else is told of an object than %j',
+    'may be from S3 even if it says nothing about an object but %j',
     async (headers) => {
       const { transport } = await doorTo(name, answerOf(200, { ...headers, 'content-length': '1' }, 'x'));
       expect(await transport.head(at, noContext)).toMatchObject({ contentLength: 1 });
@@ -219,7 +219,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     },
   );
 
-  it('may be S3 all the same where nothing comes with the type of a page', async () => {
+  it('may be from S3 even if an empty answer is labelled as HTML', async () => {
     const { transport } = await doorTo(
       name,
       answerOf(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': '0', etag: '"e"' }, ''),
@@ -229,7 +229,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await transport.headBucket(bucket, noContext);
   });
 
-  it('may be S3 all the same where a page is what was asked for', async () => {
+  it('may be from S3 if the requested object is a page', async () => {
     const { transport } = await doorTo(name, answerOf(200, { 'content-type': 'text/html', etag: '"e"' }, '<html>mine</html>'));
     expect(await transport.head(at, noContext)).toMatchObject({ etag: 'e', contentType: 'text/html' });
     const got = await transport.get(at, {}, noContext);
@@ -237,7 +237,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     if (got.kind === 'object') expect((await got.body.toArray()).join('')).toBe('<html>mine</html>');
   });
 
-  it('cannot be told from one in a HEAD that is refused', async () => {
+  it('cannot be recognized if it refuses a HEAD', async () => {
     const { transport } = await doorTo(name, page(404));
     await expect(transport.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
   });
@@ -246,7 +246,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     ['sends to another scheme', 301, { location: 'https://127.0.0.1:1/bucket' }],
     ['sends elsewhere for now', 307, { location: 'https://127.0.0.1:1/bucket' }],
     ['is spoken to without its TLS', 400, { 'content-type': 'text/html', 'content-length': '248' }],
-  ])('can be told from one in a HEAD where it %s', async (_what, status, headers) => {
+  ])('can be recognized at a HEAD if it %s', async (_what, status, headers) => {
     const { transport } = await doorTo(name, answerOf(status, headers, ''));
     await expect(transport.headBucket(bucket, noContext)).rejects.toMatchObject(blame);
     await expect(transport.head(at, noContext)).rejects.toMatchObject(blame);
@@ -256,26 +256,26 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     });
   });
 
-  it.each([302, 400, 403, 404, 418])('is to blame for its %i, not the caller', async (status) => {
+  it.each([302, 400, 403, 404, 418])('is blamed for its %i, not the caller', async (status) => {
     const { transport } = await doorTo(name, page(status));
     await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
   });
 
-  it.each([300, 400, 401, 404, 418])('is to blame for its %i in words of any kind', async (status) => {
+  it.each([300, 400, 401, 404, 418])('is blamed for its %i with any other text', async (status) => {
     const { transport, administration } = await doorTo(name, answerOf(status, { 'content-type': 'application/json' }, '{"error":"no"}'));
     await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
     await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject(blame);
     await expect(administration.deleteBucket(bucket, noContext)).rejects.toMatchObject(blame);
   });
 
-  it('may be S3 all the same where its error stands in another element, as that of other services does', async () => {
+  it('may be from S3 even if its error is nested in another element, as in other services', async () => {
     const error = '<ErrorResponse><Error><Code>NoSuchBucket</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>';
     const { transport, administration } = await doorTo(name, answerOf(404, { 'content-type': 'application/xml' }, error));
     await expect(transport.get(at, {}, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
     await expect(administration.deleteBucket(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
 
-  it('leads elsewhere also where it says why as S3 does', async () => {
+  it('redirects elsewhere even with an error document like that of S3', async () => {
     const error = '<?xml version="1.0"?>\n<Error><Code>PermanentRedirect</Code></Error>';
     const { transport } = await doorTo(name, answerOf(302, { 'content-type': 'application/xml' }, error));
     await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject(blame);
@@ -285,24 +285,21 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     [405, 'not_supported', false],
     [413, 'payload_too_large', false],
     [429, 'storage_unavailable', true],
-  ])('may speak for the server with %i', async (status, code, retryable) => {
+  ])('may be a proxy speaking for the server with %i', async (status, code, retryable) => {
     const { transport } = await doorTo(name, page(status));
     const put = transport.put(at, { kind: 'buffer', data }, described, noContext);
     await expect(put).rejects.toMatchObject({ code, retryable, message: expect.not.stringContaining('no S3 server') });
   });
 });
 
-it.each(['lean', 'sdk'] as const)(
-  'another protocol in the place of an answer is no answer, and nobody waits for one (%s)',
-  async (door) => {
-    const upgrading: Answer = ({ socket }) => void socket.write('HTTP/1.1 101 -\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
-    const { transport } = await doorTo(door, upgrading);
-    const put = transport.put(at, { kind: 'stream', stream: Readable.from([data]), size: data.length }, described, noContext);
-    await expect(put).rejects.toMatchObject(blame);
-  },
-);
+it.each(['lean', 'sdk'] as const)('a switch to another protocol is no answer, and nobody waits for one (%s)', async (door) => {
+  const upgrading: Answer = ({ socket }) => void socket.write('HTTP/1.1 101 -\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+  const { transport } = await doorTo(door, upgrading);
+  const put = transport.put(at, { kind: 'stream', stream: Readable.from([data]), size: data.length }, described, noContext);
+  await expect(put).rejects.toMatchObject(blame);
+});
 
-it.each(['lean', 'sdk'] as const)('a status that no request ends with has done nothing, whatever it comes with (%s)', async (door) => {
+it.each(['lean', 'sdk'] as const)('an interim status without a final answer is no success, whatever headers it has (%s)', async (door) => {
   for (const headers of ['connection: upgrade\r\nupgrade: x', 'etag: "e"']) {
     const { transport, administration } = await doorTo(door, ({ socket }) => void socket.write(`HTTP/1.1 101 -\r\n${headers}\r\n\r\n`));
     for (const [called, call] of objectCalls) await expect(call(transport), called).rejects.toMatchObject(blame);
@@ -312,11 +309,11 @@ it.each(['lean', 'sdk'] as const)('a status that no request ends with has done n
   }
 });
 
-describe('what answers a pull, and is no S3 server', () => {
+describe('an answer to a pull that is not from an S3 server', () => {
   it.each([
     ['a page', page(200)],
     ['words', answerOf(200, { 'content-type': 'text/plain' }, 'It works!')],
-  ])('is not passed on where there is no stream either: %s', async (_what, answer) => {
+  ])('is not passed on without a stream either: %s', async (_what, answer) => {
     const { transport } = await doorTo('lean', answer);
     const passed: unknown[] = [];
     const pull = transport.pull?.(at, {}, { begin: (head) => void passed.push(head), sink: (chunk) => void passed.push(chunk) }, noContext);
@@ -325,7 +322,7 @@ describe('what answers a pull, and is no S3 server', () => {
   });
 });
 
-it.each(['lean', 'sdk'] as const)('an object of no time holds no connection, whether it is taken or not (%s)', async (door) => {
+it.each(['lean', 'sdk'] as const)('an object without a date holds no connection, whether it is accepted or not (%s)', async (door) => {
   const closed = Promise.withResolvers<void>();
   const timeless: Answer = (request, response) => {
     request.socket.once('close', closed.resolve);
@@ -341,7 +338,7 @@ it.each(['lean', 'sdk'] as const)('an object of no time holds no connection, whe
   expect(performance.now() - begun).toBeLessThan(20_000); // not just after the idle timeout
 });
 
-it.each(['lean', 'sdk'] as const)('a page without end in the place of an object holds no connection (%s)', async (door) => {
+it.each(['lean', 'sdk'] as const)('an endless page instead of an object holds no connection (%s)', async (door) => {
   const closed = Promise.withResolvers<void>();
   const endless: Answer = (request, response) => {
     request.socket.once('close', closed.resolve);
@@ -354,7 +351,7 @@ it.each(['lean', 'sdk'] as const)('a page without end in the place of an object 
   expect(performance.now() - begun).toBeLessThan(20_000); // not just after the idle timeout
 });
 
-it.each(['lean', 'sdk'] as const)('a page without end in the place of a document is not held (%s)', async (door) => {
+it.each(['lean', 'sdk'] as const)('an endless page instead of a document is not collected (%s)', async (door) => {
   let sent = 0;
   const endless: Answer = (request, response) => {
     const piece = Buffer.alloc(2 ** 20, '<p>');

@@ -80,7 +80,7 @@ describe('an answer', () => {
     );
   });
 
-  it('has one of what there is one of, though it comes twice, and all of the rest', () => {
+  it('keeps the first of repeated headers that should occur once, and joins all others', () => {
     const twice = ['ETag: "a"', 'Content-Type: text/plain', 'X-More: 1'].flatMap((line) => [
       line,
       line.replace('a"', 'b"').replace('1', '2'),
@@ -97,7 +97,7 @@ describe('an answer', () => {
     }
   });
 
-  it('may come after others that are none yet', () => {
+  it('may follow interim answers', () => {
     const { answer, body } = read(Buffer.from('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx'), [100]);
     expect([answer.head?.status, body.toString(), answer.isComplete]).toEqual([200, 'x', true]);
   });

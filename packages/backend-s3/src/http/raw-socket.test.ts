@@ -104,7 +104,7 @@ describe('a connection of pulls', () => {
   }
   const whole = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
-  it('is closed when something comes that nobody has asked for', async () => {
+  it('is closed when unrequested bytes arrive', async () => {
     const { socket, ask, closed } = await connected((peer) => {
       peer.write(whole);
       setTimeout(() => peer.write(whole), 20);
@@ -121,7 +121,7 @@ describe('a connection of pulls', () => {
     expect(socket.isFree).toBe(false);
   });
 
-  it.each([false, true])('passes on all that came before it ended, while its sink took its time (TLS: %s)', async (isTls) => {
+  it.each([false, true])('passes on everything that arrived before it ended, even to a slow sink (TLS: %s)', async (isTls) => {
     const { ask } = await connected((peer) => peer.end(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(1000)}`), { isTls });
     let size = 0;
     await ask(async (chunk) => {
@@ -141,7 +141,7 @@ describe('a connection of pulls', () => {
     expect(text).toBe('ok');
   });
 
-  it('holds no process once it is free', async () => {
+  it('does not keep the process alive once it is free', async () => {
     const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
     await expect.poll(held).toBe(0); // from earlier tests
     const { socket, ask } = await connected((peer) => peer.unref().write(whole));
@@ -149,7 +149,7 @@ describe('a connection of pulls', () => {
     expect([socket.isFree, held()]).toEqual([true, 0]);
   });
 
-  it('leaves nothing at the signal of a request that is over', async () => {
+  it('leaves no listener on the signal of a request that is over', async () => {
     const { ask } = await connected((peer) => peer.write(whole));
     const { signal } = new AbortController();
     for (let turn = 0; turn < 3; turn++) await ask(() => {}, signal);

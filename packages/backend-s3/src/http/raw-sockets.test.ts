@@ -23,7 +23,7 @@ function connection() {
   return made;
 }
 
-it('goes to whom it is for, whichever connection is kept', async () => {
+it('connects to the requested host, whichever connection is kept', async () => {
   const [one, other] = [await answering('one'), await answering('other')];
   const { rawSockets } = connection();
   const read = async (port: number): Promise<string> => {

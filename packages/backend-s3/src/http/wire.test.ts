@@ -47,7 +47,7 @@ async function between(answer: (socket: Socket, asked: number) => unknown, { tim
 }
 
 describe('a connection between two requests', () => {
-  it('is the next one’s', async () => {
+  it('serves the next one', async () => {
     const { ask, connections } = await between((socket) => socket.write(empty));
     for (let turn = 0; turn < 3; turn++) await ask();
     expect(connections()).toBe(1);
@@ -69,7 +69,7 @@ describe('a connection between two requests', () => {
     expect(connections()).toBe(2);
   });
 
-  it('is closed when something comes that nobody has asked for', async () => {
+  it('is closed when unrequested bytes arrive', async () => {
     const { ask, connections, sockets } = await between((socket, asked) => {
       socket.write(empty);
       if (asked === 1) setTimeout(() => socket.write(empty.replace('200', '404')), 20);
@@ -80,14 +80,14 @@ describe('a connection between two requests', () => {
     expect(connections()).toBe(2);
   });
 
-  it('is closed when nobody has wanted it for long', async () => {
+  it('is closed when it was unused for long', async () => {
     const { ask, sockets } = await between((socket) => socket.write(empty), { timeout: 200 });
     await ask();
     expect(sockets.size).toBe(1);
     await expect.poll(() => sockets.size).toBe(0);
   });
 
-  it('holds no process', async () => {
+  it('does not keep the process alive', async () => {
     const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
     await expect.poll(held).toBe(0); // from earlier tests
     const { ask, sockets } = await between((socket) => socket.unref().write(empty));
@@ -96,7 +96,7 @@ describe('a connection between two requests', () => {
     expect(held()).toBe(0);
   });
 
-  it('is the pool’s again when the next request goes elsewhere', async () => {
+  it('goes back to the pool when the next request goes elsewhere', async () => {
     const { ask } = await between((socket) => socket.write(empty), { timeout: 2000, maxSockets: 1 });
     for (const host of ['127.0.0.1', 'localhost', '127.0.0.1', 'localhost']) expect(await ask(host)).toMatchObject({ status: 200 });
   });

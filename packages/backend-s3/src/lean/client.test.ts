@@ -24,7 +24,7 @@ const regionOf = ({ headers }: IncomingMessage): string | undefined =>
   /Credential=[^/]+\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1];
 
 describe('what a server finds wrong', () => {
-  it('with the clock is put right, for all that follows', async () => {
+  it('with the clock is corrected for all further requests', async () => {
     const ahead = 3_600_000;
     const date = new Date(Date.now() + ahead).toUTCString();
     const server = await serve(refusal(403, 'RequestTimeTooSkewed', { date }), ok);
@@ -62,7 +62,7 @@ describe('what a server finds wrong', () => {
     expect(server.requests.map(regionOf)).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1', 'us-east-1']);
   });
 
-  it('with the region again is an error', async () => {
+  it('with the region a second time is an error', async () => {
     const answers = ['eu-west-1', 'us-east-1'].map((region) => refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': region }));
     const server = await serve(...answers);
     await expect(transportTo(server).put(at, payload, described, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
@@ -79,7 +79,7 @@ describe('what a server finds wrong', () => {
     expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual(['UNSIGNED-PAYLOAD', sum, sum]);
   });
 
-  it.each(['lean', 'sdk'] as const)('of several requests at once is put right for each of them (%s)', async (transport) => {
+  it.each(['lean', 'sdk'] as const)('with several concurrent requests is corrected for each of them (%s)', async (transport) => {
     const both = Promise.withResolvers<void>();
     let bare = 0;
     const server = await serve(async (request, response) => {
@@ -111,7 +111,7 @@ describe('what a server finds wrong', () => {
     expect(server.requests.map(({ headers }) => headers['content-md5'])).toEqual([undefined, md5, md5, undefined]);
   });
 
-  it('with the sum that came with the bytes says that those have changed, and nothing of payloads', async () => {
+  it('with the checksum of the body means that the bytes changed, and does not affect payload signing', async () => {
     const server = await serve(refusal(400, 'XAmzContentSHA256Mismatch'), ok);
     const transport = transportTo(server);
     const declared = { ...payload, sha256: '0'.repeat(64) };
@@ -120,7 +120,7 @@ describe('what a server finds wrong', () => {
     expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual([declared.sha256, 'UNSIGNED-PAYLOAD']);
   });
 
-  it('with keys that have gone is put right by the provider', async () => {
+  it('with expired keys is corrected by the credential provider', async () => {
     const server = await serve(refusal(403, 'InvalidAccessKeyId'), ok);
     let asked = 0;
     const credentials = async (): Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken: string }> => ({
@@ -166,7 +166,7 @@ describe('failures', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it("of a kept socket that the server has closed are nobody's, even without retries", async () => {
+  it('of a kept socket that the server has closed do not count, even without retries', async () => {
     const server = await serve(ok, (request) => request.socket.destroy(), ok);
     const transport = transportTo(server, { maxRetries: 0 });
     await transport.put(at, payload, described, noContext);
@@ -187,7 +187,7 @@ describe('failures', () => {
     expect([server.connections(), server.requests.length]).toEqual([9, 10]);
   });
 
-  it('of a new socket are not taken for that', async () => {
+  it('of a new socket are not taken for those of a kept one', async () => {
     const server = await serve((request) => request.socket.destroy());
     await expect(transportTo(server, { maxRetries: 0 }).head(at, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
     expect(server.requests).toHaveLength(1);
@@ -221,7 +221,7 @@ describe('failures', () => {
     await expect(transportTo(server).get(at, {}, noContext)).rejects.toMatchObject({ code: 'access_denied' });
   });
 
-  it('that are told before a stream has ended stop it', async () => {
+  it('reported before a stream has ended stop it', async () => {
     const server = await serve((_request, response) => {
       response.writeHead(413).end('<Error><Code>EntityTooLarge</Code></Error>');
     });
@@ -234,7 +234,7 @@ describe('failures', () => {
   });
 });
 
-it('a stream has the connection that bytes in memory have left, where there is one only', async () => {
+it('a stream uses the connection that a body in memory has left, if there is only one', async () => {
   const server = await serve(ok);
   const transport = transportTo(server, { maxPoolConnections: 1 });
   const stream = () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }), size: data.length }) as const;

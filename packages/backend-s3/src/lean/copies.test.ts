@@ -17,7 +17,7 @@ const { serve, transportTo, clear, open } = newStage();
 afterEach(clear);
 
 describe('copies', () => {
-  it('say what is to be copied, as long as it is the same, and what is to be another', async () => {
+  it('name their source, its ETag as a condition, and what is replaced', async () => {
     const server = await serve(copied);
     const headers = {
       acl: 'public-read',
@@ -44,13 +44,13 @@ describe('copies', () => {
     });
   });
 
-  it('whose answer begins with 200, and is an error after all, are made again', async () => {
+  it('are retried if the answer begins with 200 but is an error', async () => {
     const server = await serve(answering('<Error><Code>InternalError</Code></Error>'), copied);
     expect(await transportTo(server).copy(from, to, {}, noContext)).toMatchObject({ etag: 'made' });
     expect(server.requests).toHaveLength(2);
   });
 
-  it('are no success without a word of the copy', async () => {
+  it('do not succeed if the answer does not describe the copy', async () => {
     const server = await serve(answering(''));
     const transport = transportTo(server, { maxRetries: 0 });
     await expect(transport.copy(from, to, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
@@ -58,7 +58,7 @@ describe('copies', () => {
 });
 
 describe('copies by parts', () => {
-  it('have as large parts as they need to be no more than there may be', async () => {
+  it('have parts large enough not to exceed the limit of their number', async () => {
     const server = await serve((request, response) => {
       if (request.method === 'HEAD') return response.writeHead(200, { etag: '"e"', 'content-length': 5 * 2 ** 40 }).end();
       if (request.url?.includes('acl') === true) return privately(request, response);
@@ -73,7 +73,7 @@ describe('copies by parts', () => {
   });
 });
 
-describe('where ACLs', () => {
+describe('if ACLs', () => {
   // Tells requests apart by what they ask for: those for the object and for its ACL run concurrently.
   const by =
     (acl: Answer): Answer =>

@@ -31,7 +31,7 @@ const { serve, transportTo, open, clear } = newStage();
 afterEach(clear);
 
 describe('requests', () => {
-  it('name a bucket in the host where paths are not forced', async () => {
+  it('have the bucket in the host name unless path style is forced', async () => {
     const server = await serve(ok);
     const endpoint = server.endpoint.replace('127.0.0.1', 's3.test');
     const settings = settingsOf({ endpoint, accessKey: 'who', secretKey: 'secret', forcePathStyle: false });
@@ -49,7 +49,7 @@ describe('requests', () => {
     ]);
   });
 
-  it('say what they were told to, once', async () => {
+  it('contain each option once', async () => {
     const server = await serve(ok);
     const md5 = '7df74d02c12d70f2b09a1f70a316145e';
     await transportTo(server).put(
@@ -80,7 +80,7 @@ describe('requests', () => {
     expect(server.requests).toEqual([]);
   });
 
-  it('are not made for signals that are aborted, and end with them', async () => {
+  it('are not sent for signals that are aborted, and end when those abort', async () => {
     const server = await serve((request) => request.resume());
     const transport = transportTo(server);
     const reason = new Error('enough');
@@ -115,7 +115,7 @@ describe('answers', () => {
     expect(server.connections()).toBe(2);
   });
 
-  it('are described by their headers, or else by what S3 means by leaving them out', async () => {
+  it('are described by their headers, or by the defaults of S3 for missing ones', async () => {
     const lastModified = 'Fri, 24 May 2013 00:00:00 GMT';
     const server = await serve(
       (_request, response) => response.writeHead(200, { etag: 'W/"x"', 'x-amz-version-id': 'null' }).end(data),
@@ -161,7 +161,7 @@ describe('answers', () => {
     expect(server.requests[1]?.headers.range).toBe('bytes=0-9');
   });
 
-  it('that nothing has changed are no errors', async () => {
+  it('without changes (304) are not errors', async () => {
     const lastModified = 'Fri, 24 May 2013 00:00:00 GMT';
     const server = await serve((_request, response) => response.writeHead(304, { etag: '"x"', 'last-modified': lastModified }).end());
     const result = await transportTo(server).get(at, { ifNoneMatch: 'x', ifModifiedSince: new Date(lastModified) }, noContext);
@@ -210,7 +210,7 @@ describe('answers', () => {
     expect(server.connections()).toBe(1);
   });
 
-  it('that nobody reads are not fetched, and give their socket back when they are closed', async () => {
+  it('that nobody reads stop arriving, and return their socket when they are closed', async () => {
     const endless: Answer = (_request, response) => {
       response.writeHead(200, { etag: '"x"', 'content-length': 1e9 });
       const more = (): void => {

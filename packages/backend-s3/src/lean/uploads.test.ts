@@ -49,7 +49,7 @@ describe.skipIf(typeof minio === 'string')('uploads as AWS wants them, on MinIO'
 });
 
 describe('a completion whose answer begins with 200', () => {
-  it('and is an error after all is made again', async () => {
+  it('but is an error is retried', async () => {
     const answers = [
       '  \n <?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code><Message>We are sorry</Message></Error>',
       '\n<CompleteMultipartUploadResult><ETag>&quot;made-1&quot;</ETag></CompleteMultipartUploadResult>',

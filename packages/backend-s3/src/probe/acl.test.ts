@@ -17,7 +17,7 @@ const deaf: readonly [string, (request: Rewritable) => boolean][] = [
 ];
 
 it.each(deaf.flatMap(([what, isDeaf]) => doors.map((transport) => ({ what, isDeaf, transport }))))(
-  'trusts no ACL of a server that ignores it on $what ($transport)',
+  'does not trust the ACLs of a server that ignores them on $what ($transport)',
   async ({ isDeaf, transport }) => {
     const account = await rewritten(ceph, (request) => {
       if (!isDeaf(request)) return false;
@@ -28,7 +28,7 @@ it.each(deaf.flatMap(([what, isDeaf]) => doors.map((transport) => ({ what, isDea
   },
 );
 
-it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (transport) => {
+it.each(doors)('does not trust ACLs that are reported but let nobody in (%s)', async (transport) => {
   const account = await rewritten(ceph, (request) => {
     const isAnonymous = request.headers['x-amz-date'] === undefined && request.key !== '' && request.query === '';
     if (isAnonymous) request.query = 'acl'; // which an anonymous reader may not see
@@ -37,7 +37,7 @@ it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (tra
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
 });
 
-it.each(doors)('takes no server for one of ACLs that lets anybody read what is private (%s)', async (transport) => {
+it.each(doors)('does not trust ACLs if anybody can read what is private (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path, headers) =>
     method === 'GET' && headers.authorization === undefined && path.endsWith('/public-later')
       ? { status: 200, body: 'private' }

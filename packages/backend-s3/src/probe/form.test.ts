@@ -9,14 +9,14 @@ import { accountOn } from '../testing/server.ts';
 
 const ceph = await startS3('ceph');
 
-it('takes a server that says so for one without forms', async () => {
+it('believes a server that says it has no forms', async () => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'POST' && !path.includes('?') ? { status: 501, body: errorDocument('NotImplemented') } : undefined,
   );
   expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
 });
 
-it('takes no policy for one that is enforced because forms are taken', async () => {
+it('does not take a policy for enforced because forms are accepted', async () => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'POST' && !path.includes('?') ? { status: 204, body: '' } : undefined,
   );
@@ -28,7 +28,7 @@ describe.each(doors)('forms (%s)', (transport) => {
   const policy = (...grants: readonly string[]): string =>
     `<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>${grants.join('')}</AccessControlList></AccessControlPolicy>`;
 
-  it('say no ACL to a server that ignores it there', async () => {
+  it('with an ACL are not used on a server that ignores it there', async () => {
     const options = await behindFront(ceph, (_method, path) =>
       path.includes('form-public?acl') ? { status: 200, body: policy() } : undefined,
     );
@@ -56,7 +56,7 @@ describe.each(doors)('forms (%s)', (transport) => {
     expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ postPolicy: true, emptyForms: true });
   });
 
-  it('are not for a server that lets in whom their policies do not', async () => {
+  it('are not used on a server that accepts what their policies forbid', async () => {
     let forms = 0;
     const everybody = grant('<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>');
     const options = await behindFront(ceph, (method, path) => {

@@ -33,7 +33,7 @@ it('takes 500 for a refusal of a key, as of servers whose file systems cannot ho
   });
 });
 
-it('takes 500 to everything for a while for no refusal', async () => {
+it('does not take a temporary 500 to everything for a refusal of a key', async () => {
   let isAilingUntil = 0;
   const options = await behindFront(ceph, (method, path) => {
     if (method !== 'PUT' || !path.startsWith('/coffer-probe-')) return undefined;
@@ -43,7 +43,7 @@ it('takes 500 to everything for a while for no refusal', async () => {
   await expect(probeEndpoint({ ...options, maxRetries: 0 })).rejects.toMatchObject({ code: 'storage_unavailable' });
 });
 
-it('takes 500 for no refusal of a key that is taken when it is asked again', async () => {
+it('does not take 500 for a refusal if the key is accepted on the second attempt', async () => {
   const failed = new Set<string>();
   const options = await behindFront(ceph, (method, path) => {
     if (method !== 'PUT' || !/^\/coffer-probe-\w+\/(?:slash|x\/y)$/.test(path) || failed.has(path)) return undefined;
@@ -54,7 +54,7 @@ it('takes 500 for no refusal of a key that is taken when it is asked again', asy
   expect(failed.size).toBe(2);
 });
 
-it('is told that there is nothing below an object', async () => {
+it('detects that there can be no key below an object', async () => {
   const body = '<Error><Code>ObjectParentIsFile</Code></Error>';
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && path.endsWith('/x/y') ? { status: 409, body } : undefined,
@@ -62,7 +62,7 @@ it('is told that there is nothing below an object', async () => {
   expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: true });
 });
 
-it.each(doors)('refuses keys that are left out of lists, unless it is of those that begin as they do (%s)', async (transport) => {
+it.each(doors)('refuses keys that are listed only by their own prefix (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
       ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
@@ -86,7 +86,7 @@ const careless: readonly [string, string, string, (key: string) => string][] = [
 ];
 
 it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => ({ what, odd, plain, made, transport }))))(
-  'refuses a key that $what, before it becomes another one ($transport)',
+  'refuses a key if the server $what, before it becomes another one ($transport)',
   async ({ odd, plain, made, transport }) => {
     const account = await rewritten(ceph, (request) => void (request.key = made(request.key)));
     const backend = s3Backend({ ...account, transport });
@@ -108,7 +108,7 @@ const everyday: readonly [string, string, (key: string) => string][] = [
 ];
 
 it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what, odd, made, transport }))))(
-  'refuses $what where they are known to get lost, and tries out no server for them ($transport)',
+  'refuses $what only if they are already known to get lost, and does not probe for them ($transport)',
   async ({ odd, made, transport }) => {
     let probes = 0;
     const account = await rewritten(ceph, (request) => {

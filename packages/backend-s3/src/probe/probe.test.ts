@@ -15,7 +15,7 @@ import { accountOn, ifAvailable } from '../testing/server.ts';
 const ceph = await startS3('ceph');
 const minio = await ifAvailable(startS3('minio'));
 
-it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condition (%s)', async (transport) => {
+it.each(['lean', 'sdk'] as const)('does not take just any refusal for that of a condition (%s)', async (transport) => {
   const isUpload = (method: string, path: string): boolean => method === 'POST' && path.includes('completed?uploads');
   const denied = await behindFront(ceph, (method, path) =>
     isUpload(method, path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
@@ -27,7 +27,7 @@ it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condi
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
-it.each(doors)('does not take what it may not do for what a server lacks (%s)', async (transport) => {
+it.each(doors)('does not take missing permissions for missing features (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
@@ -35,7 +35,7 @@ it.each(doors)('does not take what it may not do for what a server lacks (%s)', 
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...unknown, lifecycle: true });
 });
 
-it('takes a page where a rule should be for a rule that there is not', async () => {
+it('takes an error page instead of a rule for missing support of the rule', async () => {
   const options = await behindFront(ceph, (_method, path) =>
     /\?(?:cors|lifecycle)/.test(path) ? { status: 404, body: '404 page not found\n' } : undefined,
   );
@@ -49,7 +49,7 @@ describe('credentials that may make no bucket to try things out', () => {
   const cases = servers.flatMap((each) => doors.map((transport) => ({ ...each, transport })));
 
   it.each(cases)(
-    'tell nothing of rules, and leave nothing in a bucket with versions ($name, $transport)',
+    'learn nothing about rules, and leave nothing in a bucket with versions ($name, $transport)',
     async ({ server, transport }) => {
       const account = await behindFront(server, (method, path) =>
         method === 'PUT' && path.startsWith('/coffer-probe-') ? { status: 403, body: denied } : undefined,
@@ -75,7 +75,7 @@ it.each([
   ['whether its buckets have rules for browsers', /\?cors/],
   ['whether it keeps a key', /\/back%5Cslash/],
   ['for a bucket to try things out in', /^\/coffer-probe-[0-9a-f]+\/?$/],
-])('learns nothing from a server that has no time to tell %s, and cleans up once nothing is written any more', async (_what, asked) => {
+])('learns nothing from a server that is too busy to tell %s, and cleans up after the last write', async (_what, asked) => {
   let isClosing = false;
   const late: string[] = [];
   const busy = await behindFront(ceph, (method, path) => {
@@ -87,7 +87,7 @@ it.each([
   expect(late).toEqual([]);
 });
 
-describe.each(doors)('tells where buckets lie, and which sums of bodies the server compares (%s)', (transport) => {
+describe.each(doors)('reports the region of buckets, and which checksums of bodies the server verifies (%s)', (transport) => {
   it.for([
     ['Ceph', ceph, ['md5']],
     ['MinIO', minio, ['md5', 'crc32', 'sha256']],
@@ -99,8 +99,8 @@ describe.each(doors)('tells where buckets lie, and which sums of bodies the serv
   });
 });
 
-describe.each(doors)('tells whether a server takes writes that nobody has signed (%s)', (transport) => {
-  it('Ceph, which does not, as it is and as one that checks the signatures of some bodies only, or none', async () => {
+describe.each(doors)('reports whether a server accepts unsigned writes (%s)', (transport) => {
+  it('Ceph does not, unless it checks the signatures of only some bodies, or of none', async () => {
     expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ checksSignatures: true });
     const forged = (path: string): boolean => /X-Amz-Signature=0{64}/.test(path);
     for (const isTaken of [
@@ -115,7 +115,7 @@ describe.each(doors)('tells whether a server takes writes that nobody has signed
   });
 
   // A server that the environment names may have the fix.
-  it.skipIf(typeof minio === 'string' || minio.external)('MinIO, which does', async () => {
+  it.skipIf(typeof minio === 'string' || minio.external)('MinIO does', async () => {
     if (typeof minio === 'string') throw new Error(minio);
     expect(await probeEndpoint({ ...(await accountOn(minio)), transport })).toMatchObject({ checksSignatures: false });
   });
@@ -130,7 +130,7 @@ it.each(doors)('takes no server that refuses every copy under If-None-Match for 
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalPut: true, conditionalCopy: false });
 });
 
-it.each(doors)('deletes no bucket with objects on a server that would (%s)', async (transport) => {
+it.each(doors)('protects a bucket with objects from deletion on a server that would delete it (%s)', async (transport) => {
   const deleted: string[] = [];
   const options = await behindFront(ceph, (method, path) => {
     const [, bucket] = /^\/([^/?]+)\/?$/.exec(path) ?? [];
@@ -148,17 +148,20 @@ it.each(doors)('deletes no bucket with objects on a server that would (%s)', asy
   expect(deleted).not.toContain(bucket);
 });
 
-it.each(doors)('deletes no bucket with objects where it could not be tried out whether the server would (%s)', async (transport) => {
-  const options = await behindFront(ceph, (method, path) =>
-    method === 'DELETE' && /^\/[^/?]+\/?$/.test(path) ? { status: 204, body: '' } : undefined,
-  );
-  const backend = s3Backend({ ...options, transport }, { ...awsProfile, keepsFullBuckets: undefined });
-  onTestFinished(() => backend.close());
-  const bucket = `probe-${randomBytes(6).toString('hex')}`;
-  await backend.buckets?.create(bucket, {}, noContext);
-  await backend.put({ bucket, key: 'kept' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
-  await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
-});
+it.each(doors)(
+  'protects a bucket with objects from deletion if it could not be probed whether the server would delete it (%s)',
+  async (transport) => {
+    const options = await behindFront(ceph, (method, path) =>
+      method === 'DELETE' && /^\/[^/?]+\/?$/.test(path) ? { status: 204, body: '' } : undefined,
+    );
+    const backend = s3Backend({ ...options, transport }, { ...awsProfile, keepsFullBuckets: undefined });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.put({ bucket, key: 'kept' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+  },
+);
 
 it('takes no server that refuses the header of a sum for one that compares it', async () => {
   const options = await behindFront(ceph, (method, path) =>
@@ -167,7 +170,7 @@ it('takes no server that refuses the header of a sum for one that compares it', 
   expect(await probeEndpoint(options)).toMatchObject({ verifiedSums: ['md5'] });
 });
 
-it('knows no region that nobody may ask for', async () => {
+it('reports no region if the credentials may not ask for it', async () => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'HEAD' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path) ? { status: 403, body: '' } : undefined,
   );
@@ -184,7 +187,7 @@ it('is made again by whoever needs it next, once it has failed', async () => {
   expect(await store.endpoint.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
 });
 
-it.each(doors)('keeps metadata without a value on a server that forgets it (%s)', async (transport) => {
+it.each(doors)('makes metadata without a value survive on a server that drops it (%s)', async (transport) => {
   const account = await rewritten(ceph, ({ headers }) => {
     for (const name of Object.keys(headers)) if (name.startsWith('x-amz-meta-') && headers[name] === '') delete headers[name];
   });
@@ -201,22 +204,25 @@ it.each(doors)('keeps metadata without a value on a server that forgets it (%s)'
   expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
 });
 
-it.each(doors)('keeps names with "_" where a proxy drops them as nginx does, and the signature with them (%s)', async (transport) => {
-  const account = await behindFront(ceph, (_method, _path, headers) => {
-    for (const name of Object.keys(headers)) if (name.includes('_')) delete headers[name];
-    return undefined;
-  });
-  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ keepsUnderscores: false, keepsEmptyValues: true, acl: true });
-  const backend = s3Backend({ ...account, transport });
-  onTestFinished(() => backend.close());
-  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { a_b: 'c', none: '' }];
-  await backend.buckets?.create(bucket, {}, noContext);
-  const at = { bucket, key: 'x' } as const;
-  await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
-  expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
-});
+it.each(doors)(
+  'makes names with "_" survive if a proxy drops such headers, as nginx does, and thereby breaks the signature (%s)',
+  async (transport) => {
+    const account = await behindFront(ceph, (_method, _path, headers) => {
+      for (const name of Object.keys(headers)) if (name.includes('_')) delete headers[name];
+      return undefined;
+    });
+    expect(await probeEndpoint({ ...account, transport })).toMatchObject({ keepsUnderscores: false, keepsEmptyValues: true, acl: true });
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { a_b: 'c', none: '' }];
+    await backend.buckets?.create(bucket, {}, noContext);
+    const at = { bucket, key: 'x' } as const;
+    await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+    expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
+  },
+);
 
-it.each(doors)('keeps metadata without a value, whoever writes it and whoever reads it (%s)', async (transport) => {
+it.each(doors)('makes metadata without a value survive, whoever writes and whoever reads it (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
@@ -231,7 +237,7 @@ it.each(doors)('keeps metadata without a value, whoever writes it and whoever re
   }
 });
 
-it.each(doors)('takes no storage class from which a server makes another (%s)', async (transport) => {
+it.each(doors)('makes storage classes fail if the server turns them into another one (%s)', async (transport) => {
   const account = await rewritten(ceph, ({ headers }) => void delete headers['x-amz-storage-class']);
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: false });
   expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ storageClasses: true });
@@ -251,14 +257,14 @@ it.each(doors)('takes no storage class from which a server makes another (%s)', 
   await expect(presigning).rejects.toMatchObject(refused);
 });
 
-it.each(doors)('goes on where a server breaks over a storage class (%s)', async (transport) => {
+it.each(doors)('continues if a server fails with a storage class (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\/class(?:\?|$)/.test(path) ? { status: 500, body: errorDocument('InternalError') } : undefined,
   );
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: true, acl: true, conditionalPut: true });
 });
 
-describe('a server that lacks what takes buckets down', () => {
+describe('a server without the features that remove the contents of buckets', () => {
   const lacks = [
     ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],
     ['lists of uploads', (method: string, path: string) => method === 'GET' && /[?&]uploads(?:[=&]|$)/.test(path)],
@@ -266,7 +272,7 @@ describe('a server that lacks what takes buckets down', () => {
   ] as const;
 
   it.each(lacks.flatMap(([what, isLacked]) => doors.map((transport) => ({ what, isLacked, transport }))))(
-    'is known all the same, by one probe that leaves nothing ($what, $transport)',
+    'is probed all the same, once and without leaving anything ($what, $transport)',
     async ({ isLacked, transport }) => {
       let probes = 0;
       const account = await behindFront(ceph, (method, path) => {
@@ -289,7 +295,7 @@ describe('a server that lacks what takes buckets down', () => {
   );
 });
 
-it.each(doors)('is no condition of what credentials may do that may not try anything out (%s)', async (transport) => {
+it.each(doors)('is not required for what credentials that may not probe are allowed to do (%s)', async (transport) => {
   let attempts = 0;
   let isReadOnly = false;
   const account = await behindFront(ceph, (method, path) => {
@@ -320,7 +326,7 @@ it.each(doors)('is no condition of what credentials may do that may not try anyt
   expect(attempts).toBe(1);
 });
 
-it.each(doors)('is no condition of copies without one (%s)', async (transport) => {
+it.each(doors)('is not required for copies without a condition (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
@@ -344,7 +350,7 @@ it.each(doors)('is no condition of copies without one (%s)', async (transport) =
   });
 });
 
-it.each(doors)('takes no rule for one that a server only says to have taken (%s)', async (transport) => {
+it.each(doors)('detects rules that a server accepts but does not store (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|lifecycle|versioning)/.test(path) ? { status: 200, body: '' } : undefined,
   );
@@ -360,8 +366,8 @@ it.each(doors)('takes no rule for one that a server only says to have taken (%s)
   await expect(backend.lifecycle?.setLifecycle(bucket, rules, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });
 
-describe('who waits for a trial in the bucket of somebody else', () => {
-  it('is told of that bucket neither what is wrong with it nor its name', async () => {
+describe('a caller who waits for a probe in the bucket of somebody else', () => {
+  it('learns neither the name of that bucket nor what is wrong with it', async () => {
     const account = await behindFront(ceph, (method, path) =>
       method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
     );
@@ -383,7 +389,7 @@ describe('who waits for a trial in the bucket of somebody else', () => {
   });
 });
 
-it.each(doors)('takes nothing out of a bucket in use but what it has put there, whatever the server lists (%s)', async (transport) => {
+it.each(doors)('removes from a bucket in use only what it has written there, whatever the server lists (%s)', async (transport) => {
   const account = await rewritten(ceph, (request) => {
     const isSandbox = request.method === 'PUT' && request.key === '' && request.bucket.startsWith('coffer-probe-');
     if (isSandbox) request.query = 'acl'; // of a bucket that does not exist, so that no sandbox bucket can be created

@@ -13,7 +13,7 @@ import { isTakenUnsigned } from './unsigned.ts';
 it.each([
   ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
   ['sends no more', () => {}],
-])('fails, and nothing else does, where a server answers and then %s', async (_what, then) => {
+])('rejects, without an unhandled error, if a server starts to answer and then %s', async (_what, then) => {
   const server = createServer((socket) => {
     socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc', () => setTimeout(then, 20, socket)));
     socket.on('error', () => {});
@@ -50,7 +50,7 @@ it('is made again as often as any request where a server is busy, or a connectio
   expect(server.requests).toHaveLength(4);
 });
 
-it('believes a server that it has failed when it says so each time', async () => {
+it('takes a server for failed if it answers 500 each time', async () => {
   const server = await scripted(refusal(500, 'InternalError'), ok, refusal(500, 'InternalError'));
   const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries: 1 });
   onTestFinished(async () => {
@@ -61,7 +61,7 @@ it('believes a server that it has failed when it says so each time', async () =>
   expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 4]);
 });
 
-it('has the connection that signed requests have left, where there is one only', async () => {
+it('uses the connection that signed requests have left, if there is only one', async () => {
   const server = await scripted(ok);
   const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxPoolConnections: 1 });
   onTestFinished(async () => {

@@ -28,33 +28,36 @@ it.each([
 it.each([
   ['a success', [200]],
   ['a refusal that is made good', [503, 200]],
-])('a request of the SDK is looked at no more once it is over, whatever of it was not sent: %s', async (_what, [early = 0, ...late]) => {
-  let others = 0;
-  const over = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
-  const answerEarly: Answer = (request, response) => {
-    request.on('error', () => {});
-    request.on('data', (chunk: Buffer) => (others += chunk.filter((byte) => byte !== 120).length));
-    request.pause();
-    request.on('end', closed.resolve);
-    request.socket.on('close', closed.resolve);
-    response.writeHead(early, { etag: '"made"' }).end();
-    void over.promise.then(() => request.resume());
-  };
-  const server = await serve(answerEarly, ...late.map(() => ok));
-  const { transport, connection } = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport: 'sdk' });
-  open.push(() => connection.close());
-  const data = Buffer.alloc(50_000_000, 'x');
-  await transport.put({ bucket: 'bucket', key: 'key' }, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
-  data.fill('y'); // by the next upload
-  over.resolve();
-  await closed.promise;
-  expect(others).toBe(0);
-  expect(server.requests).toHaveLength(1 + late.length);
-});
+])(
+  'a request of the SDK is not read any more once it is over, even if some of it was not sent: %s',
+  async (_what, [early = 0, ...late]) => {
+    let others = 0;
+    const over = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    const answerEarly: Answer = (request, response) => {
+      request.on('error', () => {});
+      request.on('data', (chunk: Buffer) => (others += chunk.filter((byte) => byte !== 120).length));
+      request.pause();
+      request.on('end', closed.resolve);
+      request.socket.on('close', closed.resolve);
+      response.writeHead(early, { etag: '"made"' }).end();
+      void over.promise.then(() => request.resume());
+    };
+    const server = await serve(answerEarly, ...late.map(() => ok));
+    const { transport, connection } = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport: 'sdk' });
+    open.push(() => connection.close());
+    const data = Buffer.alloc(50_000_000, 'x');
+    await transport.put({ bucket: 'bucket', key: 'key' }, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+    data.fill('y'); // by the next upload
+    over.resolve();
+    await closed.promise;
+    expect(others).toBe(0);
+    expect(server.requests).toHaveLength(1 + late.length);
+  },
+);
 
 it.each(['', 'http://127.0.0.1:9'])(
-  'where requests go is what is configured here, whatever AWS_… variables say (endpoint "%s")',
+  'the endpoint is the configured one, whatever AWS_… variables say (endpoint "%s")',
   async (endpoint) => {
     vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1');
     vi.stubEnv('AWS_ENDPOINT_URL_S3', 'http://127.0.0.1:2');

@@ -27,7 +27,7 @@ describe("the server's clock", () => {
     expect(clock.offset).toBe(0);
   });
 
-  it('is worth another attempt of what was signed before others learnt it, and stays as it was learnt first', () => {
+  it('justifies another attempt of a request signed before it was learnt, and keeps the first correction', () => {
     const clock = new Clock();
     clock.learn(dateIn(60 * minute), 0);
     expect(clock.learn(dateIn(61 * minute), 0)).toBe(true);

@@ -34,7 +34,7 @@ afterEach(() => {
 });
 
 describe('credentials', () => {
-  it('that are given are known at once, and there are no others', async () => {
+  it('that are static are known at once, and cannot be replaced', async () => {
     const keys = { accessKeyId: 'who', secretAccessKey: 'secret' };
     const credentials = new Credentials(keys, new Clock());
     expect(credentials.known).toBe(keys);
@@ -73,7 +73,7 @@ describe('credentials', () => {
     expect(credentials.known).toBeUndefined();
   });
 
-  it('serve to their end when there are no better ones', async () => {
+  it('are used until they expire if no better ones can be fetched', async () => {
     vi.useFakeTimers();
     let isThere = true;
     const provide = async (): Promise<Identity> => {

@@ -34,11 +34,11 @@ describe('places', () => {
     expect(placeOf('https://storage.test:8443')).toMatchObject({ hostname: 'storage.test', port: 8443 });
   });
 
-  it.each(['evil.test/', 'evil.test#', 'a b', 'x\r\ny: z', ''])('do not move to what is no region: %j', (region) => {
+  it.each(['evil.test/', 'evil.test#', 'a b', 'x\r\ny: z', ''])('reject invalid regions: %j', (region) => {
     expect(urlOf({}, 'bucket', region)).toBe('bucket.s3.us-east-1.amazonaws.com/');
   });
 
-  it('stay in the path for names that no host or certificate takes', () => {
+  it('use the path for bucket names that no host or certificate supports', () => {
     for (const name of ['with.dots', 'UPPER', 'under_score']) expect(urlOf({}, name)).toBe(`s3.us-east-1.amazonaws.com/${name}/`);
   });
 

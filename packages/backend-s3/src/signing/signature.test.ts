@@ -95,7 +95,7 @@ describe('signatures', () => {
     );
   });
 
-  it('need the key of a day once, which is not kept for ever', () => {
+  it('derive the key of a day once, and do not keep it for ever', () => {
     const signatures = new Signatures();
     const scope = signatures.scope(keys, 'us-east-1', date);
     expect(signatures.scope(keys, 'us-east-1', date)).toBe(scope);
@@ -103,7 +103,7 @@ describe('signatures', () => {
     expect(signatures.scope(keys, 'us-east-1', date)).not.toBe(scope);
   });
 
-  it('cover values as servers read them: without spaces around, and with one between', () => {
+  it('cover values as servers read them: trimmed, and with single spaces', () => {
     const scope = new Signatures().scope(keys, 'us-east-1', date);
     const sign = (value: string): string =>
       scope.sign({ method: 'PUT', path: '/', query: '', headers: [...host, 'x-amz-meta-a', value], payloadHash: nothing }, date);

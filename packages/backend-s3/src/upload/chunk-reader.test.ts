@@ -49,7 +49,7 @@ describe('a reader of chunks', () => {
     }
   });
 
-  it('reads a stream that somebody has looked into before, and put back', async () => {
+  it('reads a stream from which somebody has read before and put the bytes back', async () => {
     const stream = pieces([100, 100]);
     await new Promise((resolve) => stream.once('readable', resolve));
     stream.unshift(stream.read() as Buffer);
@@ -59,7 +59,7 @@ describe('a reader of chunks', () => {
     expect(target.subarray(0, 200).equals(expected(200))).toBe(true);
   });
 
-  it('gives back the memory of chunks that are its own, and of no others', async () => {
+  it('releases the memory of chunks that it owns, and of no others', async () => {
     for (const isOwner of [true, false]) {
       const chunks = [100, 50, 100].map((size, index) => Buffer.from(new ArrayBuffer(size)).fill(index + 1));
       const stream = Readable.from(chunks, { objectMode: false });
@@ -102,7 +102,7 @@ describe('a reader of chunks', () => {
     await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
   });
 
-  it('rejects with what an open body, read for an upload, makes of the failure of its socket', async () => {
+  it('rejects with the StorageError that an open body makes of the failure of its socket', async () => {
     for (const read of [(reader: ChunkReader) => reader.more(), (reader: ChunkReader) => reader.fill(Buffer.alloc(10))]) {
       const body = bodyOf(new Readable({ read() {} }));
       guardBody(body, { signal: undefined, idleSeconds: 60, closed: () => {} });
@@ -112,7 +112,7 @@ describe('a reader of chunks', () => {
     }
   });
 
-  it('rejects with what a stream fails with after its bytes', async () => {
+  it('rejects with the error that follows the bytes of a stream', async () => {
     const reader = new ChunkReader(pieces([100], new Error('failed')));
     await expect(reader.fill(Buffer.alloc(1000))).rejects.toThrow('failed');
   });

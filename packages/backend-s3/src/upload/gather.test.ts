@@ -60,7 +60,7 @@ it('goes on in memory with what a full disk did not take', async () => {
   store.connection.close();
 });
 
-it('makes no file of what may be held without asking', async () => {
+it('writes no file for what may be held without asking', async () => {
   const { store, leave } = await storeOfSlow();
   const open = vi.spyOn(SpoolFile, 'open');
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
@@ -72,21 +72,24 @@ it('makes no file of what may be held without asking', async () => {
   store.connection.close();
 });
 
-it.each(['in memory', 'in a file'])('waits for nothing behind what is known not to be all: %s', async (where) => {
-  const { store, leave } = await storeOfSlow();
-  if (where === 'in memory') await leave();
-  const stream = new Readable({ read() {} });
-  stream.push(data); // and nothing more for now
-  const reader = new ChunkReader(stream);
-  for (const size of [2 * mib, mib]) {
-    const start = reader.size;
-    const { held, end } = await gathered(store, reader, { size }, noContext);
-    expect(held.buffer.subarray(0, end).equals(data.subarray(start, start + size))).toBe(true);
-    held.release(true);
-  }
-  if (where === 'in a file') await leave();
-  store.connection.close();
-});
+it.each(['in memory', 'in a file'])(
+  'does not wait for the end of a stream when reading a part that is known not to be all: %s',
+  async (where) => {
+    const { store, leave } = await storeOfSlow();
+    if (where === 'in memory') await leave();
+    const stream = new Readable({ read() {} });
+    stream.push(data); // and nothing more for now
+    const reader = new ChunkReader(stream);
+    for (const size of [2 * mib, mib]) {
+      const start = reader.size;
+      const { held, end } = await gathered(store, reader, { size }, noContext);
+      expect(held.buffer.subarray(0, end).equals(data.subarray(start, start + size))).toBe(true);
+      held.release(true);
+    }
+    if (where === 'in a file') await leave();
+    store.connection.close();
+  },
+);
 
 it('waits for memory where no file can be written', async () => {
   const { store, leave } = await storeOfSlow();
@@ -103,7 +106,7 @@ it('waits for memory where no file can be written', async () => {
   store.connection.close();
 });
 
-it('needs nothing more of a file that has been read: one that fails to close takes no memory along', async () => {
+it('releases its memory even if the file that was read fails to close', async () => {
   const { store, leave } = await storeOfSlow();
   const close = SpoolFile.prototype.close;
   vi.spyOn(SpoolFile.prototype, 'close').mockImplementation(async function (this: SpoolFile) {
@@ -150,7 +153,7 @@ it('counts a client as slow whom it waits for in memory because the disk is full
   store.connection.close();
 });
 
-it('lets nobody else have memory that a source which failed may still write to', async () => {
+it('does not reuse memory that a failed source may still write to', async () => {
   const { store, leave } = await storeOfSlow();
   await leave();
   const takeSoon = vi.spyOn(store.memory, 'takeSoon');
@@ -181,7 +184,7 @@ it('waits for a client that does not tell that this was all, and counts it as sl
   store.connection.close();
 });
 
-it('holds no memory while a client whose bytes were spooled does not tell that this was all', async () => {
+it('holds no memory while a spooled client does not say whether this was all', async () => {
   const { store, leave } = await storeOfSlow();
   const stream = new Readable({ read() {} });
   stream.push(data.subarray(0, 2 * mib));

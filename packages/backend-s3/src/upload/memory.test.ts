@@ -16,7 +16,7 @@ describe('UploadMemory', () => {
   /** Whether its memory has been returned to the system. */
   const isGone = ({ buffer }: HeldBuffer): boolean => (buffer.buffer as ArrayBuffer).detached;
 
-  it('uses again what was given back, and never what somebody may look at', async () => {
+  it('reuses what was released, but never what somebody may still read', async () => {
     const uploads = memory();
     const [first, second] = (await take(uploads, 2, partSize)) as [HeldBuffer, HeldBuffer];
     first.release(true);
@@ -37,20 +37,20 @@ describe('UploadMemory', () => {
     }
   });
 
-  it('is no more for a part than the part', async () => {
+  it('takes no more for a part than its size', async () => {
     const uploads = new UploadMemory({ capacity: 10 * partSize, partSize: 5 * partSize, patience: 1000 });
     const [whole, last] = [await uploads.take(5 * partSize, {}), await uploads.take(3 * partSize, {})];
     expect([whole, last].map(({ buffer }) => buffer.buffer.byteLength)).toEqual([5 * partSize, 4 * partSize]);
   });
 
-  it('keeps four parts, and gives the rest back at once, the oldest first', async () => {
+  it('keeps four idle parts, and returns the rest to the system at once, oldest first', async () => {
     const uploads = memory();
     const held = await take(uploads, 6, partSize);
     give(held);
     expect(held.map(isGone)).toEqual([true, true, false, false, false, false]);
   });
 
-  it('keeps less in other sizes while more is in use', async () => {
+  it('keeps fewer idle buffers of other sizes while more is in use', async () => {
     const uploads = memory();
     const idle = await take(uploads, 12, small);
     give(idle);
@@ -63,7 +63,7 @@ describe('UploadMemory', () => {
     expect(idle.filter(isGone)).toHaveLength(4);
   });
 
-  it('makes room for what is taken, and for no more', async () => {
+  it('frees idle buffers to make room, but no more than needed', async () => {
     const uploads = memory();
     await take(uploads, 4, partSize);
     const idle = await take(uploads, 12, small);
@@ -81,7 +81,7 @@ describe('UploadMemory', () => {
     expect(first.buffer.buffer).not.toBe(second.buffer.buffer);
   });
 
-  it('has a quarter as much beside it for what was spooled', async () => {
+  it('has a quarter of its capacity in addition for spooled parts', async () => {
     const uploads = memory();
     await take(uploads, 16, partSize);
     for (let count = 0; count < 4; count++) await uploads.takeForSpooled(partSize, {});
@@ -91,14 +91,14 @@ describe('UploadMemory', () => {
     await expect(more).rejects.toThrow('no more');
   });
 
-  it('is not asked for what small uploads hold', async () => {
+  it('is not asked for by small uploads', async () => {
     const uploads = memory();
     await take(uploads, 16, partSize);
     const [held] = await take(uploads, 1, UploadMemory.unasked);
     expect(held?.buffer).toHaveLength(UploadMemory.unasked);
   });
 
-  it('is not waited for by who has gone', async () => {
+  it('does not keep an aborted caller waiting', async () => {
     const uploads = memory();
     const held = await take(uploads, 16, partSize);
     const cancel = new AbortController();
@@ -108,7 +108,7 @@ describe('UploadMemory', () => {
     give(held);
   });
 
-  it('is there for others where the system has less than there may be', async () => {
+  it('releases its slots if the system has no memory left', async () => {
     const uploads = memory();
     await expect(uploads.take(2 ** 53, {})).rejects.toThrow(RangeError);
     await expect(uploads.takeForSpooled(2 ** 53, {})).rejects.toThrow(RangeError);
@@ -116,7 +116,7 @@ describe('UploadMemory', () => {
     give([await uploads.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })]);
   });
 
-  it('has parts that are larger than all of it wait while nobody is slow', async () => {
+  it('makes parts larger than its capacity wait while nobody is slow', async () => {
     const uploads = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     const first = await uploads.take(3 * partSize, {});
     const soon = uploads.takeSoon(3 * partSize, {});
@@ -125,7 +125,7 @@ describe('UploadMemory', () => {
   });
 });
 
-describe('UploadMemory, by the clock', () => {
+describe('UploadMemory, over time', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
@@ -136,7 +136,7 @@ describe('UploadMemory, by the clock', () => {
     return { now: () => told };
   };
 
-  it('is waited for until the clients who hold it are slow', async () => {
+  it('is waited for until the clients that hold it become slow', async () => {
     const memory = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     await memory.take(2 * partSize, {});
     void memory.whileFilling(2 * partSize, new Promise(() => {}));
@@ -148,7 +148,7 @@ describe('UploadMemory, by the clock', () => {
     expect(await memory.takeSoon(partSize, {})).toBeUndefined(); // at once from now on
   });
 
-  it('is waited for a second while slow clients leave room enough', async () => {
+  it('is waited for up to a second while slow clients leave enough room', async () => {
     const memory = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     await memory.take(2 * partSize, {});
     void memory.whileFilling(partSize, new Promise(() => {}));
@@ -160,7 +160,7 @@ describe('UploadMemory, by the clock', () => {
     expect(waiting.now()).toBeUndefined();
   });
 
-  it('is waited for while it is sent, however slowly the clients were read', async () => {
+  it('is waited for while it is being sent, however slowly it was filled', async () => {
     const memory = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     const held = await memory.take(2 * partSize, {});
     const filling = Promise.withResolvers<void>();

@@ -28,7 +28,7 @@ const taking: ReturnType<typeof answering> = (request, response) => {
   return answering(document)(request, response);
 };
 
-it.each(doors)('once a part has failed, no other one is sent on (%s)', async (transport) => {
+it.each(doors)('once a part has failed, the others stop being sent (%s)', async (transport) => {
   const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
   const first = Promise.withResolvers<void>();
   let isStopped = false;
@@ -98,28 +98,31 @@ describe.each(doors)('an object of parts (%s)', (transport) => {
   });
 });
 
-it.each(doors)('an object of parts is described when it is begun, and has its condition when it is completed (%s)', async (transport) => {
-  const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
-  const completed = answering('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
-  const server = await serve((request, response) => {
-    if (request.method === 'PUT') return ok(request, response);
-    return (request.url?.includes('uploads') === true ? begun : completed)(request, response);
-  });
-  const backend = backendTo(server, { transport });
-  const described = { contentType: 'text/plain', storageClass: 'STANDARD_IA', metadata: { a: 'b' }, acl: 'public-read' } as const;
-  for (const condition of [{ ifNoneMatch: '*' }, { ifMatch: 'etag' }] as const) {
-    const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
-    await backend.put({ bucket: 'bucket', key: 'key' }, body, { ...described, ...condition }, noContext);
-  }
-  const names = ['content-type', 'x-amz-storage-class', 'x-amz-meta-a', 'x-amz-acl'];
-  const posted = server.requests.filter(({ method }) => method === 'POST').map(({ headers }) => headers);
-  const conditions = posted.map((headers) => [headers['if-none-match'], headers['if-match']]);
-  const none = [undefined, undefined];
-  expect(conditions).toEqual([none, ['*', undefined], none, [undefined, '"etag"']]);
-  for (const headers of [posted[0], posted[2]]) {
-    expect(names.map((name) => headers?.[name])).toEqual(['text/plain', 'STANDARD_IA', 'b', 'public-read']);
-  }
-});
+it.each(doors)(
+  'an object of parts is described when the upload is created, and has its condition when it is completed (%s)',
+  async (transport) => {
+    const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+    const completed = answering('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
+    const server = await serve((request, response) => {
+      if (request.method === 'PUT') return ok(request, response);
+      return (request.url?.includes('uploads') === true ? begun : completed)(request, response);
+    });
+    const backend = backendTo(server, { transport });
+    const described = { contentType: 'text/plain', storageClass: 'STANDARD_IA', metadata: { a: 'b' }, acl: 'public-read' } as const;
+    for (const condition of [{ ifNoneMatch: '*' }, { ifMatch: 'etag' }] as const) {
+      const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
+      await backend.put({ bucket: 'bucket', key: 'key' }, body, { ...described, ...condition }, noContext);
+    }
+    const names = ['content-type', 'x-amz-storage-class', 'x-amz-meta-a', 'x-amz-acl'];
+    const posted = server.requests.filter(({ method }) => method === 'POST').map(({ headers }) => headers);
+    const conditions = posted.map((headers) => [headers['if-none-match'], headers['if-match']]);
+    const none = [undefined, undefined];
+    expect(conditions).toEqual([none, ['*', undefined], none, [undefined, '"etag"']]);
+    for (const headers of [posted[0], posted[2]]) {
+      expect(names.map((name) => headers?.[name])).toEqual(['text/plain', 'STANDARD_IA', 'b', 'public-read']);
+    }
+  },
+);
 
 it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {
   const sizes: number[] = [];
@@ -133,7 +136,7 @@ it('parts of a stream are as large as its hint asks for, so that there are not t
   expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([11, 11, 8]);
 });
 
-it.each([undefined, 7 * 2 ** 20])('a file of which the last part is sent for longer than it is open is stored (size %s)', async (size) => {
+it.each([undefined, 7 * 2 ** 20])('a file that is closed before its last part is sent is stored completely (size %s)', async (size) => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-multipart-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, 'file'), Buffer.alloc(7 * 2 ** 20));
@@ -148,7 +151,7 @@ it.each([undefined, 7 * 2 ** 20])('a file of which the last part is sent for lon
   expect(await put).toMatchObject({ size: 7 * 2 ** 20 });
 });
 
-describe('parts under way at once', () => {
+describe('the number of parts in flight', () => {
   /** A provider that accepts parts, but acknowledges none until it is told to. */
   async function slowServer(): Promise<{ readonly server: Awaited<ReturnType<typeof serve>>; underWay(): number; acknowledge(): void }> {
     let count = 0;
@@ -168,7 +171,7 @@ describe('parts under way at once', () => {
     ['4', {}, 4],
     ['more where they take long, as many as are allowed', { partsAtOnce: 7 }, 7],
     ['fewer where fewer are allowed', { partsAtOnce: 2 }, 2],
-  ])('are %s', async (_what, options, most) => {
+  ])('is %s', async (_what, options, most) => {
     const { server, underWay, acknowledge } = await slowServer();
     const backend = backendTo(server, { ...options, partSize: 5 * 2 ** 20, timeout: 30 });
     const put = backend.put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
@@ -180,7 +183,7 @@ describe('parts under way at once', () => {
     expect(underWay()).toBe(12);
   });
 
-  it.each([1, 4])('are no more than the connections, such as %i: one that waits for one fails as if none could be made', async (most) => {
+  it.each([1, 4])('is at most the number of connections (%i), because a part waiting for one would time out', async (most) => {
     const { server, underWay, acknowledge } = await slowServer();
     let read = 0;
     async function* bytes(): AsyncGenerator<Buffer> {

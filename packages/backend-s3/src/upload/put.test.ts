@@ -26,14 +26,14 @@ const size = first.length + last.length;
 const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
-describe.each(doors)('a stream that is written under a condition by one PUT (%s)', (transport) => {
+describe.each(doors)('a stream written with one conditional PUT (%s)', (transport) => {
   it.each([
     ['has another sha256 than was declared', [last], { sha256: '0'.repeat(64) }, 'checksum_mismatch'],
     ['has another md5 than was declared', [last], { md5: '0'.repeat(32) }, 'checksum_mismatch'],
     ['goes on behind its size', [last, Buffer.from('!')], {}, 'invalid_argument'],
     ['is longer than its size', [Buffer.concat([last, Buffer.from('!')])], {}, 'invalid_argument'],
     ['is shorter than its size', [last.subarray(1)], {}, 'invalid_argument'],
-  ])('never is whole at the server when it %s', async (_how, rest, sums, code) => {
+  ])('is never complete at the server if it %s', async (_how, rest, sums, code) => {
     let received = 0;
     const arrived = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();
@@ -63,7 +63,7 @@ describe.each(doors)('a stream that is written under a condition by one PUT (%s)
   });
 });
 
-it('what was written is told, with what S3 takes for what was not said', async () => {
+it('a write reports the defaults of S3 for options that were not given', async () => {
   const body = { kind: 'buffer', data: Buffer.from('x') } as const;
   const backend = backendTo(await serve(ok));
   const plain = { ...at, size: 1, etag: 'made', contentType: 'text/plain', storageClass: 'STANDARD', metadata: {} };
@@ -85,7 +85,7 @@ describe.each(doors)('metadata (%s)', (transport) => {
     [{}, { none: '', one: '=', two: '==', more: 'a=', some: 'b' }, ['more: a=', 'none: ', 'one: ==', 'some: b', 'two: ===']],
     [{ keepsEmptyValues: false }, { none: '', one: '=', some: 'b' }, ['none: =', 'one: ==', 'some: b']],
     [{ keepsUnderscores: false }, { a_b: '', c: '=' }, ['a.5fb: ', 'c: ==']],
-  ])('comes back as it was given, on a server as AWS, but %j: %j', async (differences, metadata, sent) => {
+  ])('comes back as given, on a server like AWS except for %j: %j', async (differences, metadata, sent) => {
     const held: string[] = [];
     const server = await serve((request, response) => {
       if (request.method === 'HEAD') return response.writeHead(200, [...held, 'etag', '"made"', 'content-length', '1']).end();
@@ -113,7 +113,7 @@ describe.each(doors)('the condition of a write (%s)', (transport) => {
     [{ ifMatch: 'etag' }, { putMatch: false }, 'not_supported'],
     [{ ifMatch: 'etag' }, { conditionalPut: false, conditionalPutOfVersions: false }, [undefined, '"etag"']],
     [{ ifMatch: 'no "etag"' }, {}, 'precondition_failed'],
-  ])('%j on a server as AWS, but %j: %j', async (condition, differences, expected) => {
+  ])('%j on a server like AWS except for %j: %j', async (condition, differences, expected) => {
     const server = await serve(ok);
     const to = backendTo(server, { transport }, { ...awsProfile, ...differences });
     const put = to.put(at, body, { contentType: 'text/plain', metadata: { a: 'b' }, ...condition }, noContext);
@@ -128,7 +128,7 @@ describe.each(doors)('the condition of a write (%s)', (transport) => {
     [{ ifMatch: 'etag' }, 'precondition_failed'],
     [{ ifNoneMatch: '*' }, 'file_not_found'],
     [{}, 'file_not_found'],
-  ] as const)('%j is what an answer of 404 is about, or not: %s', async (condition, code) => {
+  ] as const)('%j decides what an answer of 404 means: %s', async (condition, code) => {
     const to = backendTo(await serve(refusal(404, '')), { transport });
     await expect(to.put(at, body, { contentType: 'text/plain', ...condition }, noContext)).rejects.toMatchObject({ code });
   });
@@ -137,7 +137,7 @@ describe.each(doors)('the condition of a write (%s)', (transport) => {
 it.each([
   ['is sent', largestPut, ['sent']],
   ['is refused before anything is sent', largestPut + 1, []],
-])('a stream of which one PUT is all that there may be %s at %i bytes', async (_what, announced, calls) => {
+])('a stream that must be written with a single PUT %s at %i bytes', async (_what, announced, calls) => {
   const sent: string[] = [];
   const put: Transport['put'] = async () => {
     sent.push('sent');
@@ -153,7 +153,7 @@ it.each([
 });
 
 it.each([{ sha256: '0'.repeat(64) }, { md5: '0'.repeat(32) }])(
-  'the last bytes of such a stream are held back until %j holds',
+  'the last bytes of such a stream are held back until %j is verified',
   async (sums) => {
     let received = 0;
     const put: Transport['put'] = async (_at, payload) => {
