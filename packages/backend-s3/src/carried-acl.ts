@@ -14,7 +14,7 @@ export async function carriedAcl(
   ctx: CallContext,
 ): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
   if (!store.endpoint.tellsOwners) return undefined;
-  const { bucket } = destination; // the source may be read-only
+  const { bucket } = destination; // the credentials may only read the source
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
     if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;

@@ -10,7 +10,7 @@ import type { Store } from './store.ts';
  * there are.
  */
 export function checkOf(store: Store): StorageBackend['check'] {
-  const bucket = sandboxName(); // always the same one, because a store remembers buckets
+  const bucket = sandboxName(); // always the same one, because a store remembers every bucket
   return async (ctx) => {
     try {
       await store.transport.list(bucket, { maxKeys: 1 }, ctx);

@@ -120,8 +120,8 @@ function noneIfUnknown(error: unknown): [] {
 }
 
 async function removeListed(store: Store, bucket: string, listed: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
-  // Keys with spaces at the ends may go in a batch too, since all keys go anyway: some servers leave a delete marker without a version when
-  // asked to delete a single key.
+  // Batch also keys whose outer spaces might get lost, since all keys go anyway: asked to delete a single key, some servers leave a delete
+  // marker without a version.
   const { together = [], alone = [] } = Object.groupBy(listed, ({ key }) => (isPlainInXml(key.trim()) ? 'together' : 'alone'));
   const [failure] = (await inParallel(batchesOf(together), 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
   if (failure !== undefined)

@@ -111,7 +111,7 @@ export function codeOfName(name: string): StorageErrorCode {
   return codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
 }
 
-/** Answers to HEAD have no body and so no error name; some servers always leave it out. */
+/** Answers to HEAD have no body and so no error name, and some servers leave names out. */
 function codeByStatus(status: number | undefined, { key }: About): StorageErrorCode {
   if (status === undefined) return 'internal_error';
   if (status < 300) return 'storage_unavailable'; // a success that the SDK could not read

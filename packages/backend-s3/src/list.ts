@@ -121,7 +121,8 @@ const servers = 's.';
 /** Sorts after every key that begins with a given prefix: no character is greater. */
 const greatest = '\u{10FFFF}';
 /**
- * Sorts before every longer key, since none has control characters. XML can hold this one, and some servers repeat the start of the list.
+ * Sorts before every continuation of a key, since no key has control characters. XML can hold this one, and some servers repeat
+ * `start-after` in their answers.
  */
 const least = '\t';
 

@@ -19,7 +19,7 @@ export interface S3BackendOptions {
   readonly forcePathStyle?: boolean;
   /** False accepts any certificate. Default true. */
   readonly verifySsl?: boolean;
-  /** Most sockets to the provider at once. Default 10. */
+  /** The most sockets to the provider at once. Default 10. */
   readonly maxPoolConnections?: number;
   /** Retries after the first attempt. Default 3. */
   readonly maxRetries?: number;

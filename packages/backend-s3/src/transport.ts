@@ -87,7 +87,6 @@ export interface CopyHeaders extends Pick<WriteHeaders, 'acl' | 'storageClass' |
   readonly replaced?: Pick<WriteHeaders, 'contentType' | 'metadata'> & CarriedHeaders;
 }
 
-/** A multipart upload. */
 export interface Upload {
   readonly at: ObjectAddress;
   readonly uploadId: string;
@@ -133,7 +132,7 @@ export interface Transport {
   getAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
   copy(from: CopySource, to: ObjectAddress, headers: CopyHeaders, ctx: CallContext): Promise<Written>;
   /**
-   * Like `get`, but into a sink; only if the door has such a way. Errors of `begin` and of the sink are rejected as `call` does. Resolves
+   * Like `get`, but into a sink; only if the door has such a way. Rejects with errors of `begin` and of the sink as `call` does. Resolves
    * to false if nothing was done, because it needs a socket of its own and all are in use.
    */
   readonly pull?: (

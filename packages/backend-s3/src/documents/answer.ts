@@ -22,10 +22,7 @@ export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
-/**
- * Names that moto uses where its API model has no other, and gofakes3 (`rclone serve s3`) for uploads and versions. The AWS SDKs check
- * none.
- */
+/** Names that moto uses for lack of another, and gofakes3 (`rclone serve s3`) for uploads and versions. The AWS SDKs check none of them. */
 export const otherNames: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'GetBucketVersioningResponse',
   InitiateMultipartUploadResult: 'InitiateMultipartUpload',

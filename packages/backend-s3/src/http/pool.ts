@@ -12,7 +12,6 @@ type PoolOptions = AgentOptions & HttpsAgentOptions;
 
 /** An agent whose `maxSockets` limits the sockets to all hosts together. Otherwise, if each bucket is a host, each would have that many. */
 export type Pool = Agent & {
-  /** Whether a request waits for a socket. */
   readonly isWaitedFor: boolean;
   /** What http.request calls on any agent. */
   addRequest(request: Asking, target: Target): void;

@@ -54,7 +54,7 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
   );
 }
 
-/** Makes the SDK retry requests that failed because of the network without its knowing so. */
+/** Makes the SDK retry requests that failed because of the network in ways it does not recognize. */
 export function addNetworkErrors(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {

@@ -7,7 +7,6 @@ import { sdkCopies } from './copies.ts';
 import { sdkObjects } from './objects.ts';
 import { sdkUploads } from './uploads.ts';
 
-/** All calls through the AWS SDK. */
 export function sdkTransport(client: S3Client, signing: PayloadSigning): Transport {
   return { ...sdkObjects(client, signing), ...sdkUploads(client, signing), ...sdkBuckets(client), ...sdkCopies(client) };
 }

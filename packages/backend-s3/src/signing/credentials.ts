@@ -37,7 +37,7 @@ export class Credentials {
   readonly #timeout: number;
   #loading: Promise<Identity> | undefined;
   #askAgainAt = 0;
-  /** When a refusal may make us ask the provider again, after other keys did not help. */
+  /** Until then, refusals that may mean something else do not make us ask the provider again. Set when other keys did not help. */
   #doubtAgainAt = 0;
 
   /** @param timeout seconds for a provider to answer */

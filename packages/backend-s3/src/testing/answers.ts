@@ -2,7 +2,6 @@ interface Answer {
   readonly text: string;
 }
 
-/** An answer as a server sends it. */
 export function answerOf(status: number, headers: Readonly<Record<string, string>> = {}, body = ''): Answer {
   const lines = Object.entries({ 'content-length': String(Buffer.byteLength(body)), ...headers }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
