@@ -73,7 +73,8 @@ const refusals: Readonly<Record<string, string>> = {
 };
 
 const messageByName: Readonly<Record<string, string>> = {
-  NoS3AnswerError: 'What answers at the endpoint of the storage provider is no S3 server, or something before it.',
+  NoS3AnswerError:
+    'The endpoint of the storage provider did not answer as an S3 server does: no S3 server is there, or a proxy before it answered.',
   MetadataTooLarge: 'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
 };
 
@@ -102,7 +103,7 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   const code = named ?? codeByStatus(statusOf(error), about);
   const known = messageByName[name];
   if (known !== undefined) return storageError(code, known, { cause, retryable: false });
-  const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD says no more
+  const doubt = name === '' && code === 'access_denied' ? ' It answers wrong keys in the same way.' : ''; // an answer to HEAD says no more
   return storageError(code, messageOf(code, about) + doubt, { cause, ...detailsOf(code, headers) });
 }
 

@@ -170,7 +170,7 @@ describe('a list that is cut short', () => {
   const listOf = (more: string): string => `<ListBucketResult><IsTruncated>true</IsTruncated>${more}</ListBucketResult>`;
 
   it('is malformed if it does not say where it continues', () => {
-    for (const more of ['', '<NextContinuationToken/>']) expect(() => listPageFrom(listOf(more))).toThrow('no word');
+    for (const more of ['', '<NextContinuationToken/>']) expect(() => listPageFrom(listOf(more))).toThrow('not where they begin');
     const page = listPageFrom(listOf('<NextContinuationToken>on</NextContinuationToken>'));
     expect(page).toMatchObject({ isTruncated: true, nextContinuationToken: 'on' });
   });

@@ -146,7 +146,7 @@ export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<
 export function nextUpload(uploads: readonly OpenUpload[], key = '', uploadId = ''): UploadMarker {
   if (key !== '') return { key, ...(uploadId !== '' && { uploadId }) };
   const last = uploads.at(-1);
-  if (last === undefined) throw new MalformedXmlError('more uploads, and no word of where they begin');
+  if (last === undefined) throw new MalformedXmlError('more uploads, but not where they begin');
   return { key: last.at.key, uploadId: last.uploadId };
 }
 
@@ -162,7 +162,7 @@ export function partsFrom(answer: string): Awaited<ReturnType<Administration['li
 
 /** Where a list of parts continues. @throws {MalformedXmlError} if the server does not say */
 export function nextPart(told = ''): string {
-  if (told === '') throw new MalformedXmlError('more parts, and no word of where they begin');
+  if (told === '') throw new MalformedXmlError('more parts, but not where they begin');
   return told;
 }
 

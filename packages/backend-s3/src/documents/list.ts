@@ -40,7 +40,7 @@ export function listPageFrom(document: string): ListPage {
   const page = { objects, commonPrefixes: isEncoded ? commonPrefixes.map(urlDecoded) : commonPrefixes };
   const next = textOf(root, 'NextContinuationToken');
   if (!isCutShort(root, next)) return { ...page, isTruncated: false };
-  if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
+  if (next === undefined || next === '') throw new MalformedXmlError('more keys, but not where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }
 

@@ -59,6 +59,6 @@ function pageOf(output: ListObjectsV2CommandOutput): ListPage {
   };
   const next = output.NextContinuationToken ?? '';
   if (!(output.IsTruncated ?? next !== '')) return { ...page, isTruncated: false };
-  if (next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
+  if (next === '') throw new MalformedXmlError('more keys, but not where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }
