@@ -9,6 +9,7 @@ import { Output } from './output.ts';
 import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
 import { settingsOf } from './settings.ts';
 import { shareInvocation } from './shared.ts';
+import { wrongCommand } from './wrong-command.ts';
 
 /** One invocation, from its arguments to its exit status. */
 export async function main(args: readonly string[], program: Program): Promise<never> {
@@ -32,7 +33,6 @@ async function runCommand(args: readonly string[], program: Program): Promise<vo
   const settings = settingsOf(import.meta.url);
   const known = knownCommand(args, settings.commands);
   if (known === undefined) {
-    const { wrongCommand } = await import('./wrong-command.ts');
     const message = wrongCommand(args, settings.commands);
     if (message !== undefined) throw new UsageError(message);
   }

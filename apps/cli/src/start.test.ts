@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Cli } from './testing/cli.ts';
+import type { Ended } from './testing/cli.ts';
 
 describe('the start of a command', () => {
   let cli: Cli;
@@ -18,7 +19,8 @@ describe('the start of a command', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('loads what the command needs, and of Node nothing that it does not', async () => {
+  /** Names of the files and of the modules of Node that a command loads. */
+  async function loadedBy(args: readonly string[], ended: Partial<Ended>): Promise<readonly string[]> {
     const told = join(folder, 'loaded.json');
     const hook = join(folder, 'hook.mjs');
     await writeFile(
@@ -40,11 +42,21 @@ process.on('exit', () => {
       STORAGE_LOCAL_PATH: join(folder, 'data'),
       NODE_OPTIONS: `--import=${pathToFileURL(hook).href}`,
     };
-    expect(await cli.run(['storage', 'list'], { cwd: folder, env })).toMatchObject({ code: 0, stderr: '' });
-    const loaded = (JSON.parse(await readFile(told, 'utf8')) as string[]).map((name) => basename(name).replace(/-[\w-]{8}\.cjs$/, ''));
+    expect(await cli.run(args, { cwd: folder, env })).toMatchObject(ended);
+    return (JSON.parse(await readFile(told, 'utf8')) as string[]).map((name) => basename(name).replace(/-[\w-]{8}\.cjs$/, ''));
+  }
+
+  it('loads what the command needs, and of Node nothing that it does not', async () => {
+    const loaded = await loadedBy(['storage', 'list'], { code: 0, stderr: '' });
     expect(loaded).toEqual(expect.arrayContaining(['main.cjs', 'oclif.cjs', 'list.cjs', 'local']));
     for (const name of ['oclif-libraries.cjs', 's3', 'NativeModule http', 'NativeModule child_process', 'NativeModule v8'])
       expect(loaded).not.toContain(name);
+  });
+
+  it('loads no storage for a command that does not exist', async () => {
+    const loaded = await loadedBy(['storage', 'lst'], { code: 2 });
+    expect(loaded).toContain('main.cjs');
+    expect(loaded).not.toContain('runtime');
   });
 
   it('loads only files of one byte per character', async () => {
