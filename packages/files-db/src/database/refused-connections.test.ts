@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
@@ -48,6 +49,7 @@ describe('a database that refuses more connections', () => {
       await transaction;
     };
   }
+  const connected = (): Promise<number> => promisify(proxy.getConnections.bind(proxy))();
   const count = async (): Promise<unknown> => (await admin.sql`select count(*)::int as n from done`)[0]?.['n'];
 
   beforeAll(async () => {
@@ -122,6 +124,33 @@ describe('a database that refuses more connections', () => {
     expect(answered).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
+  it('lets all wait for one that still runs its first statement', async () => {
+    const { sql } = await pool(1);
+    const first = sql`select pg_sleep(1.5)`;
+    first.catch(() => {}); // awaited below
+    await expect.poll(() => admin.sql`select from pg_stat_activity where usename = ${role} and state = 'active'`).toHaveLength(1);
+    const asking = Array.from({ length: 60 }, async (_, n) => {
+      await delay(n * 20);
+      return codeOf(sql`select 1`);
+    });
+    expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
+    await first;
+  });
+
+  it('lets nobody wait behind those who come later', async () => {
+    const { sql } = await pool(1, { max: 2 });
+    const ask = (): PromiseLike<unknown> => sql`select pg_sleep(0.005)`;
+    await ask(); // from now on, it is sent while others are not answered yet
+    const answered = Array.from({ length: 8 }, () => 0);
+    const until = performance.now() + 2000;
+    const asking = answered.map(async (_, n) => {
+      await delay(n * 20);
+      for (; performance.now() < until; answered[n]! += 1) await ask();
+    });
+    await Promise.all(asking);
+    for (const count of answered) expect(count).toBeGreaterThan(Math.max(...answered) / 4);
+  });
+
   it('is asked again for whoever waits, and only now and then', async () => {
     const database = await pool(1);
     const release = await held(database);
@@ -168,6 +197,27 @@ describe('a database that refuses more connections', () => {
     allowed.resolve();
     expect(await asking).toBe('storage_unavailable');
     await closing;
+  });
+
+  it('answers those who wait before the pool is closed, and leaves no connection open', async () => {
+    const database = await pool(1);
+    const release = await held(database);
+    const asking = Array.from({ length: 10 }, () => codeOf(database.check()));
+    await expect.poll(() => asked).toBeGreaterThan(5);
+    await delay(100);
+    const closing = database.close({ timeoutSeconds: 3600 });
+    await release();
+    await closing;
+    expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
+    await expect.poll(connected).toBe(0);
+  });
+
+  it('leaves no connection that was being opened when the pool was closed', async () => {
+    const database = await pool(1);
+    const asking = codeOf(database.check());
+    await database.close({ timeoutSeconds: 0 });
+    expect(await asking).toBe('storage_unavailable');
+    await expect.poll(connected).toBe(0);
   });
 
   it('leaves nobody waiting when the pool is closed', async () => {
