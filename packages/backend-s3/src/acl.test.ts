@@ -5,7 +5,7 @@ import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { s3Backend } from './backend.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { ok, refusal } from './testing/scripted.ts';
@@ -15,7 +15,7 @@ import type { TestServer } from './testing/server.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)('an ACL that a server with ACLs does not know is an invalid argument (%s)', async (transport) => {
+it.each(transports)('an ACL that a server with ACLs does not know is an invalid argument (%s)', async (transport) => {
   const server = await serve((request, response) => {
     if (request.method === 'PUT') return refusal(501, 'NotImplemented')(request, response);
     if (request.url?.startsWith('/new') === true) return refusal(404, '')(request, response);
@@ -33,7 +33,7 @@ it.each(doors)('an ACL that a server with ACLs does not know is an invalid argum
   await expect(put(at, body, { contentType }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });
 
-describe.each(doors)('ACLs read with credentials that may only read (%s)', (transport) => {
+describe.each(transports)('ACLs read with credentials that may only read (%s)', (transport) => {
   const readOnly = async (server: TestServer, isDenied = (_path: string): boolean => false) => {
     let isReadOnly = false;
     const account = await behindFront(server, (method, path) => {

@@ -1,13 +1,13 @@
 import type { Acl, CallContext, CannedAcl, LifecycleRule, ObjectAddress } from '@coffer/storage-core';
 
-import type { ToldAcl } from './told-acl.ts';
+import type { AclHeader } from './acl-header.ts';
 import type { ObjectVersion, Upload } from './transport.ts';
 
 /** A lifecycle rule that the bucket already has. */
-export interface HeldRule extends LifecycleRule {
+export interface ExistingRule extends LifecycleRule {
   readonly isEnabled: boolean;
-  /** The rule in the format of the door that read it. It may contain more than Coffer understands. */
-  readonly whole: unknown;
+  /** The rule in the format of the driver that read it. It may contain more than Coffer understands. */
+  readonly raw: unknown;
 }
 
 export interface CorsRule {
@@ -21,9 +21,9 @@ export interface CorsRule {
 }
 
 /** A CORS rule that the bucket already has, possibly with fields that Coffer does not know. */
-export interface HeldCorsRule extends Omit<CorsRule, 'maxAge'> {
-  /** As in `HeldRule`. */
-  readonly whole: unknown;
+export interface ExistingCorsRule extends Omit<CorsRule, 'maxAge'> {
+  /** As in `ExistingRule`. */
+  readonly raw: unknown;
 }
 
 export interface Tag {
@@ -33,7 +33,7 @@ export interface Tag {
 
 export interface OpenUpload extends Upload {
   /** 1970 if the server does not say, as SeaweedFS did not for a long time. */
-  readonly since: Date;
+  readonly initiatedAt: Date;
 }
 
 /** A page of the parts of an upload. */
@@ -52,22 +52,26 @@ export interface UploadMarker {
 
 /** The infrequent calls. All of them reject as `call` does. */
 export interface Administration {
-  /** @param options `place` is a LocationConstraint; without one, the bucket is created in the region that has no LocationConstraint */
-  createBucket(bucket: string, options: { readonly place?: string; readonly acl?: ToldAcl }, ctx: CallContext): Promise<void>;
+  /** @param options without a `locationConstraint`, the bucket is created in the region that has no LocationConstraint */
+  createBucket(
+    bucket: string,
+    options: { readonly locationConstraint?: string; readonly acl?: AclHeader },
+    ctx: CallContext,
+  ): Promise<void>;
   deleteBucket(bucket: string, ctx: CallContext): Promise<void>;
   /** Empty if the region has no LocationConstraint. */
   getLocation(bucket: string, ctx: CallContext): Promise<string>;
   getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
   setVersioning(bucket: string, enabled: boolean, ctx: CallContext): Promise<void>;
   /** Rejects with the provider's error if the bucket has none. */
-  getRules(bucket: string, ctx: CallContext): Promise<readonly HeldRule[]>;
-  /** Replaces all rules. A `HeldRule` is written back unchanged. */
-  putRules(bucket: string, rules: readonly (LifecycleRule | HeldRule)[], ctx: CallContext): Promise<void>;
+  getRules(bucket: string, ctx: CallContext): Promise<readonly ExistingRule[]>;
+  /** Replaces all rules. An `ExistingRule` is written back unchanged. */
+  putRules(bucket: string, rules: readonly (LifecycleRule | ExistingRule)[], ctx: CallContext): Promise<void>;
   deleteRules(bucket: string, ctx: CallContext): Promise<void>;
   /** Rejects with the provider's error if the bucket has none. */
-  getCors(bucket: string, ctx: CallContext): Promise<readonly HeldCorsRule[]>;
-  /** Replaces all rules. A `HeldCorsRule` is written back unchanged. */
-  putCors(bucket: string, rules: readonly (CorsRule | HeldCorsRule)[], ctx: CallContext): Promise<void>;
+  getCors(bucket: string, ctx: CallContext): Promise<readonly ExistingCorsRule[]>;
+  /** Replaces all rules. An `ExistingCorsRule` is written back unchanged. */
+  putCors(bucket: string, rules: readonly (CorsRule | ExistingCorsRule)[], ctx: CallContext): Promise<void>;
   putObjectAcl(at: ObjectAddress, acl: CannedAcl | Acl, ctx: CallContext): Promise<void>;
   getTags(at: ObjectAddress, ctx: CallContext): Promise<readonly Tag[]>;
   /** Replaces all tags. */

@@ -2,14 +2,14 @@ import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend 
 
 import { assertEndpoint } from './check-options.ts';
 import { checkOf } from './check.ts';
-import { assertKeyHolds } from './key-support.ts';
+import { assertKeySupported } from './key-support.ts';
+import { lazyOperations } from './lazy-operations.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
 import { presignOperations } from './presign.ts';
 import type { EndpointProfile } from './profile.ts';
 import { pullObject } from './pull.ts';
-import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
 import { deleteMany, deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
@@ -62,7 +62,7 @@ export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-
 
 function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
   const { pull } = store.transport;
-  const { acl, lifecycle, ...rare } = rareOperations(store);
+  const { acl, lifecycle, ...others } = lazyOperations(store);
   return {
     name: store.settings.name,
     check: checkOf(store),
@@ -74,19 +74,19 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     }),
     head: (at, ctx) => headObject(store, at, ctx),
     async delete(at, ctx) {
-      await assertKeyHolds(store, at, ctx);
+      await assertKeySupported(store, at, ctx);
       await deleteObject(store, at, ctx);
     },
     list: (bucket, list, ctx) => listObjects(store, bucket, list, ctx),
     batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(store, bucket, keys, ctx) },
     presign: presignOperations(store),
-    ...rare,
+    ...others,
     ...(profile?.acl !== false && { acl }),
     ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
-      await store.cleaning.end();
-      for (const lender of store.lenders.values()) lender.close(); // otherwise they would continue over connections of their own
+      await store.cleanup.drain();
+      for (const holder of store.slotHolders.values()) holder.close(); // otherwise they would continue over connections of their own
       store.connection.close();
     },
   };

@@ -2,33 +2,33 @@ import { isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageError } from '@coffer/storage-core';
 
 /**
- * Collects the failures of a sweep. A failing bucket does not stop the sweep of the others; `most` failures in a row do, because then the
+ * Collects the failures of a sweep. A failing bucket does not stop the sweep of the others; `maxConsecutive` failures in a row do, because then the
  * server is failing.
  */
 export class BucketFailures {
-  readonly #most: number;
+  readonly #maxConsecutive: number;
   readonly #errors: StorageError[] = [];
-  #inARow = 0;
+  #consecutive = 0;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(maxConsecutive: number) {
+    this.#maxConsecutive = maxConsecutive;
   }
 
   /**
-   * @returns `otherwise` if `sweeping` failed
-   * @throws if that ends the sweep: the call was aborted, the error is not a StorageError, or `most` buckets in a row have failed
+   * @returns `fallback` if `sweep` failed
+   * @throws if that ends the sweep: the call was aborted, the error is not a StorageError, or `maxConsecutive` buckets in a row have failed
    */
-  async survive<T>(bucket: string, otherwise: T, sweeping: () => Promise<T>, { signal }: CallContext): Promise<T> {
+  async tolerate<T>(bucket: string, fallback: T, sweep: () => Promise<T>, { signal }: CallContext): Promise<T> {
     try {
-      const result = await sweeping();
-      this.#inARow = 0;
+      const result = await sweep();
+      this.#consecutive = 0;
       return result;
     } catch (cause) {
       signal?.throwIfAborted();
       if (!isStorageError(cause)) throw cause;
       this.#errors.push(failureOf(bucket, cause));
-      if (++this.#inARow >= this.#most) this.report();
-      return otherwise;
+      if (++this.#consecutive >= this.#maxConsecutive) this.report();
+      return fallback;
     }
   }
 

@@ -1,6 +1,6 @@
 import type { CallContext } from '@coffer/storage-core';
 
-import { assertGoesOn } from './paging.ts';
+import { assertAdvances } from './paging.ts';
 import type { Store } from './store.ts';
 import type { ListedBucket } from './transport.ts';
 
@@ -12,7 +12,7 @@ export async function listBuckets(store: Store, ctx: CallContext, prefix?: strin
   let token: string | undefined;
   do {
     const page = await store.transport.listBuckets({ ...paging, ...(token !== undefined && { continuationToken: token }) }, ctx);
-    assertGoesOn(token, page.continuationToken);
+    assertAdvances(token, page.continuationToken);
     for (const bucket of page.buckets) found.push(bucket); // spreading them as arguments would be too many
     token = page.continuationToken;
   } while (token !== undefined);

@@ -1,17 +1,17 @@
 import { noContext } from '@coffer/storage-core';
 import { afterEach, expect, it } from 'vitest';
 
-import { regionTold } from './bucket-region.ts';
+import { reportedRegion } from './bucket-region.ts';
 import { openStore } from './open-store.ts';
 import type { Store } from './store.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering } from './testing/scripted.ts';
 
 const { serve, open, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)(
+it.each(transports)(
   'a server that names no region in HeadBucket is asked for one that way only once by each backend (%s)',
   async (transport) => {
     const server = await serve(
@@ -24,7 +24,7 @@ it.each(doors)(
     };
     const asked = async (store: Store): Promise<unknown> => {
       const before = server.requests.length;
-      expect(await regionTold(store, 'bucket', noContext)).toBe('eu-west-1');
+      expect(await reportedRegion(store, 'bucket', noContext)).toBe('eu-west-1');
       return server.requests.slice(before).map(({ method }) => method);
     };
     const [one, other] = [newStore(), newStore()];

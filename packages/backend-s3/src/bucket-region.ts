@@ -4,21 +4,21 @@ import type { CallContext } from '@coffer/storage-core';
 import type { Store } from './store.ts';
 
 /** The region of a new bucket. Some servers have only one region and accept any name for it. */
-export async function regionMade(store: Store, bucket: string, asked: string = store.settings.region): Promise<string> {
-  if (store.settings.isAws) return asked;
+export async function regionOfNewBucket(store: Store, bucket: string, requested: string = store.settings.region): Promise<string> {
+  if (store.settings.isAws) return requested;
   try {
-    return await regionTold(store, bucket, noContext);
+    return await reportedRegion(store, bucket, noContext);
   } catch {
-    return asked; // the credentials may not look, but the bucket exists
+    return requested; // the credentials may not look, but the bucket exists
   }
 }
 
 /** The region as the provider reports it, by HeadBucket or by GetBucketLocation. */
-export async function regionTold(store: Store, bucket: string, ctx: CallContext): Promise<string> {
-  if (store.endpoint.tellsRegions) {
+export async function reportedRegion(store: Store, bucket: string, ctx: CallContext): Promise<string> {
+  if (store.endpoint.reportsRegions) {
     const region = await store.transport.headBucket(bucket, ctx);
     if (region !== undefined) return region;
-    store.endpoint.tellsRegions = false;
+    store.endpoint.reportsRegions = false;
   }
   return regionOf(store, bucket, ctx);
 }

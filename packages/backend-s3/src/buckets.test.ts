@@ -9,7 +9,7 @@ import { s3Backend } from './backend.ts';
 import { bucketOperations } from './buckets.ts';
 import type { S3BackendOptions } from './options.ts';
 import type { Store } from './store.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { proxyTo } from './testing/proxy.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
@@ -20,10 +20,10 @@ const options = { contentType: 'text/plain' };
 
 const cases = servers
   .filter((server) => typeof server !== 'string')
-  .flatMap((server) => doors.map((door) => ({ server, door, title: `buckets on ${server.name} (${door})` })));
+  .flatMap((server) => transports.map((transport) => ({ server, transport, title: `buckets on ${server.name} (${transport})` })));
 
-describe.each(cases)('$title', ({ server, door }) => {
-  const newAccount = async (): Promise<S3BackendOptions> => ({ ...(await accountOn(server)), transport: door });
+describe.each(cases)('$title', ({ server, transport }) => {
+  const newAccount = async (): Promise<S3BackendOptions> => ({ ...(await accountOn(server)), transport });
 
   it('are deleted by force with versions, delete markers, open uploads, and keys below other keys', async () => {
     const account = await newAccount();

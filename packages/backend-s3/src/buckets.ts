@@ -1,9 +1,9 @@
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
-import { assertAclHolds } from './acl-support.ts';
+import { assertAclSupported } from './acl-support.ts';
 import { listBuckets } from './bucket-list.ts';
-import { regionMade, regionOf } from './bucket-region.ts';
+import { regionOf, regionOfNewBucket } from './bucket-region.ts';
 import { inParallel, unlessAborted } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
@@ -15,9 +15,9 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
   // Some servers let the owner create a bucket twice, so of several concurrent calls in this process exactly one may win. The others are
   // told only after it has succeeded, because they then rely on the bucket.
   const creating = new Map<string, Promise<void>>();
-  const createAlone = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
-    if (await isThere(store, bucket, ctx)) throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
-    await assertAclHolds(store, bucket, options.acl, ctx);
+  const createOnce = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
+    if (await bucketExists(store, bucket, ctx)) throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
+    await assertAclSupported(store, bucket, options.acl, ctx);
     await createBucket(store, bucket, options, ctx);
   };
   return {
@@ -27,10 +27,15 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
         await unlessAborted(ended, ctx.signal);
       }
       ctx.signal?.throwIfAborted();
-      const attempt = createAlone(bucket, options, ctx).finally(() => creating.delete(bucket));
+      const attempt = createOnce(bucket, options, ctx).finally(() => creating.delete(bucket));
       creating.set(bucket, attempt);
       await attempt;
-      return { name: bucket, region: await regionMade(store, bucket, options.region), createdAt: new Date(), versioningEnabled: false };
+      return {
+        name: bucket,
+        region: await regionOfNewBucket(store, bucket, options.region),
+        createdAt: new Date(),
+        versioningEnabled: false,
+      };
     },
     head: (bucket, ctx) => headBucket(store, bucket, ctx),
     find: async (bucket, ctx) => void (await store.transport.headBucket(bucket, ctx)),
@@ -40,7 +45,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
         const [known, versioningEnabled] = await Promise.all([
           region ?? regionOf(store, name, ctx),
           store.administration.getVersioning(name, ctx),
-        ]).catch(gone);
+        ]).catch(ignoreInaccessible);
         return { name, createdAt, region: known ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -67,15 +72,15 @@ async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Prom
 }
 
 /** A listed bucket that cannot be inspected: it was deleted meanwhile, or we may not look into it. */
-function gone(error: unknown): [undefined, undefined] {
+function ignoreInaccessible(error: unknown): [undefined, undefined] {
   if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported')) return [undefined, undefined];
   throw error;
 }
 
 async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {
-  const regionTold = await store.transport.headBucket(bucket, ctx);
+  const regionOfHead = await store.transport.headBucket(bucket, ctx);
   const [region, versioningEnabled, createdAt] = await Promise.all([
-    regionTold ?? regionOf(store, bucket, ctx),
+    regionOfHead ?? regionOf(store, bucket, ctx),
     store.administration.getVersioning(bucket, ctx).catch((error: unknown) => {
       if (hasCode(error, 'not_supported')) return false;
       throw error;
@@ -96,7 +101,7 @@ async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Prom
 }
 
 /** Whether the bucket exists, asked before it is created. */
-async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+async function bucketExists(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   try {
     await store.transport.headBucket(bucket, ctx);
     return true;

@@ -13,14 +13,14 @@ export async function carriedAcl(
   destination: ObjectAddress,
   ctx: CallContext,
 ): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
-  if (!store.endpoint.tellsOwners) return undefined;
+  if (!store.endpoint.reportsOwners) return undefined;
   const { bucket } = destination; // the credentials may only read the source
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
     if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
     return undefined;
   });
-  if (acl?.owner.id === '') store.endpoint.tellsOwners = false;
+  if (acl?.owner.id === '') store.endpoint.reportsOwners = false;
   const canned = acl && cannedOf(acl);
   if (acl === undefined || canned === 'private' || !(await store.endpoint.profile(bucket, ctx)).acl) return undefined;
   return canned === undefined ? { acl } : { canned };

@@ -52,9 +52,9 @@ function isPlain(url: URL | null): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && [url.username, url.password, url.search, url.hash].every((part) => part === '');
 }
 
-function assertNumber(name: string, value: number | undefined, least: number): void {
-  if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return;
-  throw storageError('invalid_argument', `${name} of an S3 backend must be a whole number of at least ${least}.`);
+function assertNumber(name: string, value: number | undefined, min: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= min)) return;
+  throw storageError('invalid_argument', `${name} of an S3 backend must be a whole number of at least ${min}.`);
 }
 
 function assertOneOf<T extends string>(name: string, value: T | undefined, all: readonly T[]): void {

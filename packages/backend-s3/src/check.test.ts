@@ -5,7 +5,7 @@ import { noContext } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { proxyTo } from './testing/proxy.ts';
 import { refusal, scripted } from './testing/scripted.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
@@ -13,12 +13,12 @@ import { accountOn, ifAvailable } from './testing/server.ts';
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
 const cases = servers
   .filter((server) => typeof server !== 'string')
-  .flatMap((server) => doors.map((door) => ({ server, door, title: `a check of ${server.name} (${door})` })));
+  .flatMap((server) => transports.map((transport) => ({ server, transport, title: `a check of ${server.name} (${transport})` })));
 
-describe.each(cases)('$title', ({ server, door }) => {
+describe.each(cases)('$title', ({ server, transport }) => {
   it('is one request, whose answer does not grow with the number of buckets', async () => {
     const proxy = await proxyTo(server.endpoint);
-    const backend = s3Backend({ ...(await accountOn(server)), endpoint: proxy.endpoint, transport: door });
+    const backend = s3Backend({ ...(await accountOn(server)), endpoint: proxy.endpoint, transport });
     await backend.check(noContext);
     expect(proxy.requests.map(({ method, target }) => `${method} ${target}`)).toEqual([
       expect.stringMatching(/^GET \/coffer-probe-[0-9a-f]{16}\/?\?(?=.*\blist-type=2\b).*\bmax-keys=1\b/),
@@ -31,7 +31,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     ['a key that nobody has', { accessKey: randomBytes(10).toString('hex') }],
     ['a wrong secret', { secretKey: randomBytes(20).toString('hex') }],
   ])('fails with %s', async (_what, wrong) => {
-    const backend = s3Backend({ ...(await accountOn(server)), ...wrong, transport: door });
+    const backend = s3Backend({ ...(await accountOn(server)), ...wrong, transport });
     await expect(backend.check(noContext)).rejects.toMatchObject({ code: 'access_denied', retryable: false });
     await backend.close();
   });
@@ -40,7 +40,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     const account = await accountOn(server);
     const name = `check-${randomBytes(6).toString('hex')}`;
     const [right, wrong] = [account.endpoint, `${account.endpoint}/${name}`].map((endpoint) =>
-      s3Backend({ ...account, endpoint, transport: door }),
+      s3Backend({ ...account, endpoint, transport }),
     );
     const message = expect.stringContaining('points into a bucket');
     await expect(wrong!.check(noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message });
@@ -51,7 +51,7 @@ describe.each(cases)('$title', ({ server, door }) => {
   });
 });
 
-describe.each(doors)('a check (%s)', (transport) => {
+describe.each(transports)('a check (%s)', (transport) => {
   it.each([
     ['is content with a bucket of somebody else', 403, 'AccessDenied', undefined],
     ['is not content with a server that has nothing under this address', 404, '', 'storage_unavailable'],

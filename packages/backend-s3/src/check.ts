@@ -17,8 +17,8 @@ export function checkOf(store: Store): StorageBackend['check'] {
     } catch (error) {
       const isKnown = ['NoSuchBucket', 'AccessDenied'].includes(causeName(error));
       if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
-      const told = causeBucket(error);
-      if (isKnown && (told === '' || told.includes(bucket))) return;
+      const reportedBucket = causeBucket(error);
+      if (isKnown && (reportedBucket === '' || reportedBucket.includes(bucket))) return;
       const message = 'The endpoint of the storage provider is not an S3 server, or its address points into a bucket.';
       throw storageError('storage_unavailable', message, { cause: error });
     }

@@ -1,19 +1,19 @@
 import { evaluateConditions, storageError } from '@coffer/storage-core';
 import type { GetOptions, StorageError } from '@coffer/storage-core';
 
-import { bare, isEtag } from './etag.ts';
+import { isEtag, unquoted } from './etag.ts';
 import { headerOf, statusOf } from './provider-error.ts';
 import { isOddRange } from './ranges.ts';
 import type { NotModified, ObjectHeaders, ReadHeaders } from './transport.ts';
 
 /** The conditions as headers if the provider evaluates them according to RFC 9110; undefined if it may not. */
-export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
-  const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
+export function conditionHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
+  const conditions = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
   if (range !== undefined && isOddRange(range)) return undefined;
-  if (given.length === 0) return {};
-  if (given.length > 1 || range !== undefined) return undefined;
-  if (ifModifiedSince !== undefined) return isTold(ifModifiedSince) ? { ifModifiedSince } : undefined;
-  if (ifUnmodifiedSince !== undefined) return isTold(ifUnmodifiedSince) ? { ifUnmodifiedSince } : undefined;
+  if (conditions.length === 0) return {};
+  if (conditions.length > 1 || range !== undefined) return undefined;
+  if (ifModifiedSince !== undefined) return isSafeDate(ifModifiedSince) ? { ifModifiedSince } : undefined;
+  if (ifUnmodifiedSince !== undefined) return isSafeDate(ifUnmodifiedSince) ? { ifUnmodifiedSince } : undefined;
   const etags = ifMatch ?? ifNoneMatch ?? [];
   const [etag] = etags;
   if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
@@ -21,7 +21,7 @@ export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmod
 }
 
 /** Ceph counts seconds in 32 bits: it takes a time before 1970 for a future one, and a time from 2106 on may be long past. */
-function isTold(date: Date): boolean {
+function isSafeDate(date: Date): boolean {
   return date.getTime() >= 0 && date.getTime() < 2 ** 32 * 1000;
 }
 
@@ -32,7 +32,7 @@ export function notModifiedFrom(error: unknown): NotModified {
   const modified = Date.parse(headerOf(error, 'last-modified') ?? '');
   return {
     kind: 'not_modified',
-    ...(etag !== undefined && { etag: bare(etag) }),
+    ...(etag !== undefined && { etag: unquoted(etag) }),
     ...(!Number.isNaN(modified) && { lastModified: new Date(modified) }),
   };
 }
@@ -41,8 +41,8 @@ export function notModifiedFrom(error: unknown): NotModified {
  * Whether an object was sent although the conditions rule it out: some servers ignore conditions.
  * @throws precondition_failed
  */
-export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' | 'lastModified'>, asked: ReadHeaders): boolean {
-  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = asked;
+export function isNotModified({ etag, lastModified }: Pick<ObjectHeaders, 'etag' | 'lastModified'>, sent: ReadHeaders): boolean {
+  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = sent;
   // A value that the server leaves out cannot be compared.
   const isNamed = etag !== '';
   const isDated = lastModified.getTime() !== 0;
@@ -56,6 +56,6 @@ export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' 
 }
 
 /** For a 304 to a request without such a condition, for example from a proxy that has mixed up its answers. */
-export function notAsked(): StorageError {
+export function unexpectedNotModified(): StorageError {
   return storageError('storage_unavailable', 'The storage provider answered 304 to a read without such a condition.');
 }

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
-import { doors, faultBench } from './testing/fault-bench.ts';
+import { faultBench, transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
@@ -46,7 +46,7 @@ const copying =
 const seen = ({ requests }: Scripted, method: string): readonly string[] =>
   requests.filter((request) => request.method === method).map(({ url = '' }) => url.replace(/[?&]x-id=\w+/, ''));
 
-describe.each(doors)('a copy (%s)', (transport) => {
+describe.each(transports)('a copy (%s)', (transport) => {
   it('of an object onto itself is of the version that was inspected', async () => {
     const server = await serve(copying(there('before')));
     await backendTo(server, { transport }).copy(source, source, {}, noContext);
@@ -242,8 +242,8 @@ describe.each(doors)('a copy (%s)', (transport) => {
   });
 });
 
-describe.each(doors)('a copy on a server that has ACLs (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('a copy on a server that has ACLs (%s)', (transport) => {
+  const bench = faultBench(transport);
 
   it('keeps grants that no canned ACL matches', async () => {
     const [from, to] = [bench.at('from'), bench.at('to')];
@@ -262,8 +262,8 @@ describe.each(doors)('a copy on a server that has ACLs (%s)', (door) => {
   });
 });
 
-describe.each(doors)('a copy of an object that other clients have written (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('a copy of an object that other clients have written (%s)', (transport) => {
+  const bench = faultBench(transport);
 
   it.each([
     ['in one request', 'onward', {}, {}],
@@ -290,7 +290,7 @@ describe.each(doors)('a copy of an object that other clients have written (%s)',
   });
 });
 
-describe.each(doors)('a copy from a bucket that the credentials may only read (%s)', (transport) => {
+describe.each(transports)('a copy from a bucket that the credentials may only read (%s)', (transport) => {
   const copied = async (acls: RegExp, status: number, code: string): Promise<unknown> => {
     const started: { from?: string } = {};
     const account = await behindFront(await startS3('ceph'), (method, path) => {
@@ -323,7 +323,7 @@ describe.each(doors)('a copy from a bucket that the credentials may only read (%
 
 const minio = await ifAvailable(startS3('minio'));
 
-describe.skipIf(typeof minio === 'string').each(doors)('a copy on MinIO (%s)', (transport) => {
+describe.skipIf(typeof minio === 'string').each(transports)('a copy on MinIO (%s)', (transport) => {
   it('keeps its tags and Expires', async () => {
     if (typeof minio === 'string') throw new Error(minio);
     const account = await accountOn(minio);
@@ -351,7 +351,7 @@ describe.skipIf(typeof minio === 'string').each(doors)('a copy on MinIO (%s)', (
   });
 });
 
-it.each(doors)('a copy of an object onto itself adds a version on Ceph, which accepts no condition there (%s)', async (transport) => {
+it.each(transports)('a copy of an object onto itself adds a version on Ceph, which accepts no condition there (%s)', async (transport) => {
   const { backend, bucket, stop } = await startOn({ ...(await accountOn(await startS3('ceph'))), transport });
   onTestFinished(async () => {
     await backend.close?.();

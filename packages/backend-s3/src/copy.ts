@@ -3,27 +3,27 @@ import { isDeepStrictEqual } from 'node:util';
 import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { withAclNamed } from './acl-support.ts';
+import { aclHeader } from './acl-header.ts';
+import { translateAclError } from './acl-support.ts';
 import { carriedAcl } from './carried-acl.ts';
 import { toStorageError } from './errors.ts';
 import { putMatchFor } from './etag.ts';
 import { AnswerBody } from './http/answer-body.ts';
-import { assertKeyHolds } from './key-support.ts';
+import { assertKeySupported } from './key-support.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
 import type { EndpointProfile } from './profile.ts';
 import { wrongLength } from './ranges.ts';
-import { describedBy, sizeIn, withBucketLooked } from './read.ts';
+import { requireSize, toObjectInfo, withBucketCheck } from './read.ts';
 import { deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
-import { toldAcl } from './told-acl.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { writeByParts } from './upload/multipart.ts';
 import type { Parts } from './upload/multipart.ts';
-import { isOf, writtenBefore } from './upload/written-before.ts';
+import { matchesWrite, recoverLostWrite } from './upload/recover-lost-write.ts';
 import { ignoresNoneMatch } from './versioning.ts';
-import { assertWriteHolds } from './write-support.ts';
+import { assertWriteSupported } from './write-support.ts';
 
 interface Copy {
   readonly source: ObjectAddress;
@@ -49,33 +49,33 @@ export async function copyObject(
   options: CopyOptions,
   ctx: CallContext,
 ): Promise<ObjectInfo> {
-  await assertKeyHolds(store, source, ctx);
-  await assertWriteHolds(store, destination, options, ctx);
-  const { ifMatch, ifNoneMatch, onlyIf, acl: askedAcl } = options;
-  const keeping = askedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
-  keeping?.catch(() => {}); // errors of the source are reported below
-  const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
-  const from = describedBy(source, head, sizeIn(head));
-  if (ifMatch !== undefined && ifMatch !== from.etag) throw changed();
+  await assertKeySupported(store, source, ctx);
+  await assertWriteSupported(store, destination, options, ctx);
+  const { ifMatch, ifNoneMatch, onlyIf, acl: requestedAcl } = options;
+  const loadingAcl = requestedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
+  loadingAcl?.catch(() => {}); // errors of the source are reported below
+  const head = await withBucketCheck(store, source, ctx, () => store.transport.head(source, ctx));
+  const from = toObjectInfo(source, head, requireSize(head));
+  if (ifMatch !== undefined && ifMatch !== from.etag) throw sourceChanged();
   const metadata = await decodeMetadata(store, source.bucket, from.metadata, ctx);
   if (onlyIf !== undefined && !onlyIf({ ...from, metadata }))
     throw storageError('precondition_failed', 'The source of the copy does not meet the condition.');
-  if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
+  if (ifNoneMatch !== undefined && isSame(source, destination)) throw keyTaken();
 
-  const kept = await keeping;
-  const acl = askedAcl ?? kept?.canned;
+  const sourceAcl = await loadingAcl;
+  const acl = requestedAcl ?? sourceAcl?.canned;
   const storageClass = options.storageClass ?? (from.storageClass === 'STANDARD' ? undefined : from.storageClass);
   const headers: WriteHeaders = {
     contentType: from.contentType,
     metadata: from.metadata,
-    ...toldAcl(acl),
+    ...aclHeader(acl),
     ...(storageClass !== undefined && { storageClass }),
   };
   const copy: Copy = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, headers, ctx };
   const written = await perform(store, copy).catch((error: unknown) => {
-    throw withAclNamed(error, askedAcl);
+    throw translateAclError(error, requestedAcl);
   });
-  if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned ACL matches
+  if (sourceAcl?.acl !== undefined) await store.administration.putObjectAcl(destination, sourceAcl.acl, ctx); // grants that no canned ACL matches
   const { versionId: _versionId, ...described } = { ...from, metadata };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
@@ -85,41 +85,41 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   const { ifNoneMatch } = options;
   const profile = await profileFor(store, copy);
   const unenforced =
-    profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isTied(copy) && !profile.copySourceCondition));
+    profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isPinned(copy) && !profile.copySourceCondition));
   if (unenforced && from.size <= store.memory.partSize) {
     const { bucket } = destination;
     const isPutEnforced = ifNoneMatch === undefined || (profile.conditionalPut && !(await ignoresNoneMatch(store, bucket, profile, ctx)));
     if (isPutEnforced) {
       return withTags(store, copy, () =>
-        throughHere(store, copy, profile).catch(async (error: unknown) => {
-          if (!(await isRefusedAnyway(store, copy, error))) throw error;
-          return inOneRequestLooked(store, copy, profile);
+        copyThroughClient(store, copy, profile).catch(async (error: unknown) => {
+          if (!(await isAlwaysRefused(store, copy, error))) throw error;
+          return copyAndVerify(store, copy, profile);
         }),
       );
     }
   }
-  if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
+  if (unenforced && ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > smallestPart)
-    return withTags(store, copy, () => byParts(store, copy, profile));
-  const write = (): Promise<Written> => (unenforced ? inOneRequestLooked : inOneRequest)(store, copy, profile);
-  return isReplaced(copy) ? withTags(store, copy, write) : write();
+    return withTags(store, copy, () => copyByParts(store, copy, profile));
+  const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy, profile);
+  return replacesMetadata(copy) ? withTags(store, copy, write) : write();
 }
 
 /** For servers that ignore which version is requested: that is checked once the copy is made. */
-async function inOneRequestLooked(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
-  const written = await inOneRequest(store, copy, profile);
-  if (isOfOneVersion(copy) && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
+async function copyAndVerify(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+  const written = await copyInOneRequest(store, copy, profile);
+  if (isVersionRequested(copy) && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
   return written;
 }
 
 /**
- * Conditions that the caller requested depend on how the server behaves, so that must be known. A condition of our own (see `isTied`) is no
+ * Conditions that the caller requested depend on how the server behaves, so that must be known. A condition of our own (see `isPinned`) is no
  * reason to refuse credentials that may not probe.
  */
 async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | undefined> {
   const { options, destination, ctx } = copy;
-  if (isOfOneVersion(copy) || options.ifNoneMatch !== undefined) return store.endpoint.profile(destination.bucket, ctx);
-  return isReplaced(copy) ? store.endpoint.profileIfAllowed(destination.bucket, ctx) : undefined;
+  if (isVersionRequested(copy) || options.ifNoneMatch !== undefined) return store.endpoint.profile(destination.bucket, ctx);
+  return replacesMetadata(copy) ? store.endpoint.profileIfAllowed(destination.bucket, ctx) : undefined;
 }
 
 /** For writes that leave the tags behind; on Ceph also copies that only replace the other properties. */
@@ -131,40 +131,40 @@ async function withTags(store: Store, { source, destination, tagCount, ctx }: Co
   return written;
 }
 
-async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyInOneRequest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const { contentType, metadata, acl, storageClass } = headers;
-  const told = {
+  const copyHeaders = {
     ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { storageClass }),
     ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { ifNoneMatch: options.ifNoneMatch }),
-    ...(isReplaced(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
+    ...(replacesMetadata(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
   return store.transport
-    .copy({ ...source, ...(isTied(copy) && { ifMatch: from.etag }) }, destination, told, ctx)
-    .catch((error: unknown) => writtenBefore(store, destination, ofSource(error, source), (now) => isCopyOf(from, now)));
+    .copy({ ...source, ...(isPinned(copy) && { ifMatch: from.etag }) }, destination, copyHeaders, ctx)
+    .catch((error: unknown) => recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(from, now)));
 }
 
 /**
  * An object may be copied over itself only if something about it is replaced. For other copies, MinIO drops `Expires` unless it is
  * replaced.
  */
-function isReplaced({ source, destination, carried }: Copy): boolean {
+function replacesMetadata({ source, destination, carried }: Copy): boolean {
   return isSame(source, destination) || !Number.isNaN(Date.parse(carried.expires ?? ''));
 }
 
 /** Whether the copy has to be of the inspected version, because the content type and metadata that are sent belong to it. */
-function isTied(copy: Copy): boolean {
-  return isOfOneVersion(copy) || isReplaced(copy);
+function isPinned(copy: Copy): boolean {
+  return isVersionRequested(copy) || replacesMetadata(copy);
 }
 
 /** Whether a particular version was requested: the one that was inspected. */
-function isOfOneVersion({ options: { ifMatch, onlyIf } }: Copy): boolean {
+function isVersionRequested({ options: { ifMatch, onlyIf } }: Copy): boolean {
   return ifMatch !== undefined || onlyIf !== undefined;
 }
 
 /** The request goes to the destination, where neither of these errors can arise. */
-function ofSource(error: unknown, { bucket, key }: ObjectAddress): unknown {
+function asSourceError(error: unknown, { bucket, key }: ObjectAddress): unknown {
   if (!hasCode(error, 'file_not_found', 'object_archived')) return error;
   return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
 }
@@ -174,17 +174,18 @@ function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeader
 }
 
 /** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
-async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
+async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
   try {
     const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
-    if (opened.kind === 'not_modified') throw changed();
+    if (opened.kind === 'not_modified') throw sourceChanged();
     if (opened.headers.etag !== '' && opened.headers.etag !== from.etag) {
       opened.body.destroy();
-      throw changed();
+      throw sourceChanged();
     }
-    if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
+    if (opened.body instanceof AnswerBody)
+      guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);
     const ifMatch = isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
@@ -195,7 +196,7 @@ async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): 
     };
     return await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
-      .catch((error: unknown) => writtenBefore(store, destination, error, (now) => isOf(now, data, headers)));
+      .catch((error: unknown) => recoverLostWrite(store, destination, error, (now) => matchesWrite(now, data, headers)));
   } finally {
     held.release(false);
   }
@@ -205,14 +206,14 @@ async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): 
  * Whether the object is unchanged and still may not be replaced under that condition: Ceph refuses every such write where versions are
  * kept.
  */
-async function isRefusedAnyway(store: Store, { source, destination, from, ctx }: Copy, error: unknown): Promise<boolean> {
+async function isAlwaysRefused(store: Store, { source, destination, from, ctx }: Copy, error: unknown): Promise<boolean> {
   if (!hasCode(error, 'precondition_failed') || !isSame(source, destination)) return false;
   const now = await store.transport.head(source, ctx).catch(() => undefined);
   return now?.etag === from.etag;
 }
 
 /** For objects that a single request may not copy, or would take too long to copy. */
-async function byParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyByParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const size = partSizeFor(from.size, Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom)));
   let start = 0;
@@ -224,7 +225,7 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
       return {
         send: (upload, sending) =>
           store.transport.copyPart(part, upload, sending).catch((error: unknown) => {
-            throw ofSource(error, source);
+            throw asSourceError(error, source);
           }),
         done: () => {},
       };
@@ -232,7 +233,7 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
     fail: () => {},
     async verify() {
       await assertUnchanged(store, copy, false);
-      if (options.ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
+      if (options.ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
     },
   };
   const condition = options.ifNoneMatch !== undefined && profile?.conditionalComplete === true ? { ifNoneMatch: options.ifNoneMatch } : {};
@@ -247,27 +248,27 @@ async function assertUnchanged(store: Store, { source, destination, from, ctx }:
   });
   if (now?.etag === from.etag) return; // the server gives copies ETags of their own
   if (written && !isSame(source, destination)) await deleteObject(store, destination, noContext);
-  throw changed();
+  throw sourceChanged();
 }
 
-async function assertNothingAt(store: Store, at: ObjectAddress, ctx: CallContext): Promise<void> {
+async function assertAbsent(store: Store, at: ObjectAddress, ctx: CallContext): Promise<void> {
   try {
     await store.transport.head(at, ctx);
   } catch (error) {
     if (hasCode(error, 'file_not_found')) return;
     throw error;
   }
-  throw taken();
+  throw keyTaken();
 }
 
 function isSame(a: ObjectAddress, b: ObjectAddress): boolean {
   return a.bucket === b.bucket && a.key === b.key;
 }
 
-function changed(): Error {
+function sourceChanged(): Error {
   return storageError('precondition_failed', 'The source of the copy has a different ETag.');
 }
 
-function taken(): Error {
+function keyTaken(): Error {
   return storageError('precondition_failed', 'An object with this key already exists.');
 }

@@ -1,10 +1,10 @@
 import type { CallContext } from '@coffer/storage-core';
 
-import type { CorsRule, HeldCorsRule } from './administration.ts';
+import type { CorsRule, ExistingCorsRule } from './administration.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
-const uploads: Omit<CorsRule, 'origins'> & { readonly id: string } = {
+const browserRule: Omit<CorsRule, 'origins'> & { readonly id: string } = {
   id: 'coffer-browsers',
   methods: ['GET', 'HEAD', 'PUT', 'POST'],
   headers: ['*'],
@@ -15,14 +15,14 @@ const uploads: Omit<CorsRule, 'origins'> & { readonly id: string } = {
 
 /** The rule that browsers with these origins need to upload and download. */
 export function corsFor(origins: readonly string[]): CorsRule {
-  return { origins, ...uploads };
+  return { origins, ...browserRule };
 }
 
 /** Leaves other people's rules as they are, and adds nothing if they already allow everything needed. */
 export async function allowBrowsers(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
-  const held = await getCors(store, bucket, ctx);
-  const ours = held.filter(isOurs);
-  const others = held.filter((rule) => !isOurs(rule));
+  const existing = await getCors(store, bucket, ctx);
+  const ours = existing.filter(isOurs);
+  const others = existing.filter((rule) => !isOurs(rule));
   const isSet =
     ours.length > 0
       ? ours.every((rule) => isSame(rule.origins, origins) && exposesAll(rule))
@@ -30,7 +30,7 @@ export async function allowBrowsers(store: Store, bucket: string, origins: reado
   if (!isSet) await store.administration.putCors(bucket, [...others, corsFor(origins)], ctx);
 }
 
-async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<readonly HeldCorsRule[]> {
+async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<readonly ExistingCorsRule[]> {
   try {
     return await store.administration.getCors(bucket, ctx);
   } catch (error) {
@@ -39,7 +39,7 @@ async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<
   }
 }
 
-const isOurs = ({ id }: HeldCorsRule): boolean => id === uploads.id;
+const isOurs = ({ id }: ExistingCorsRule): boolean => id === browserRule.id;
 
 /** Compares in any order, since some servers change it. */
 function isSame(some: readonly string[], others: readonly string[]): boolean {
@@ -47,14 +47,14 @@ function isSame(some: readonly string[], others: readonly string[]): boolean {
   return sorted(some) === sorted(others);
 }
 
-function exposesAll({ exposed }: HeldCorsRule): boolean {
+function exposesAll({ exposed }: ExistingCorsRule): boolean {
   const names = new Set(exposed.map((name) => name.toLowerCase()));
-  return uploads.exposed.every((name) => names.has(name.toLowerCase()));
+  return browserRule.exposed.every((name) => names.has(name.toLowerCase()));
 }
 
-function isAllowed(origin: string, rules: readonly HeldCorsRule[]): boolean {
+function isAllowed(origin: string, rules: readonly ExistingCorsRule[]): boolean {
   const all = rules.filter(({ headers, origins }) => headers.includes('*') && origins.some((pattern) => matches(origin, pattern)));
-  return uploads.methods.every((method) => all.some(({ methods }) => methods.includes(method)));
+  return browserRule.methods.every((method) => all.some(({ methods }) => methods.includes(method)));
 }
 
 /** A pattern contains at most one "*". */

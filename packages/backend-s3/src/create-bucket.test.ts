@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { createBucket } from './create-bucket.ts';
 import { openStore } from './open-store.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { refusal } from './testing/scripted.ts';
@@ -13,7 +13,7 @@ import type { Answer } from './testing/scripted.ts';
 const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
-describe.each(doors)('creating a bucket that already belongs to us (%s)', (transport) => {
+describe.each(transports)('creating a bucket that already belongs to us (%s)', (transport) => {
   const created = async (...answers: readonly Answer[]): Promise<unknown> => {
     const left = [...answers];
     const server = await serve((request, response) => {
@@ -34,7 +34,7 @@ describe.each(doors)('creating a bucket that already belongs to us (%s)', (trans
   });
 });
 
-describe.each(doors)('the LocationConstraint of a new bucket (%s)', (transport) => {
+describe.each(transports)('the LocationConstraint of a new bucket (%s)', (transport) => {
   interface Asked {
     readonly configured?: string;
     readonly region?: string;

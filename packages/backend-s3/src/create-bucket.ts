@@ -1,13 +1,13 @@
 import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
-import { withAclNamed } from './acl-support.ts';
-import { wasInDoubt } from './doubt.ts';
+import { aclHeader } from './acl-header.ts';
+import { translateAclError } from './acl-support.ts';
+import { wasInDoubt } from './in-doubt.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
-import { toldAcl } from './told-acl.ts';
 
 // The first region has no LocationConstraint.
-const nowhereElse = 'us-east-1';
+const defaultRegion = 'us-east-1';
 
 export async function createBucket(
   store: Store,
@@ -15,12 +15,12 @@ export async function createBucket(
   { region, acl }: { readonly region?: string; readonly acl?: CannedAcl },
   ctx: CallContext,
 ): Promise<void> {
-  const send = async (place: string): Promise<void> => {
+  const send = async (target: string): Promise<void> => {
     try {
-      const options = { ...(place !== nowhereElse && { place }), ...toldAcl(acl) };
+      const options = { ...(target !== defaultRegion && { locationConstraint: target }), ...aclHeader(acl) };
       await store.administration.createBucket(bucket, options, ctx);
     } catch (error) {
-      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw withAclNamed(error, acl); // else from a lost first attempt
+      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw translateAclError(error, acl); // else from a lost first attempt
     }
   };
   const { region: configured, isAws } = store.settings;
@@ -29,7 +29,7 @@ export async function createBucket(
   } catch (error) {
     // A server other than AWS may have only one region, whatever region is signed for.
     const isUnknown = /LocationConstraint|InvalidRegion/.test(causeName(error));
-    if (isAws || !isUnknown || (region ?? configured) !== configured || configured === nowhereElse) throw error;
-    await send(nowhereElse);
+    if (isAws || !isUnknown || (region ?? configured) !== configured || configured === defaultRegion) throw error;
+    await send(defaultRegion);
   }
 }

@@ -1,7 +1,7 @@
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
@@ -9,7 +9,7 @@ import type { Answer } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)('a forced deletion aborts open uploads if the server keeps the bucket because of them (%s)', async (transport) => {
+it.each(transports)('a forced deletion aborts open uploads if the server keeps the bucket because of them (%s)', async (transport) => {
   let isOpen = true;
   const upload = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
   const server = await serve((request, response) => {
@@ -28,7 +28,7 @@ it.each(doors)('a forced deletion aborts open uploads if the server keeps the bu
   expect(isOpen).toBe(false);
 });
 
-describe.each(doors)('a forced deletion with an open upload that cannot be aborted (%s)', (transport) => {
+describe.each(transports)('a forced deletion with an open upload that cannot be aborted (%s)', (transport) => {
   it.each([
     ['NoSuchUpload', 404, undefined],
     ['NoSuchKey', 404, undefined],
@@ -54,40 +54,43 @@ describe.each(doors)('a forced deletion with an open upload that cannot be abort
   });
 });
 
-it.each(doors)('a forced deletion succeeds if the list of versions reports a key as another one, or lacks it (%s)', async (transport) => {
-  const held = new Set(['\uffff', '.uploads.x/y']);
-  const server = await serve((request, response) => {
-    const { method, url = '' } = request;
-    const key = decodeURIComponent(new URL(url, 'http://x').pathname.replace(/^\/bucket\/?/, ''));
-    const body: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => body.push(chunk));
-    request.once('end', () => {
-      if (url.includes('versions')) {
-        const told = held.has('\uffff') ? '<Version><Key>\ufffd</Key><VersionId>null</VersionId></Version>' : '';
-        return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
-      }
-      if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
-      if (method === 'GET') {
-        const contents = [...held].map((each) => `<Contents><Key>${encodeURIComponent(each)}</Key><Size>1</Size></Contents>`).join('');
-        return response.end(`<ListBucketResult><EncodingType>url</EncodingType>${contents}</ListBucketResult>`);
-      }
-      if (method === 'POST') {
-        for (const [, name = ''] of Buffer.concat(body)
-          .toString()
-          .matchAll(/<Key>([^<]*)<\/Key>/g))
-          held.delete(name);
-        return response.end('<DeleteResult></DeleteResult>');
-      }
-      if (key !== '') held.delete(key);
-      else if (held.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
-      return response.writeHead(204).end();
+it.each(transports)(
+  'a forced deletion succeeds if the list of versions reports a key as another one, or lacks it (%s)',
+  async (transport) => {
+    const held = new Set(['\uffff', '.uploads.x/y']);
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      const key = decodeURIComponent(new URL(url, 'http://x').pathname.replace(/^\/bucket\/?/, ''));
+      const body: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => body.push(chunk));
+      request.once('end', () => {
+        if (url.includes('versions')) {
+          const told = held.has('\uffff') ? '<Version><Key>\ufffd</Key><VersionId>null</VersionId></Version>' : '';
+          return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
+        }
+        if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
+        if (method === 'GET') {
+          const contents = [...held].map((each) => `<Contents><Key>${encodeURIComponent(each)}</Key><Size>1</Size></Contents>`).join('');
+          return response.end(`<ListBucketResult><EncodingType>url</EncodingType>${contents}</ListBucketResult>`);
+        }
+        if (method === 'POST') {
+          for (const [, name = ''] of Buffer.concat(body)
+            .toString()
+            .matchAll(/<Key>([^<]*)<\/Key>/g))
+            held.delete(name);
+          return response.end('<DeleteResult></DeleteResult>');
+        }
+        if (key !== '') held.delete(key);
+        else if (held.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
+        return response.writeHead(204).end();
+      });
     });
-  });
-  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
-  expect([...held]).toEqual([]);
-});
+    await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+    expect([...held]).toEqual([]);
+  },
+);
 
-it.each(doors)('a forced deletion succeeds if delete markers are removed only by overwriting them (%s)', async (transport) => {
+it.each(transports)('a forced deletion succeeds if delete markers are removed only by overwriting them (%s)', async (transport) => {
   const markers = new Map([
     ['a', 'marker'],
     ['b/c', 'marker'],
@@ -123,7 +126,7 @@ it.each(doors)('a forced deletion succeeds if delete markers are removed only by
   expect([...markers]).toEqual([]);
 });
 
-it.each(doors)('a forced deletion ends if only its own delete markers can be removed and the object stays (%s)', async (transport) => {
+it.each(transports)('a forced deletion ends if only its own delete markers can be removed and the object stays (%s)', async (transport) => {
   let isMarked = false;
   let requests = 0;
   const server = await serve((request, response) => {
@@ -149,7 +152,7 @@ it.each(doors)('a forced deletion ends if only its own delete markers can be rem
   await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
 });
 
-it.each(doors)(
+it.each(transports)(
   'a forced deletion succeeds while somebody writes into the bucket, if versioning cannot be suspended (%s)',
   async (transport) => {
     const held = new Set<string>();
@@ -189,7 +192,7 @@ it.each(doors)(
   },
 );
 
-it.each(doors)(
+it.each(transports)(
   'a forced deletion succeeds however often more keys appear, and with keys that only the list of objects has (%s)',
   async (transport) => {
     const hidden = ['a', 'b', 'c', 'd', 'e'];
@@ -219,7 +222,7 @@ it.each(doors)(
   },
 );
 
-it.each(doors)('a bucket is deleted by force where the server knows neither versions nor open uploads (%s)', async (transport) => {
+it.each(transports)('a bucket is deleted by force where the server knows neither versions nor open uploads (%s)', async (transport) => {
   const held = new Set(['a', 'b/c']);
   const server = await serve((request, response) => {
     const { method, url = '' } = request;
@@ -236,7 +239,7 @@ it.each(doors)('a bucket is deleted by force where the server knows neither vers
   expect(held.size).toBe(0);
 });
 
-it.each(doors)(
+it.each(transports)(
   'a forced deletion writes nothing into a bucket with an object that may not be deleted, and leaves the bucket (%s)',
   async (transport) => {
     const locked = '<Version><Key>a</Key><VersionId>null</VersionId></Version>';
@@ -260,7 +263,7 @@ const emptyOfAll: Answer = ({ method, url = '' }, response) => {
   if (method === 'GET') response.end(`<${roots[parameter] ?? 'ListBucketResult'}/>`);
 };
 
-it.each(doors)('a forced deletion succeeds although another deletion of the same bucket disturbs it (%s)', async (transport) => {
+it.each(transports)('a forced deletion succeeds although another deletion of the same bucket disturbs it (%s)', async (transport) => {
   let attempts = 0;
   const server = await serve((request, response) => {
     if (request.method !== 'DELETE') return emptyOfAll(request, response);
@@ -270,7 +273,7 @@ it.each(doors)('a forced deletion succeeds although another deletion of the same
   expect(attempts).toBe(2);
 });
 
-it.each(doors)(
+it.each(transports)(
   'a forced deletion fails with the error of a server that fails when delete markers are to be overwritten (%s)',
   async (transport) => {
     const server = await serve((request, response) => {
@@ -288,7 +291,7 @@ it.each(doors)(
   },
 );
 
-it.each(doors)(
+it.each(transports)(
   'a forced deletion fails at once, without touching objects, if the credentials may not delete the bucket (%s)',
   async (transport) => {
     const server = await serve((request, response) =>
@@ -301,7 +304,7 @@ it.each(doors)(
 );
 
 it.each(
-  doors.flatMap((transport) => [
+  transports.flatMap((transport) => [
     [transport, 'versions', 's3:ListBucketVersions'] as const,
     [transport, 'uploads', 's3:ListBucketMultipartUploads'] as const,
   ]),
@@ -317,7 +320,7 @@ it.each(
   },
 );
 
-it.each(doors)(
+it.each(transports)(
   'a forced deletion removes versions of keys that no batch can name, unless one may not be deleted (%s)',
   async (transport) => {
     const held = new Set(['+a', 'b%01']);
@@ -356,7 +359,7 @@ const stubborn = [
   ['objects', '', '<Contents><Key>a</Key><Size>1</Size></Contents>'],
 ] as const;
 
-it.each(doors.flatMap((transport) => stubborn.map((lists) => [transport, ...lists] as const)))(
+it.each(transports.flatMap((transport) => stubborn.map((lists) => [transport, ...lists] as const)))(
   'a forced deletion ends (%s) if the server claims to delete %s, but keeps them',
   async (transport, _what, versions, objects) => {
     const server = await serve((request, response) => {
@@ -375,7 +378,7 @@ it.each(doors.flatMap((transport) => stubborn.map((lists) => [transport, ...list
   },
 );
 
-it.each(doors.flatMap((transport) => [false, true].map((force) => [transport, force] as const)))(
+it.each(transports.flatMap((transport) => [false, true].map((force) => [transport, force] as const)))(
   'a bucket does not count as deleted (%s, force %s) if the server keeps it after an attempt without an answer',
   async (transport, force) => {
     let attempts = 0;

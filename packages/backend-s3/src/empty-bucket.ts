@@ -2,7 +2,7 @@ import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
-import { wasInDoubt } from './doubt.ts';
+import { wasInDoubt } from './in-doubt.ts';
 import { causeStatus } from './provider-error.ts';
 import { batchesOf, deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';

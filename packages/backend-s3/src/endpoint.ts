@@ -5,11 +5,11 @@ import { unlessAborted } from './concurrency.ts';
 import type { EndpointProfile } from './profile.ts';
 
 /** Milliseconds for which credentials that may not probe in a bucket are not used to try again. */
-const denialHolds = 60_000;
-const mostDenials = 1000;
+const denialTtl = 60_000;
+const maxDenials = 1000;
 
 /** A running probe of the endpoint. It works in `bucket` if it cannot create one. */
-interface Trial {
+interface RunningProbe {
   readonly bucket: string;
   readonly profile: Promise<EndpointProfile>;
 }
@@ -17,13 +17,13 @@ interface Trial {
 /** What one backend has learned about its endpoint. */
 export class Endpoint {
   /** Whether HeadBucket answers name the region, as far as is known. */
-  tellsRegions = true;
+  reportsRegions = true;
   /** Whether ACLs name an owner, as far as is known. A server whose ACLs do not has no ACLs. */
-  tellsOwners = true;
+  reportsOwners = true;
   readonly #probe: (bucket: string) => Promise<EndpointProfile>;
   readonly #denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   #known: EndpointProfile | undefined;
-  #trial: Trial | undefined;
+  #running: RunningProbe | undefined;
 
   /** @param probe probes the endpoint, in `bucket` if it cannot create one */
   constructor(known: EndpointProfile | undefined, probe: (bucket: string) => Promise<EndpointProfile>) {
@@ -59,38 +59,38 @@ export class Endpoint {
   }
 
   async #profile(bucket: string): Promise<EndpointProfile> {
-    while (this.#known === undefined && this.#trial !== undefined && this.#trial.bucket !== bucket) {
+    while (this.#known === undefined && this.#running !== undefined && this.#running.bucket !== bucket) {
       try {
-        return await this.#trial.profile;
+        return await this.#running.profile;
       } catch (error) {
         // Problems with somebody else's bucket say nothing about this one, and must not be disclosed.
         if (!isStorageError(error) || error.retryable) throw error;
       }
     }
-    return this.#known ?? this.#trial?.profile ?? this.#begin(bucket);
+    return this.#known ?? this.#running?.profile ?? this.#startProbe(bucket);
   }
 
-  #begin(bucket: string): Promise<EndpointProfile> {
+  #startProbe(bucket: string): Promise<EndpointProfile> {
     const denial = this.#denials.get(bucket);
     if (denial !== undefined && denial.until > performance.now()) return Promise.reject(denial.error as Error);
     // All callers wait for this one probe. If it fails, the next caller who needs it probes again.
-    const probing = this.#probe(bucket).catch(untold);
+    const probing = this.#probe(bucket).catch(withoutBucketDetails);
     probing.then(
       (profile) => (this.#known = profile),
       (error: unknown) => {
-        this.#trial = undefined;
+        this.#running = undefined;
         if (!hasCode(error, 'access_denied')) return;
-        if (this.#denials.size >= mostDenials) this.#denials.clear();
-        this.#denials.set(bucket, { error, until: performance.now() + denialHolds });
+        if (this.#denials.size >= maxDenials) this.#denials.clear();
+        this.#denials.set(bucket, { error, until: performance.now() + denialTtl });
       },
     );
-    this.#trial = { bucket, profile: probing };
+    this.#running = { bucket, profile: probing };
     return probing;
   }
 }
 
 /** A caller who wanted something else must not be told about a bucket that could not be created. */
-function untold(error: unknown): never {
+function withoutBucketDetails(error: unknown): never {
   if (!hasCode(error, 'access_denied')) throw error;
   const message =
     'This depends on how the storage provider behaves, which has to be tried out first; for that, the credentials must be allowed to create a bucket or to write here.';

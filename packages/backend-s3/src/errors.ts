@@ -62,7 +62,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   XMinioServerNotInitialized: 'storage_unavailable',
 };
 
-const refusals: Readonly<Record<string, string>> = {
+const accessDeniedMessages: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: 'The storage provider does not know the access key.',
   SignatureDoesNotMatch:
     'The storage provider does not accept the secret key, or a proxy in front of it changes the host or path of requests.',
@@ -78,7 +78,7 @@ const messageByName: Readonly<Record<string, string>> = {
   MetadataTooLarge: 'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
 };
 
-const fullStores: ReadonlySet<string> = new Set([
+const storageFullNames: ReadonlySet<string> = new Set([
   'XMinioStorageFull',
   'InsufficientStorage',
   'QuotaExceeded',
@@ -93,9 +93,9 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   const headers = error.$response?.headers ?? {};
   // The body leads to the socket and to the request with its signature, which must not be kept or logged.
   if (error.$response !== undefined) delete error.$response.body;
-  const refusal = refusals[name];
+  const refusal = accessDeniedMessages[name];
   if (refusal !== undefined) return storageError('access_denied', refusal, { cause });
-  if (fullStores.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
+  if (storageFullNames.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
   // Ceph also answers NoSuchKey if a bucket is deleted during a request about the bucket.
@@ -103,8 +103,8 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   const code = named ?? codeByStatus(statusOf(error), about);
   const known = messageByName[name];
   if (known !== undefined) return storageError(code, known, { cause, retryable: false });
-  const doubt = name === '' && code === 'access_denied' ? ' It answers wrong keys in the same way.' : ''; // an answer to HEAD says no more
-  return storageError(code, messageOf(code, about) + doubt, { cause, ...detailsOf(code, headers) });
+  const hint = name === '' && code === 'access_denied' ? ' It answers wrong keys in the same way.' : ''; // an answer to HEAD says no more
+  return storageError(code, messageOf(code, about) + hint, { cause, ...detailsOf(code, headers) });
 }
 
 /** The code of a single key's error in the answer to a batch. */

@@ -1,7 +1,7 @@
 import { ForeignAnswerError } from './http/foreign-answer.ts';
 import type { EndpointProfile } from './profile.ts';
 
-export function bare(etag: string | undefined): string {
+export function unquoted(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
 }
 
@@ -25,7 +25,7 @@ export function putMatchFor({ putMatch }: Pick<EndpointProfile, 'putMatch'>, eta
 
 /** The ETag, without quotes, that every S3 server reports for stored bytes. @throws {ForeignAnswerError} if there is none */
 export function etagOf(etag: string | undefined): string {
-  const told = bare(etag);
-  if (told === '') throw new ForeignAnswerError('The answer has no ETag.');
-  return told;
+  const value = unquoted(etag);
+  if (value === '') throw new ForeignAnswerError('The answer has no ETag.');
+  return value;
 }

@@ -46,18 +46,18 @@ const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/)[ /]|\.(?:uploads|versi
 
 export function keyClassesOf(key: string): readonly KeyClass[] {
   if (key.length <= 255 && !unusual.test(key)) return [];
-  return tests.filter(([, holds]) => holds(key)).map(([name]) => name);
+  return tests.filter(([, matches]) => matches(key)).map(([name]) => name);
 }
 
 /** The classes of all keys that begin with `prefix`: its complete segments stay what they are, whatever follows. */
 export function prefixClassesOf(prefix: string): readonly KeyClass[] {
   return keyClassesOf(prefix.slice(0, prefix.lastIndexOf('/') + 1)).filter(
-    (name) => name !== 'a "/" at the end' && !everydayKeys.has(name),
+    (name) => name !== 'a "/" at the end' && !commonKeyClasses.has(name),
   );
 }
 
 /** These keys are so common that no server is probed because of them: they are refused only if an earlier probe found a problem. */
-export const everydayKeys: ReadonlySet<KeyClass> = new Set(['capital letters', 'a "+"', 'a "%"']);
+export const commonKeyClasses: ReadonlySet<KeyClass> = new Set(['capital letters', 'a "+"', 'a "%"']);
 
 /** For each class, two keys that a careless server merges. The first one is in the class. */
 export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {

@@ -1,12 +1,12 @@
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { everydayKeys, keyClassesOf } from './key-classes.ts';
+import { commonKeyClasses, keyClassesOf } from './key-classes.ts';
 import type { KeyClass } from './key-classes.ts';
 import type { Store } from './store.ts';
 
 /** Every server keeps most keys apart; for the others this one has to be probed. @throws invalid_key */
-export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddress, ctx: CallContext): Promise<void> {
+export async function assertKeySupported(store: Store, { bucket, key }: ObjectAddress, ctx: CallContext): Promise<void> {
   ctx.signal?.throwIfAborted();
   const classes = keyClassesOf(key);
   if (classes.length === 0) return;
@@ -22,7 +22,7 @@ export async function refusedKeys(
   classes: readonly KeyClass[],
   ctx: CallContext,
 ): Promise<readonly KeyClass[]> {
-  const isTried = classes.some((name) => !everydayKeys.has(name));
-  const profile = isTried ? await store.endpoint.profileIfAllowed(bucket, ctx) : store.endpoint.known;
+  const needsProbe = classes.some((name) => !commonKeyClasses.has(name));
+  const profile = needsProbe ? await store.endpoint.profileIfAllowed(bucket, ctx) : store.endpoint.known;
   return profile?.refusedKeys ?? [];
 }

@@ -2,7 +2,7 @@ import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
@@ -17,7 +17,7 @@ const taking =
     (request.method === 'HEAD' ? ofBucket : ok)(request, response);
 const rules = [{ id: 'old', prefix: '', expireDays: 1, abortMultipartDays: 2 }];
 
-describe.each(doors)('a setting of a bucket (%s)', (transport) => {
+describe.each(transports)('a setting of a bucket (%s)', (transport) => {
   it.each<[string, (backend: StorageBackend) => Promise<void>, string]>([
     ['rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', rules, noContext), 'PUT lifecycle'],
     ['no rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', [], noContext), 'DELETE lifecycle'],

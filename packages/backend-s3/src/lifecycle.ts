@@ -1,8 +1,8 @@
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleOperations, LifecycleRule } from '@coffer/storage-core';
 
-import type { HeldRule } from './administration.ts';
-import { assertBucketThere } from './bucket-there.ts';
+import type { ExistingRule } from './administration.ts';
+import { assertBucketExists } from './assert-bucket-exists.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
@@ -10,28 +10,28 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
   return {
     getLifecycle: async (bucket, ctx) => (await getRules(store, bucket, ctx)).filter(({ isEnabled }) => isEnabled).map(known),
     async setLifecycle(bucket, rules, ctx) {
-      await assertBucketThere(store, bucket, ctx);
+      await assertBucketExists(store, bucket, ctx);
       if (rules.length === 0) return await store.administration.deleteRules(bucket, ctx);
       if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.lifecycle === false)
         throw storageError('not_supported', 'This storage provider has no lifecycle rules.');
-      await assertAbortHolds(store, bucket, rules, ctx);
+      await assertAbortRuleSupported(store, bucket, rules, ctx);
       await store.administration.putRules(bucket, rules, ctx);
     },
     async deleteLifecycle(bucket, ctx) {
-      await assertBucketThere(store, bucket, ctx);
+      await assertBucketExists(store, bucket, ctx);
       await store.administration.deleteRules(bucket, ctx);
     },
   };
 }
 
 /** Some servers drop the abort from a rule that has other parts, and still report success. @throws not_supported */
-async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
+async function assertAbortRuleSupported(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
   if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined)) return;
   if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.abortRule !== false) return;
   throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
 }
 
-export async function getRules(store: Store, bucket: string, ctx: CallContext): Promise<readonly HeldRule[]> {
+export async function getRules(store: Store, bucket: string, ctx: CallContext): Promise<readonly ExistingRule[]> {
   try {
     return await store.administration.getRules(bucket, ctx);
   } catch (error) {
@@ -40,6 +40,6 @@ export async function getRules(store: Store, bucket: string, ctx: CallContext): 
   }
 }
 
-function known({ isEnabled: _isEnabled, whole: _whole, ...rule }: HeldRule): LifecycleRule {
+function known({ isEnabled: _isEnabled, raw: _raw, ...rule }: ExistingRule): LifecycleRule {
   return rule;
 }

@@ -2,18 +2,18 @@ import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { awsProfile } from './profile.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-describe.each(doors)('a list (%s)', (door) => {
+describe.each(transports)('a list (%s)', (transport) => {
   it('ends if the server ignores the token, which would return the same page for ever', async () => {
     const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
       <Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;
-    const backend = backendTo(await serve(answering(page)), { transport: door });
+    const backend = backendTo(await serve(answering(page)), { transport });
     const { nextContinuationToken, objects } = await backend.list('bucket', { maxKeys: 1000 }, noContext);
     expect(objects).toHaveLength(1);
     const again = backend.list('bucket', { maxKeys: 1000, continuationToken: nextContinuationToken! }, noContext);
@@ -23,7 +23,7 @@ describe.each(doors)('a list (%s)', (door) => {
   it('is refused if the server ignores the prefix and returns keys with another one', async () => {
     const key = '<Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>';
     for (const told of [key, '<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>']) {
-      const backend = backendTo(await serve(answering(`<ListBucketResult>${told}</ListBucketResult>`)), { transport: door });
+      const backend = backendTo(await serve(answering(`<ListBucketResult>${told}</ListBucketResult>`)), { transport });
       const listed = backend.list('bucket', { prefix: 'b/', delimiter: '/' }, noContext);
       await expect(listed).rejects.toMatchObject({ code: 'not_supported', retryable: false });
     }
@@ -33,7 +33,7 @@ describe.each(doors)('a list (%s)', (door) => {
     const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
       <Contents><Key>a::</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;
     const server = await serve(answering(page), answering('<ListBucketResult></ListBucketResult>'));
-    const backend = backendTo(server, { transport: door });
+    const backend = backendTo(server, { transport });
     const asked = { prefix: 'a:', delimiter: '::', maxKeys: 3 };
     const { nextContinuationToken } = await backend.list('bucket', asked, noContext);
     await backend.list('bucket', { ...asked, continuationToken: nextContinuationToken! }, noContext);
@@ -45,7 +45,7 @@ describe.each(doors)('a list (%s)', (door) => {
     const told = ['b-', 'a-'].map((prefix) => `<CommonPrefixes><Prefix>${prefix}</Prefix></CommonPrefixes>`).join('');
     const page = `<IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>${told}`;
     const server = await serve(answering(`<ListBucketResult>${page}</ListBucketResult>`));
-    const backend = backendTo(server, { transport: door });
+    const backend = backendTo(server, { transport });
     const asked = { delimiter: '-', maxKeys: 2 };
     const { commonPrefixes, nextContinuationToken } = await backend.list('bucket', asked, noContext);
     expect(commonPrefixes).toEqual(['a-', 'b-']);
@@ -60,7 +60,7 @@ describe.each(doors)('a list (%s)', (door) => {
       await serve((request, response) =>
         request.method === 'HEAD' ? ok(request, response) : refusal(400, 'InvalidArgument')(request, response),
       ),
-      { transport: door },
+      { transport },
       { ...awsProfile, refusedKeys: ['empty segments'] },
     );
     expect(await backend.list('bucket', { prefix: 'a//' }, noContext)).toMatchObject({ objects: [], isTruncated: false });

@@ -3,39 +3,39 @@ import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import { prefixClassesOf } from './key-classes.ts';
 import { refusedKeys } from './key-support.ts';
-import { assertGoesOn } from './paging.ts';
+import { assertAdvances } from './paging.ts';
 import type { Store } from './store.ts';
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { prefix = '' } = options;
   try {
-    if (beginsNoKey(store, prefix)) {
+    if (matchesNoKey(store, prefix)) {
       await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // rejects if the bucket does not exist
-      return none;
+      return emptyPage;
     }
     const page = await listPage(store, bucket, options, ctx);
     if (options.maxKeys !== 1 || !seemsToEndEarly(page, options)) return page;
     const { onNextToken: _, ...again } = options;
-    return firstOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
+    return firstEntryOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
   } catch (error) {
     // This is how servers answer to an invalid token.
     const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
-    if (isAnswer && options.continuationToken !== undefined) throw noToken();
+    if (isAnswer && options.continuationToken !== undefined) throw invalidToken();
     // If the server refuses such keys, no key begins with this prefix.
-    if (hasCode(error, 'invalid_key')) return none;
+    if (hasCode(error, 'invalid_key')) return emptyPage;
     if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;
     await store.transport.headBucket(bucket, ctx);
-    return none;
+    return emptyPage;
   }
 }
 
-const none: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
+const emptyPage: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
 
 /**
  * A server that takes `a//` for `a/` would list keys with another prefix. A listing is no reason to probe: only what is already known
  * counts.
  */
-function beginsNoKey(store: Store, prefix: string): boolean {
+function matchesNoKey(store: Store, prefix: string): boolean {
   const refused = store.endpoint.known?.refusedKeys ?? [];
   return refused.length > 0 && prefixClassesOf(prefix).some((name) => refused.includes(name));
 }
@@ -59,7 +59,7 @@ function seemsToEndEarly({ objects, commonPrefixes, isTruncated }: ListPage, { p
 }
 
 /** The first entry of a page of up to two. */
-function firstOf(page: ListPage): ListPage {
+function firstEntryOf(page: ListPage): ListPage {
   const [prefix, object] = [page.commonPrefixes[0], page.objects[0]];
   if (page.commonPrefixes.length + page.objects.length < 2) return page;
   if (object !== undefined && (prefix === undefined || compareKeys(object.key, prefix) < 0))
@@ -69,19 +69,19 @@ function firstOf(page: ListPage): ListPage {
 
 /** A page as the server returns it, but with tokens of our own. */
 async function listPage(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
-  const { continuationToken, onNextToken, ...asked } = options;
-  const { delimiter = '' } = asked;
-  const place: Place = continuationToken === undefined ? {} : placeOf(continuationToken);
-  if (delimiter !== '' && delimiter !== '/') return listRolledUp(store, bucket, { ...asked, ...place }, ctx);
-  const tell = onNextToken === undefined ? {} : { onNextToken: (token: string) => onNextToken(servers + token) };
-  const { nextContinuationToken: token, ...page } = await pageFrom(store, bucket, { ...asked, ...place, ...tell }, ctx);
-  return { ...page, ...(token !== undefined && { nextContinuationToken: servers + token }) };
+  const { continuationToken, onNextToken, ...request } = options;
+  const { delimiter = '' } = request;
+  const position: Position = continuationToken === undefined ? {} : positionOf(continuationToken);
+  if (delimiter !== '' && delimiter !== '/') return listRolledUp(store, bucket, { ...request, ...position }, ctx);
+  const forward = onNextToken === undefined ? {} : { onNextToken: (token: string) => onNextToken(serverTokenPrefix + token) };
+  const { nextContinuationToken: token, ...page } = await fetchPage(store, bucket, { ...request, ...position, ...forward }, ctx);
+  return { ...page, ...(token !== undefined && { nextContinuationToken: serverTokenPrefix + token }) };
 }
 
-async function listRolledUp(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
+async function listRolledUp(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
   const { startAfter, delimiter = '' } = options;
-  const told = await pageFrom(store, bucket, options, ctx);
-  const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS lists folders last
+  const listed = await fetchPage(store, bucket, options, ctx);
+  const page = { ...listed, commonPrefixes: listed.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS lists folders last
   if (startAfter !== undefined) {
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
     // The same page would come again and again.
@@ -93,53 +93,53 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
   const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
   if (endsWithPrefix) return { ...page, nextContinuationToken: tokenOf('p', prefix) };
   // Such a key is not a common prefix if the delimiter begins inside the prefix of the list. Ceph takes it for one, and continues after it.
-  if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenOf('k', object + least) };
-  return { ...page, nextContinuationToken: servers + page.nextContinuationToken };
+  if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenOf('k', object + lowest) };
+  return { ...page, nextContinuationToken: serverTokenPrefix + page.nextContinuationToken };
 }
 
 /**
  * @throws not_supported if the server ignores the token, so that the same page would come for ever, or ignores the prefix: callers may
  * delete what is listed
  */
-async function pageFrom(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
+async function fetchPage(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
   const page = await store.transport.list(bucket, options, ctx);
   const { prefix = '', continuationToken } = options;
   const isBelow = page.objects.every(({ key }) => key.startsWith(prefix)) && page.commonPrefixes.every((name) => name.startsWith(prefix));
   if (!isBelow) {
-    if (await isRefused(store, bucket, prefix, ctx)) return none;
+    if (await isRefused(store, bucket, prefix, ctx)) return emptyPage;
     throw storageError('not_supported', 'This storage provider cannot list by prefix.');
   }
-  assertGoesOn(continuationToken, page.nextContinuationToken);
+  assertAdvances(continuationToken, page.nextContinuationToken);
   return page;
 }
 
-type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;
+type Position = Partial<Record<'continuationToken' | 'startAfter', string>>;
 
 // A token is either the server's own, or the key or common prefix that a page ends with: where a page was cut, and with delimiters other
 // than "/". With those, MinIO's token leads back to before the keys of that prefix, and a listing would never end.
-const servers = 's.';
+const serverTokenPrefix = 's.';
 /** Sorts after every key that begins with a given prefix: no character is greater. */
-const greatest = '\u{10FFFF}';
+const highest = '\u{10FFFF}';
 /**
  * Sorts before every continuation of a key, since no key has control characters. XML can hold this one, and some servers repeat
  * `start-after` in their answers.
  */
-const least = '\t';
+const lowest = '\t';
 
 function tokenOf(kind: 'k' | 'p', name: string): string {
   return `${kind}.${Buffer.from(name).toString('base64url')}`;
 }
 
-function placeOf(token: string): Place {
-  const rest = token.slice(servers.length);
-  if (token.startsWith(servers) && rest !== '') return { continuationToken: rest };
+function positionOf(token: string): Position {
+  const rest = token.slice(serverTokenPrefix.length);
+  if (token.startsWith(serverTokenPrefix) && rest !== '') return { continuationToken: rest };
   const name = Buffer.from(rest, 'base64url').toString();
-  if (name === '') throw noToken();
+  if (name === '') throw invalidToken();
   if (token === tokenOf('k', name)) return { startAfter: name };
-  if (token === tokenOf('p', name)) return { startAfter: name + greatest };
-  throw noToken();
+  if (token === tokenOf('p', name)) return { startAfter: name + highest };
+  throw invalidToken();
 }
 
-function noToken(): Error {
+function invalidToken(): Error {
   return storageError('invalid_argument', 'The continuation token does not come from a listing.');
 }

@@ -5,7 +5,7 @@ import type { ListedParts, OpenUpload } from './administration.ts';
 import { BucketFailures } from './bucket-failures.ts';
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './concurrency.ts';
-import { assertGoesOn } from './paging.ts';
+import { assertAdvances } from './paging.ts';
 import { isAbandoned, removeSandbox, sweepSandboxesIn } from './probe/abandoned-sandboxes.ts';
 import type { Sweep } from './probe/abandoned-sandboxes.ts';
 import { causeName } from './provider-error.ts';
@@ -16,7 +16,7 @@ import { openUploads } from './uploads.ts';
 // Together these stay below the default number of sockets, so a sweep blocks nobody.
 const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
-const nothing: SweepReport = { removed: 0, bytes: 0 };
+const emptyReport: SweepReport = { removed: 0, bytes: 0 };
 
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
@@ -24,11 +24,11 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
      * Aborts stale multipart uploads in the buckets of the credentials, which others may use as well. Also removes what probes of the
      * endpoint left behind, unless the bucket is the caller's. Errors of single buckets are thrown after the others have been swept.
      */
-    async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
+    async sweep({ olderThan, dryRun = false, bucket: onlyBucket, among }, ctx) {
       // By the server's clock, which dated what is inspected. The first request learns it.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
       const failures = new BucketFailures(bucketsAtOnce);
-      const listed = async (): Promise<{ readonly buckets: readonly string[]; readonly sandboxes: readonly string[] }> => {
+      const findTargets = async (): Promise<{ readonly buckets: readonly string[]; readonly sandboxes: readonly string[] }> => {
         const all = await listBuckets(store, ctx);
         const old = all.filter((bucket) => isAbandoned(store, bucket, before())).map(({ name }) => name);
         const kept = new Set(old.length > 0 ? await among?.(old) : []);
@@ -36,18 +36,18 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
         const others = all.map(({ name }) => name).filter((name) => !sandboxes.includes(name));
         return { buckets: among === undefined ? others : [...(await among(others))], sandboxes };
       };
-      const { buckets, sandboxes } = named === undefined ? await listed() : { buckets: [named], sandboxes: [] };
+      const { buckets, sandboxes } = onlyBucket === undefined ? await findTargets() : { buckets: [onlyBucket], sandboxes: [] };
       const reports = await inParallel(buckets, bucketsAtOnce, (bucket) =>
-        failures.survive(bucket, nothing, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
+        failures.tolerate(bucket, emptyReport, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
       );
-      let gone = 0;
+      let removedSandboxes = 0;
       // Sandboxes come last: those that cannot be removed, however many, do not keep other buckets from being swept.
       for (const name of sandboxes) {
-        if (dryRun || (await failures.survive(name, false, () => removeSandbox(store, name, ctx), ctx))) gone++;
+        if (dryRun || (await failures.tolerate(name, false, () => removeSandbox(store, name, ctx), ctx))) removedSandboxes++;
       }
       failures.report();
       return {
-        removed: reports.reduce((sum, { removed }) => sum + removed, gone),
+        removed: reports.reduce((sum, { removed }) => sum + removed, removedSandboxes),
         bytes: reports.reduce((sum, { bytes }) => sum + bytes, 0),
       };
     },
@@ -57,10 +57,10 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
 async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: CallContext): Promise<SweepReport> {
   const { before, dryRun } = sweep;
   const objects = await sweepSandboxesIn(store, bucket, sweep, ctx);
-  const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before());
+  const stale = (await uploadsOf(store, bucket, ctx)).filter(({ initiatedAt }) => initiatedAt.getTime() <= before());
   const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
     const parts = await partsOf(store, upload, ctx);
-    if (parts === undefined || !isLeft(upload, parts, before())) return undefined;
+    if (parts === undefined || !isStale(upload, parts, before())) return undefined;
     if (!dryRun) await abortUpload(store, upload.at, upload.uploadId, ctx);
     return parts.size;
   });
@@ -79,8 +79,8 @@ async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promis
 }
 
 /** If the server does not say when an upload began, it is as old as its latest part. Without parts, it may still be in use. */
-function isLeft({ since }: OpenUpload, { latest }: Parts, before: number): boolean {
-  const time = since.getTime() > 0 ? since.getTime() : latest.getTime();
+function isStale({ initiatedAt }: OpenUpload, { latest }: Parts, before: number): boolean {
+  const time = initiatedAt.getTime() > 0 ? initiatedAt.getTime() : latest.getTime();
   return time > 0 && time <= before;
 }
 
@@ -94,7 +94,7 @@ async function partsOf(store: Store, upload: OpenUpload, ctx: CallContext): Prom
       const page = await store.administration.listParts(upload, after, ctx);
       size += page.size;
       if (page.latest > latest) ({ latest } = page);
-      assertGoesOn(after, page.next);
+      assertAdvances(after, page.next);
       after = page.next;
     } while (after !== undefined);
   } catch (error) {

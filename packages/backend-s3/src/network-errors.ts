@@ -1,7 +1,7 @@
 import { storageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
-import { isBroken, isOfCertificate } from './http/socket-errors.ts';
+import { isCertificateCode, isConnectionLost } from './http/socket-errors.ts';
 import { TunnelError } from './http/tunnels.ts';
 import type { ProviderError } from './provider-error.ts';
 
@@ -19,15 +19,15 @@ const unreachable: Readonly<Record<string, string>> = {
 };
 
 /** Whether no connection to the server could be made. */
-export function isUnreached(error: unknown): boolean {
+export function isConnectError(error: unknown): boolean {
   const { code = '', syscall } = error as NodeJS.ErrnoException;
   // A route may forbid it in several ways: EACCES, EINVAL, EPERM.
-  const isRefused = syscall === 'connect' || isOfAllAddresses(error);
+  const isRefused = syscall === 'connect' || failedAtAllAddresses(error);
   return Object.hasOwn(unreachable, code) || (isRefused && code !== 'ETIMEDOUT');
 }
 
 /** Whether a name has several addresses and all of them failed. The error's code is that of the first address. */
-function isOfAllAddresses(error: unknown): boolean {
+function failedAtAllAddresses(error: unknown): boolean {
   return error instanceof AggregateError;
 }
 
@@ -57,8 +57,8 @@ export function networkError(error: ProviderError): StorageError | undefined {
     return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
   }
   // Check the code first: the SDK reports a cut connection as a timeout.
-  const isOver = isBroken(error) || code === 'ECONNABORTED' || message === 'socket hang up';
-  if (isUnreached(error) || isOver || code.startsWith('HPE_')) {
+  const isDisconnected = isConnectionLost(error) || code === 'ECONNABORTED' || message === 'socket hang up';
+  if (isConnectError(error) || isDisconnected || code.startsWith('HPE_')) {
     return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {
       ...options,
       retryAfter: 1,
@@ -72,7 +72,7 @@ export function networkError(error: ProviderError): StorageError | undefined {
       retryAfter: 1,
     });
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
-    return isOfAllAddresses(error) || /establish|connect ETIMEDOUT/.test(message)
+    return failedAtAllAddresses(error) || /establish|connect ETIMEDOUT/.test(message)
       ? storageError('connect_timeout', 'No connection to the storage provider could be made in time.', options)
       : storageError('read_timeout', 'The storage provider did not answer in time.', options);
   }
@@ -80,9 +80,9 @@ export function networkError(error: ProviderError): StorageError | undefined {
   if (code === 'EPROTO') {
     return storageError('storage_unavailable', / alert /.test(message) ? tlsRefused : noTls, { ...options, retryable: false });
   }
-  if (isOfCertificate(code)) {
-    const told = code.startsWith('ERR_SSL_') ? tlsRefused : `The storage provider's certificate is not trusted${reason(code)}.`;
-    return storageError('storage_unavailable', told, { ...options, retryable: false });
+  if (isCertificateCode(code)) {
+    const tlsMessage = code.startsWith('ERR_SSL_') ? tlsRefused : `The storage provider's certificate is not trusted${reason(code)}.`;
+    return storageError('storage_unavailable', tlsMessage, { ...options, retryable: false });
   }
   return undefined;
 }

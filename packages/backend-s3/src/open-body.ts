@@ -10,15 +10,19 @@ import type { AnswerBody } from './http/answer-body.ts';
  */
 export function guardBody(
   body: AnswerBody,
-  { signal, idleSeconds, closed }: { readonly signal: AbortSignal | undefined; readonly idleSeconds: number; readonly closed: () => void },
+  {
+    signal,
+    idleSeconds,
+    onClose,
+  }: { readonly signal: AbortSignal | undefined; readonly idleSeconds: number; readonly onClose: () => void },
 ): void {
   body.bindContext();
   body.on('error', () => {}); // nobody may be reading yet
   translateErrors(body, signal);
-  const timer = watch(body, idleSeconds);
+  const timer = watchProgress(body, idleSeconds);
   body.once('close', () => {
     clearInterval(timer);
-    closed();
+    onClose();
   });
   destroyOnAbort(body, signal);
 }
@@ -35,10 +39,10 @@ function translateErrors(body: AnswerBody, signal: AbortSignal | undefined): voi
   body.destroy = translated;
 }
 
-function watch(body: AnswerBody, seconds: number): NodeJS.Timeout {
+function watchProgress(body: AnswerBody, seconds: number): NodeJS.Timeout {
   let [received, left] = [-1, -1];
   let idleSince = performance.now();
-  const look = (): void => {
+  const check = (): void => {
     const now = body.received;
     // A reader who consumes what is already in memory is not idle either.
     if (now !== received || body.readableLength !== left || (body.readableFlowing === true && left > 0)) {
@@ -48,6 +52,6 @@ function watch(body: AnswerBody, seconds: number): NodeJS.Timeout {
       body.destroy(storageError('read_timeout', `The body of the object made no progress for ${seconds} s.`));
     }
   };
-  look();
-  return setInterval(look, Math.max(50, seconds * 250)).unref();
+  check();
+  return setInterval(check, Math.max(50, seconds * 250)).unref();
 }

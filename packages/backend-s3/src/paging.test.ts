@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { openStore } from './open-store.ts';
 import type { Store } from './store.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
@@ -21,7 +21,7 @@ const objects = (more: string): Answer =>
 const [yes, no] = ['<IsTruncated>true</IsTruncated>', '<IsTruncated>false</IsTruncated>'];
 const part = '<Part><PartNumber>1</PartNumber><Size>5</Size></Part>';
 
-describe.each(doors)('a list in pages (%s)', (transport) => {
+describe.each(transports)('a list in pages (%s)', (transport) => {
   const storeTo = ({ endpoint }: Scripted): Store => {
     const store = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
     open.push(() => store.connection.close());

@@ -102,7 +102,7 @@ describe('presigned URLs, lean', () => {
   it('are signed for the region where the bucket was found, whatever the configured region', async () => {
     for (const endpoints of [{}, { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' }]) {
       const { presigners, connection } = openStore({ ...keys, ...endpoints });
-      connection.places.learn('bucket', connection.places.of('bucket'), 'eu-central-1');
+      connection.bucketEndpoints.learn('bucket', connection.bucketEndpoints.of('bucket'), 'eu-central-1');
       expect((await presigners.public.getUrl(at, { expiresIn: 60 })).split('%2F')).toContain('eu-central-1');
     }
   });

@@ -1,13 +1,13 @@
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, PresignOperations } from '@coffer/storage-core';
 
+import { aclHeader } from './acl-header.ts';
 import { call } from './call.ts';
-import { assertKeyHolds } from './key-support.ts';
+import { assertKeySupported } from './key-support.ts';
 import { largestPut } from './limits.ts';
 import type { UploadTerms } from './presigner.ts';
 import type { Store } from './store.ts';
-import { toldAcl } from './told-acl.ts';
-import { assertWriteHolds } from './write-support.ts';
+import { assertWriteSupported } from './write-support.ts';
 
 const longestExpiry = 604_800;
 
@@ -20,8 +20,8 @@ export function presignOperations(store: Store): PresignOperations {
   const { connection } = store;
   const presigner = store.presigners.public;
   /** A signature lives no longer than the credentials that made it. */
-  const expiryOf = async (asked: number): Promise<number> =>
-    Math.max(1, Math.min(asked, longestExpiry, await connection.credentials.secondsLeft()));
+  const expiryOf = async (requested: number): Promise<number> =>
+    Math.max(1, Math.min(requested, longestExpiry, await connection.credentials.secondsLeft()));
   const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: UploadTerms, ctx: CallContext): Promise<boolean> => {
     const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
     if (profile?.postPolicy !== true) return false;
@@ -36,23 +36,23 @@ export function presignOperations(store: Store): PresignOperations {
   };
   return {
     async upload(at, options, ctx) {
-      store.tenants.meet(ctx.tenant);
+      store.tenants.note(ctx.tenant);
       if (options.size !== undefined && options.size > largestPut) {
         throw storageError('payload_too_large', 'A presigned upload can be at most 5 GiB.');
       }
-      await assertWriteHolds(store, at, options, ctx);
+      await assertWriteSupported(store, at, options, ctx);
       const { acl, ...others } = options;
-      const told = { ...others, ...toldAcl(acl) };
-      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, told, ctx));
-      const isGuarded = !isForm && (await needsGuard(at, told, ctx));
+      const terms = { ...others, ...aclHeader(acl) };
+      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, terms, ctx));
+      const isGuarded = !isForm && (await needsGuard(at, terms, ctx));
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
-        const asked = { ...told, isGuarded, expiresIn: await expiryOf(options.expiresIn) };
-        return isForm ? presigner.form(at, asked) : presigner.putUrl(at, asked);
+        const request = { ...terms, isGuarded, expiresIn: await expiryOf(options.expiresIn) };
+        return isForm ? presigner.form(at, request) : presigner.putUrl(at, request);
       });
     },
     async download(at, options, ctx) {
-      store.tenants.meet(ctx.tenant);
-      await assertKeyHolds(store, at, ctx);
+      store.tenants.note(ctx.tenant);
+      await assertKeySupported(store, at, ctx);
       return call({ ...at, permission: 's3:GetObject' }, ctx, async () => {
         const expiresIn = await expiryOf(options.expiresIn);
         return { url: await presigner.getUrl(at, { ...options, expiresIn }), expiresIn };

@@ -6,14 +6,14 @@ import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { probeEndpoint, s3Backend } from './backend.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
 const cases = servers
   .filter((server) => typeof server !== 'string')
-  .flatMap((server) => doors.map((transport) => ({ server, transport, name: server.name })));
+  .flatMap((server) => transports.map((transport) => ({ server, transport, name: server.name })));
 
 const put = async ({ url, headers }: PresignedUpload, body: string, more: Readonly<Record<string, string>> = {}): Promise<number> =>
   (await fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body })).status;

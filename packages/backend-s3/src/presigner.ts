@@ -1,11 +1,11 @@
 import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
 
+import type { AclHeader } from './acl-header.ts';
 import type { Settings } from './settings.ts';
-import type { ToldAcl } from './told-acl.ts';
 
 /** The caller's options, with an expiry that the credentials allow. */
 export type UploadTerms = Omit<PresignUploadOptions, 'acl'> & {
-  readonly acl?: ToldAcl;
+  readonly acl?: AclHeader;
   /** Signs headers that no copy can have; only for URLs. */
   readonly isGuarded?: boolean;
 };

@@ -5,7 +5,7 @@ export interface ProviderError {
   readonly name?: string;
   readonly code?: string;
   readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number; readonly isDoubtful?: boolean };
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly wasInDoubt?: boolean };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
 }
 

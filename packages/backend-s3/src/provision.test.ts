@@ -14,7 +14,7 @@ import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { proxyTo } from './testing/proxy.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
@@ -22,7 +22,7 @@ import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 const idless = (rule: unknown): object => ({ ...(rule as object), id: undefined });
 const newName = (): string => `provision-${randomBytes(6).toString('hex')}`;
 
-describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transport) => {
+describe.each(transports)('CORS rules of a bucket that is provisioned (%s)', (transport) => {
   let account: S3BackendOptions;
   let backend: StorageBackend;
   let store: Store;
@@ -48,7 +48,7 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     for (const corsOrigins of origins) await backend.buckets?.provision?.(bucket, { corsOrigins }, noContext);
     const held = await store.administration.getCors(bucket, noContext);
     await backend.buckets?.delete(bucket, { force: true }, noContext);
-    return held.map(({ whole: _whole, ...rule }) => ({ ...rule, methods: rule.methods.toSorted(), exposed: rule.exposed.toSorted() }));
+    return held.map(({ raw: _raw, ...rule }) => ({ ...rule, methods: rule.methods.toSorted(), exposed: rule.exposed.toSorted() }));
   }
 
   const ours = (...origins: string[]): object => {
@@ -112,7 +112,7 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
   });
 });
 
-it.each(doors)('a bucket that has been provisioned is not written to again (%s)', async (transport) => {
+it.each(transports)('a bucket that has been provisioned is not written to again (%s)', async (transport) => {
   const written: string[] = [];
   const account = await behindFront(await startS3('ceph'), (method, path) => {
     if (method === 'PUT' && path.startsWith('/provision-')) written.push(path.split('?')[1] ?? '');
@@ -131,7 +131,7 @@ it.each(doors)('a bucket that has been provisioned is not written to again (%s)'
 const minio = await ifAvailable(startS3('minio'));
 
 describe.skipIf(typeof minio === 'string')('credentials that may not make buckets to try things out', () => {
-  it.each(doors)('provision buckets of a server without such rules (%s)', async (transport) => {
+  it.each(transports)('provision buckets of a server without such rules (%s)', async (transport) => {
     if (typeof minio === 'string') return;
     const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
     const account = await behindFront(minio, (method, path) =>
@@ -148,7 +148,7 @@ describe.skipIf(typeof minio === 'string')('credentials that may not make bucket
 });
 
 describe.skipIf(typeof minio === 'string')('a server that says that it has no such rules', () => {
-  it.each(doors)('is believed, and not asked again once that is known (%s)', async (transport) => {
+  it.each(transports)('is believed, and not asked again once that is known (%s)', async (transport) => {
     if (typeof minio === 'string') return;
     const proxy = await proxyTo(minio.endpoint);
     const account = { ...(await accountOn(minio)), endpoint: proxy.endpoint, transport };
@@ -194,7 +194,7 @@ describe('credentials that may write nothing to try things out', () => {
   });
 });
 
-it.each(doors)('rules that cannot be read are not replaced (%s)', async (transport) => {
+it.each(transports)('rules that cannot be read are not replaced (%s)', async (transport) => {
   let unread = 'cors';
   const written: string[] = [];
   const account = await behindFront(await startS3('ceph'), (method, path) => {

@@ -1,7 +1,7 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleRule } from '@coffer/storage-core';
 
-import { assertBucketThere } from './bucket-there.ts';
+import { assertBucketExists } from './assert-bucket-exists.ts';
 import { allowBrowsers } from './cors.ts';
 import { getRules } from './lifecycle.ts';
 import type { Store } from './store.ts';
@@ -9,13 +9,13 @@ import type { Store } from './store.ts';
 /** Allows uploads from browsers and aborts stale uploads, each if the server has rules for it. */
 export async function provisionBucket(store: Store, bucket: string, corsOrigins: readonly string[], ctx: CallContext): Promise<void> {
   ctx.signal?.throwIfAborted();
-  let isBucketThere = false;
+  let bucketExists = false;
   // One after the other: Ceph sometimes answers 500 to one of two concurrent changes of a bucket.
-  await unlessLacking('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx));
-  await unlessLacking('abortRule', () => abortStaleUploads(store, bucket, ctx));
+  await ifSupported('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx));
+  await ifSupported('abortRule', () => abortStaleUploads(store, bucket, ctx));
 
   /** A server that says it has no such rules is believed. Others are probed; if that is impossible, they lack what they refuse. */
-  async function unlessLacking(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {
+  async function ifSupported(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {
     if (store.endpoint.known?.[kind] !== false) {
       try {
         return await set();
@@ -25,8 +25,8 @@ export async function provisionBucket(store: Store, bucket: string, corsOrigins:
         if (profile?.[kind] ?? !hasCode(error, 'invalid_argument', 'not_supported')) throw error;
       }
     }
-    if (!isBucketThere) await assertBucketThere(store, bucket, ctx);
-    isBucketThere = true;
+    if (!bucketExists) await assertBucketExists(store, bucket, ctx);
+    bucketExists = true;
   }
 }
 

@@ -1,11 +1,11 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
-import { isOverlooked, notAsked } from './conditions.ts';
+import { isNotModified, unexpectedNotModified } from './conditions.ts';
 import { isEtag } from './etag.ts';
-import { assertKeyHolds } from './key-support.ts';
-import { isOddRange, lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
-import { getObject, infoOf, sizeOf } from './read.ts';
+import { assertKeySupported } from './key-support.ts';
+import { isOddRange, lengthOf, rangeHeader, sentRangeOf, wrongLength } from './ranges.ts';
+import { getObject, infoOf, lookUpSize } from './read.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
 
@@ -19,26 +19,26 @@ export async function pullObject(
   ctx: CallContext,
 ): Promise<Pulled> {
   const { range, ifMatch } = options;
-  await assertKeyHolds(store, at, ctx);
+  await assertKeySupported(store, at, ctx);
   if ((range !== undefined && isOddRange(range)) || (ifMatch !== undefined && !isEtag(ifMatch)))
     return pullStream(store, at, options, sink, ctx);
   const guarded = guardedSink(sink);
   const release = await store.downloads.take(1, ctx);
   try {
-    const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
-    let told: ObjectHeaders | undefined;
-    let part: ReturnType<typeof partOf> | undefined;
+    const readHeaders = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
+    let objectHeaders: ObjectHeaders | undefined;
+    let sent: ReturnType<typeof sentRangeOf> | undefined;
     const begin = (headers: ObjectHeaders): void => {
-      isOverlooked(headers, asked);
-      part = partOf(headers, range);
-      told = headers;
+      isNotModified(headers, readHeaders);
+      sent = sentRangeOf(headers, range);
+      objectHeaders = headers;
     };
-    if (await pull(at, asked, { begin, sink: guarded.sink }, ctx)) {
-      const size = part!.total ?? (await sizeOf(store, at, told!, ctx));
-      const length = lengthOf(size, part!.resolved);
+    if (await pull(at, readHeaders, { begin, sink: guarded.sink }, ctx)) {
+      const size = sent!.total ?? (await lookUpSize(store, at, objectHeaders!, ctx));
+      const length = lengthOf(size, sent!.resolved);
       if (guarded.received !== length) throw wrongLength(guarded.received, length);
-      const info = await infoOf(store, at, told!, size, ctx);
-      return part!.resolved === undefined ? { info } : { info, range: part!.resolved };
+      const info = await infoOf(store, at, objectHeaders!, size, ctx);
+      return sent!.resolved === undefined ? { info } : { info, range: sent!.resolved };
     }
   } catch (error) {
     if (guarded.failure !== undefined) throw guarded.failure.error;
@@ -52,7 +52,7 @@ export async function pullObject(
 async function pullStream(store: Store, at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled> {
   const { range, ifMatch } = options;
   const result = await getObject(store, at, { ...(range && { range }), ...(ifMatch !== undefined && { ifMatch: [ifMatch] }) }, ctx);
-  if (result.kind !== 'object') throw notAsked();
+  if (result.kind !== 'object') throw unexpectedNotModified();
   for await (const chunk of result.body) await sink(chunk as Buffer);
   return result.range === undefined ? { info: result.info } : { info: result.info, range: result.range };
 }

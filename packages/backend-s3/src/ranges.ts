@@ -13,7 +13,7 @@ export function rangeHeader(range: ByteRange): string {
 }
 
 /** Which bytes were sent, and of how many. `total` is undefined if the whole object was sent without its length. */
-export function partOf(
+export function sentRangeOf(
   { contentLength, contentRange }: ObjectHeaders,
   range: ByteRange | undefined,
 ): { readonly total: number | undefined; readonly resolved?: ResolvedRange } {
@@ -40,8 +40,8 @@ export function partOf(
 }
 
 /** Some answers contradict themselves about their length; one that does not state it is counted. @throws storage_unavailable */
-function assertLength(told: number | undefined, length: number): void {
-  if (told !== undefined && told !== length) throw wrongLength(told, length);
+function assertLength(contentLength: number | undefined, length: number): void {
+  if (contentLength !== undefined && contentLength !== length) throw wrongLength(contentLength, length);
 }
 
 /**

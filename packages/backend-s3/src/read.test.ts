@@ -6,7 +6,7 @@ import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { awsProfile } from './profile.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 
 const at = { bucket: 'bucket', key: 'key' };
@@ -16,7 +16,7 @@ const unaskedMessage = 'The storage provider answered 304 to a read without such
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-describe.each(doors)('an object that has not changed (%s)', (transport) => {
+describe.each(transports)('an object that has not changed (%s)', (transport) => {
   it.each([
     ['the provider', ['x']],
     ['a look at it', ['x', 'y']],
@@ -34,13 +34,13 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
   });
 });
 
-it.each(doors)('a not-modified object with an invalid date has no date (%s)', async (transport) => {
+it.each(transports)('a not-modified object with an invalid date has no date (%s)', async (transport) => {
   const server = await serve((_request, response) => response.writeHead(304, { etag: '"x"', 'last-modified': 'some day' }).end());
   const read = await backendTo(server, { transport }).get(at, { ifNoneMatch: ['x'] }, noContext);
   expect(read).toEqual({ kind: 'not_modified', etag: 'x' });
 });
 
-describe.each(doors)('a 304 to a request without such a condition (%s)', (transport) => {
+describe.each(transports)('a 304 to a request without such a condition (%s)', (transport) => {
   it.each([
     ['without a condition', {}],
     ['with another condition', { ifMatch: ['x'] }],
@@ -60,7 +60,7 @@ describe.each(doors)('a 304 to a request without such a condition (%s)', (transp
   });
 });
 
-it.each(doors)(
+it.each(transports)(
   'a reader is called in the async context of its own call, over whichever socket the answer arrives (%s)',
   async (transport) => {
     const data = Buffer.alloc(1_000_000);
@@ -84,7 +84,7 @@ it.each(doors)(
   },
 );
 
-describe.each(doors)('an object with a Content-Encoding (%s)', (transport) => {
+describe.each(transports)('an object with a Content-Encoding (%s)', (transport) => {
   it.each([
     ['gzip', 'gzip'],
     ['aws-chunked', undefined],
@@ -101,7 +101,7 @@ describe.each(doors)('an object with a Content-Encoding (%s)', (transport) => {
   });
 });
 
-describe.each(doors)('a wrong range in an answer (%s)', (transport) => {
+describe.each(transports)('a wrong range in an answer (%s)', (transport) => {
   const sent = async (contentRange: string): Promise<StorageBackend> => {
     const server = await serve((_request, response) =>
       response.writeHead(206, { etag: '"x"', 'content-length': 0, 'content-range': contentRange }).end(),
@@ -162,7 +162,7 @@ describe.each(doors)('a wrong range in an answer (%s)', (transport) => {
   });
 });
 
-describe.each(doors)('a server that ignores the conditions of reads (%s)', (transport) => {
+describe.each(transports)('a server that ignores the conditions of reads (%s)', (transport) => {
   const modified = new Date('2024-01-02T03:04:05Z');
   const backend = async (): Promise<StorageBackend> => {
     const server = await serve((request, response) => {
@@ -193,7 +193,7 @@ describe.each(doors)('a server that ignores the conditions of reads (%s)', (tran
   });
 });
 
-it.each(doors)('a list is empty if the server holds no key that begins with the prefix (%s)', async (transport) => {
+it.each(transports)('a list is empty if the server holds no key that begins with the prefix (%s)', async (transport) => {
   let status = 200;
   const page = (key: string): string =>
     `<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>${key}</Key><Size>1</Size></Contents></ListBucketResult>`;
@@ -212,7 +212,7 @@ it.each(doors)('a list is empty if the server holds no key that begins with the 
   await expect(keys('a//')).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
-it.each(doors)('a list with any delimiter continues after the greatest prefix, wherever it is in the page (%s)', async (transport) => {
+it.each(transports)('a list with any delimiter continues after the greatest prefix, wherever it is in the page (%s)', async (transport) => {
   const page =
     '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>' +
     '<CommonPrefixes><Prefix>k-</Prefix></CommonPrefixes><CommonPrefixes><Prefix>d-</Prefix></CommonPrefixes></ListBucketResult>';
@@ -225,7 +225,7 @@ it.each(doors)('a list with any delimiter continues after the greatest prefix, w
   expect(new URL(`http://x${server.requests.at(-1)?.url}`).searchParams.get('start-after')).toBe('k-\u{10FFFF}');
 });
 
-it.each(doors)('a list with any delimiter ends if the server ignores start-after (%s)', async (transport) => {
+it.each(transports)('a list with any delimiter ends if the server ignores start-after (%s)', async (transport) => {
   const page =
     '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>' +
     '<CommonPrefixes><Prefix>a-</Prefix></CommonPrefixes></ListBucketResult>';

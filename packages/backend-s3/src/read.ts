@@ -4,30 +4,30 @@ import type { Readable } from 'node:stream';
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { isOverlooked, notAsked, passedOn } from './conditions.ts';
-import { Continuation } from './continued-body.ts';
+import { BodyResumer } from './body-resumer.ts';
+import { conditionHeaders, isNotModified, unexpectedNotModified } from './conditions.ts';
 import { AnswerBody } from './http/answer-body.ts';
-import { assertKeyHolds } from './key-support.ts';
+import { assertKeySupported } from './key-support.ts';
 import { decodeMetadata } from './metadata.ts';
 import type { Metadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
-import { lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
+import { lengthOf, rangeHeader, sentRangeOf, wrongLength } from './ranges.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
-  store.tenants.meet(ctx.tenant);
-  const headers = await lookAt(store, at, ctx);
-  return infoOf(store, at, headers, sizeIn(headers), ctx);
+  store.tenants.note(ctx.tenant);
+  const headers = await fetchHeaders(store, at, ctx);
+  return infoOf(store, at, headers, requireSize(headers), ctx);
 }
 
-async function lookAt(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders> {
-  await assertKeyHolds(store, at, ctx);
-  return withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
+async function fetchHeaders(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders> {
+  await assertKeySupported(store, at, ctx);
+  return withBucketCheck(store, at, ctx, () => store.transport.head(at, ctx));
 }
 
 /** @throws not_supported */
-export function sizeIn({ contentLength }: ObjectHeaders): number {
+export function requireSize({ contentLength }: ObjectHeaders): number {
   if (contentLength === undefined) throw storageError('not_supported', 'The storage provider does not report the size of the object.');
   return contentLength;
 }
@@ -37,7 +37,7 @@ export function sizeIn({ contentLength }: ObjectHeaders): number {
  * @param sent the headers that came with the object
  * @throws storage_unavailable if the object has been replaced since
  */
-export async function sizeOf(store: Store, at: ObjectAddress, sent: ObjectHeaders, ctx: CallContext): Promise<number> {
+export async function lookUpSize(store: Store, at: ObjectAddress, sent: ObjectHeaders, ctx: CallContext): Promise<number> {
   const { etag, size } = await headObject(store, at, ctx);
   // A server that leaves out the length may leave out the ETag as well.
   if (sent.etag === '' || etag === sent.etag) return size;
@@ -50,12 +50,12 @@ export async function sizeOf(store: Store, at: ObjectAddress, sent: ObjectHeader
  */
 export async function getObject(store: Store, at: ObjectAddress, options: GetOptions, ctx: CallContext): Promise<GetResult> {
   const { range, ...conditions } = options;
-  await assertKeyHolds(store, at, ctx);
+  await assertKeySupported(store, at, ctx);
   const release = await store.downloads.take(1, ctx);
   try {
-    let headers = passedOn(options);
+    let headers = conditionHeaders(options);
     if (headers === undefined) {
-      const { etag, lastModified, contentLength } = await lookAt(store, at, ctx);
+      const { etag, lastModified, contentLength } = await fetchHeaders(store, at, ctx);
       if (evaluateConditions({ etag, lastModified }, conditions) === 'not_modified') {
         release();
         return { kind: 'not_modified', etag, lastModified };
@@ -63,21 +63,21 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       if (range !== undefined && contentLength !== undefined) resolveRange(range, contentLength);
       headers = { ifMatch: etag };
     }
-    const asked = range === undefined ? headers : { ...headers, range: rangeHeader(range) };
-    const result = await store.transport.get(at, asked, ctx);
+    const readHeaders = range === undefined ? headers : { ...headers, range: rangeHeader(range) };
+    const result = await store.transport.get(at, readHeaders, ctx);
     if (result.kind === 'not_modified') {
-      if (headers.ifNoneMatch === undefined && headers.ifModifiedSince === undefined) throw notAsked();
+      if (headers.ifNoneMatch === undefined && headers.ifModifiedSince === undefined) throw unexpectedNotModified();
       release();
-      const etag = result.etag ?? headers.ifNoneMatch ?? (await lookAt(store, at, ctx)).etag;
+      const etag = result.etag ?? headers.ifNoneMatch ?? (await fetchHeaders(store, at, ctx)).etag;
       return { ...result, etag };
     }
-    if (isNotWanted(result, headers)) {
+    if (discardIfNotModified(result, headers)) {
       release();
       const { etag, lastModified } = result.headers;
       return { kind: 'not_modified', etag, lastModified };
     }
     if (!(result.body instanceof AnswerBody)) release();
-    else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
+    else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose: release });
     return await openedObject(store, { at, ...result, release }, range, ctx).catch((error: unknown) => {
       result.body.destroy();
       throw error;
@@ -99,24 +99,24 @@ async function openedObject(
 ): Promise<GetResult> {
   const { at, headers, body, release } = opened;
   const { contentLength, etag, isResumable, versionId } = headers;
-  const { total, resolved } = partOf(headers, range);
+  const { total, resolved } = sentRangeOf(headers, range);
   // Before anything else happens to the body.
   if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true && etag !== '') {
     const whole = { start: 0, end: total - 1 };
-    body.rest = new Continuation(store, { at, etag, versionId, size: total, range: resolved ?? whole, body, release }, ctx);
+    body.resumer = new BodyResumer(store, { at, etag, versionId, size: total, range: resolved ?? whole, body, release }, ctx);
   }
   if (total === undefined && store.settings.maxPoolConnections === 1) {
     throw storageError('not_supported', 'The storage provider sends objects without their size; reading them needs two connections to it.');
   }
-  const size = total ?? (await sizeOf(store, at, headers, ctx));
+  const size = total ?? (await lookUpSize(store, at, headers, ctx));
   if (body.errored !== null) throw body.errored; // it was idle for too long
   const info = await infoOf(store, at, headers, size, ctx);
-  const whole = contentLength === undefined ? counted(body, lengthOf(size, resolved)) : body;
+  const whole = contentLength === undefined ? withLengthCheck(body, lengthOf(size, resolved)) : body;
   return { kind: 'object', info, body: whole, ownsChunks: true, ...(resolved && { range: resolved }) };
 }
 
 /** A body whose answer does not state its length: without counting, its early end would go unnoticed. */
-function counted(body: Readable, length: number): Readable {
+function withLengthCheck(body: Readable, length: number): Readable {
   let received = 0;
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -128,23 +128,26 @@ function counted(body: Readable, length: number): Readable {
   return pipeline(body, counter, () => {});
 }
 
-/** Like `isOverlooked`, but also destroys a body that nobody will read. @throws precondition_failed */
-function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable }, asked: ReadHeaders): boolean {
-  let isWanted = false;
+/** Like `isNotModified`, but also destroys a body that nobody will read. @throws precondition_failed */
+function discardIfNotModified(
+  { headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable },
+  readHeaders: ReadHeaders,
+): boolean {
+  let isModified = false;
   try {
-    isWanted = !isOverlooked(headers, asked);
-    return !isWanted;
+    isModified = !isNotModified(headers, readHeaders);
+    return !isModified;
   } finally {
-    if (!isWanted) body.destroy();
+    if (!isModified) body.destroy();
   }
 }
 
 export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number, ctx: CallContext): Promise<ObjectInfo> {
-  return describedBy(at, headers, size, await decodeMetadata(store, at.bucket, headers.metadata, ctx));
+  return toObjectInfo(at, headers, size, await decodeMetadata(store, at.bucket, headers.metadata, ctx));
 }
 
 /** Describes an object, with the metadata as it was sent unless other metadata is given. */
-export function describedBy(at: ObjectAddress, headers: ObjectHeaders, size: number, metadata: Metadata = headers.metadata): ObjectInfo {
+export function toObjectInfo(at: ObjectAddress, headers: ObjectHeaders, size: number, metadata: Metadata = headers.metadata): ObjectInfo {
   const { etag, contentType, contentEncoding, lastModified, storageClass, versionId } = headers;
   return {
     bucket: at.bucket,
@@ -161,7 +164,7 @@ export function describedBy(at: ObjectAddress, headers: ObjectHeaders, size: num
 }
 
 /** HEAD answers 404 for a missing object and for a missing bucket alike; looking at the bucket tells which it was. */
-export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: CallContext, work: () => Promise<T>): Promise<T> {
+export async function withBucketCheck<T>(store: Store, at: ObjectAddress, ctx: CallContext, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -3,21 +3,21 @@ import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { awsProfile } from './profile.ts';
-import { doors, faultBench } from './testing/fault-bench.ts';
+import { faultBench, transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-it.each(doors)('an object does not count as deleted if the answer is an error after a 200 (%s)', async (transport) => {
+it.each(transports)('an object does not count as deleted if the answer is an error after a 200 (%s)', async (transport) => {
   const server = await serve(answering('<?xml version="1.0"?><Error><Code>InternalError</Code></Error>'));
   const deleting = backendTo(server, { transport }).delete({ bucket: 'bucket', key: 'key' }, noContext);
   await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
 });
 
-describe.each(doors)('a batch of deletions (%s)', (door) => {
-  const bench = faultBench(door, () => startS3('ceph'));
+describe.each(transports)('a batch of deletions (%s)', (transport) => {
+  const bench = faultBench(transport, () => startS3('ceph'));
   /** Reports failures in the answer to a batch, and refuses one single deletion. */
   const refusing = (path: string, failures: string): ReturnType<typeof serve> =>
     serve((request, response) => {
@@ -42,7 +42,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     const refused = '<Error><Key>a</Key><Code>AccessDenied</Code><Message>No</Message></Error>';
     const gone = '<Error><Key>b</Key><Code>NoSuchKey</Code><Message>No</Message></Error>'; // which is what was wanted
     const server = await serve(answering(`<DeleteResult>${refused}${gone}</DeleteResult>`));
-    const result = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
+    const result = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     const message = expect.stringContaining('s3:DeleteObject') as string;
     expect(result).toEqual({ deleted: ['b'], errors: [{ key: 'a', code: 'access_denied', message }] });
   });
@@ -50,7 +50,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
   it('reports what was deleted and what was not if the server refuses some of it', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const server = await serve(answering('<DeleteResult></DeleteResult>'), refusal(403, 'AccessDenied'));
-    const deleting = async () => backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', keys, noContext);
+    const deleting = async () => backendTo(server, { transport }).batchDelete!.deleteMany('bucket', keys, noContext);
     const { deleted, errors } = await deleting();
     expect([deleted.length, errors.length]).toEqual([250, 250]);
     expect([...deleted, ...errors.map(({ key }) => key)].toSorted()).toEqual(keys.toSorted());
@@ -68,7 +68,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
       alone.push(request.url ?? '');
       return isBroken ? refusal(500, 'InternalError')(request, response) : response.writeHead(204).end();
     });
-    const { batchDelete } = backendTo(server, { transport: door });
+    const { batchDelete } = backendTo(server, { transport });
     const keys = ['a', 'b', 'c', 'd'];
     expect(await batchDelete!.deleteMany('bucket', keys, noContext)).toEqual({ deleted: keys, errors: [] });
     expect(alone.map((url) => new URL(url, server.endpoint).pathname).sort()).toEqual(['/bucket/b', '/bucket/c', '/bucket/d']);
@@ -92,7 +92,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
       alone.push(request.url ?? '');
       return response.writeHead(204).end();
     });
-    const result = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
+    const result = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     expect(result).toEqual({ deleted: ['a', 'b'], errors: [] });
     expect(alone.map((url) => new URL(url, server.endpoint).pathname).sort()).toEqual(['/bucket/a', '/bucket/b']);
   });
@@ -100,7 +100,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
   it('does not apply the refusal of one key to others', async () => {
     const failing = ['a', 'b'].map((key) => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`);
     const server = await refusing('/bucket/a', failing.join(''));
-    const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
+    const { deleted, errors } = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     expect(deleted).toEqual(['b']);
     expect(errors).toMatchObject([{ key: 'a', code: 'access_denied' }]);
   });
@@ -110,7 +110,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     async (named) => {
       const failed = `<Error>${named}<Code>AccessDenied</Code><Message>No</Message></Error>`;
       const server = await refusing('/bucket/%C3%A9', failed);
-      const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'é'], noContext);
+      const { deleted, errors } = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', 'é'], noContext);
       expect(deleted).toEqual(['a']);
       expect(errors).toMatchObject([{ key: 'é', code: 'access_denied' }]);
     },

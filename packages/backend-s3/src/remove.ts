@@ -109,9 +109,9 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
   });
   if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
   if (failed.length === 0) return [];
-  const asked = new Set(objects.map(({ key }) => key));
+  const requested = new Set(objects.map(({ key }) => key));
   // Only the server knows which key such a failure belongs to.
-  if (failed.some(({ key }) => !asked.has(key))) return deleteEach(store, bucket, objects, ctx);
+  if (failed.some(({ key }) => !requested.has(key))) return deleteEach(store, bucket, objects, ctx);
   const broken = new Set(failed.filter(({ name }) => name === 'InternalError').map(({ key }) => key));
   const again = objects.filter(({ key }) => broken.has(key));
   const refused = failed.flatMap(({ key, name }) => {
@@ -120,17 +120,17 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
     const hint = code === 'access_denied' ? '; the credentials may lack the permission s3:DeleteObject' : '';
     return [{ key, code, message: `The storage provider did not delete the object (${code})${hint}.` }];
   });
-  return [...refused, ...(await deleteAlone(store, bucket, again, ctx))];
+  return [...refused, ...(await retryOneByOne(store, bucket, again, ctx))];
 }
 
 /** Codes of a server that fails whatever it is asked. */
-const failing: ReadonlySet<string> = new Set(['storage_unavailable', 'connect_timeout', 'read_timeout']);
+const unavailableCodes: ReadonlySet<string> = new Set(['storage_unavailable', 'connect_timeout', 'read_timeout']);
 
 /**
  * Retries one by one what the server failed to delete in a batch. This helps SeaweedFS with the last version of a key whose name is too
  * long for its folder of versions. If the server also fails at the first one, the others are not tried.
  */
-async function deleteAlone(
+async function retryOneByOne(
   store: Store,
   bucket: string,
   [first, ...others]: readonly ObjectVersion[],
@@ -138,6 +138,6 @@ async function deleteAlone(
 ): Promise<Failure[]> {
   if (first === undefined) return [];
   const [failure] = await deleteEach(store, bucket, [first], ctx);
-  if (failure !== undefined && failing.has(failure.code)) return [first, ...others].map(({ key }) => ({ ...failure, key }));
+  if (failure !== undefined && unavailableCodes.has(failure.code)) return [first, ...others].map(({ key }) => ({ ...failure, key }));
   return [...(failure === undefined ? [] : [failure]), ...(await deleteEach(store, bucket, others, ctx))];
 }

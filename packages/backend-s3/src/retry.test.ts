@@ -33,7 +33,7 @@ describe('retries', () => {
     ['no file for its socket', failure('EMFILE')],
     ['a timeout', Object.assign(new Error('late'), { name: 'TimeoutError' })],
   ])('follow %s', async (_name, error) => {
-    expect(await new RetryPolicy(standard).again(error, 1, undefined)).toBeGreaterThan(0);
+    expect(await new RetryPolicy(standard).waitForRetry(error, 1, undefined)).toBeGreaterThan(0);
   });
 
   it.each([
@@ -43,21 +43,21 @@ describe('retries', () => {
     ['a certificate', failure('CERT_HAS_EXPIRED')],
     ['a mistake of ours', new TypeError('x is undefined')],
   ])('do not follow %s', async (_name, error) => {
-    await expect(new RetryPolicy(standard).again(error, 1, undefined)).rejects.toBe(error);
+    await expect(new RetryPolicy(standard).waitForRetry(error, 1, undefined)).rejects.toBe(error);
   });
 
   it('end after as many as are allowed', async () => {
     const policy = new RetryPolicy({ ...standard, maxRetries: 1 });
-    await policy.again(answer(500), 1, undefined);
-    await expect(policy.again(answer(500), 2, undefined)).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
-    await expect(new RetryPolicy({ ...standard, maxRetries: 0 }).again(answer(500), 1, undefined)).rejects.toThrow();
+    await policy.waitForRetry(answer(500), 1, undefined);
+    await expect(policy.waitForRetry(answer(500), 2, undefined)).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
+    await expect(new RetryPolicy({ ...standard, maxRetries: 0 }).waitForRetry(answer(500), 1, undefined)).rejects.toThrow();
   });
 
   it('become few while everything fails, and many again afterwards', async () => {
     const policy = new RetryPolicy(standard);
     const count = async (): Promise<number> => {
       for (let made = 0; ; made++) {
-        const price = await policy.again(answer(500), 1, undefined).catch(() => undefined);
+        const price = await policy.waitForRetry(answer(500), 1, undefined).catch(() => undefined);
         if (price === undefined) return made;
       }
     };
@@ -67,7 +67,7 @@ describe('retries', () => {
     expect(await count()).toBe(2);
     policy.succeeded(14);
     expect(await count()).toBe(1);
-    expect(await new RetryPolicy(standard).again(answer(429), 1, undefined)).toBe(5); // a server that throttles is there
+    expect(await new RetryPolicy(standard).waitForRetry(answer(429), 1, undefined)).toBe(5); // a server that throttles is there
   });
 
   it('wait longer each time, longest while a server throttles', () => {
@@ -94,7 +94,7 @@ describe('retries', () => {
     const gone = failure('ECONNREFUSED');
     const patient = { ...standard, patient: true };
     const pause = async (policy: RetryPolicy, error = gone): Promise<number> => {
-      await policy.again(error, 1, undefined);
+      await policy.waitForRetry(error, 1, undefined);
       return vi.mocked(delay).mock.lastCall?.[0] ?? NaN;
     };
 
@@ -102,7 +102,7 @@ describe('retries', () => {
       const policy = new RetryPolicy(patient);
       policy.succeeded();
       for (const error of [gone, answer(503)]) expect(await pause(policy, error)).toBe(500);
-      await expect(policy.again(answer(404), 1, undefined)).rejects.toThrow(); // the server has answered that
+      await expect(policy.waitForRetry(answer(404), 1, undefined)).rejects.toThrow(); // the server has answered that
       expect(await pause(policy)).toBe(500);
     });
 
@@ -119,8 +119,8 @@ describe('retries', () => {
     it('are unlimited for concurrent callers, and limited once one has waited in vain', async () => {
       const policy = new RetryPolicy(patient);
       policy.succeeded();
-      await Promise.all(Array.from({ length: 1000 }, () => policy.again(gone, 1, undefined)));
-      await expect(policy.again(gone, 4, undefined)).rejects.toBe(gone);
+      await Promise.all(Array.from({ length: 1000 }, () => policy.waitForRetry(gone, 1, undefined)));
+      await expect(policy.waitForRetry(gone, 4, undefined)).rejects.toBe(gone);
       expect(await pause(policy)).toBe(0);
       policy.succeeded();
       expect(await pause(policy)).toBe(500);
@@ -129,7 +129,7 @@ describe('retries', () => {
 
   it('are given up with their signal', async () => {
     const cancel = new AbortController();
-    const again = new RetryPolicy(standard).again(answer(503, 'SlowDown', { 'retry-after': '5' }), 1, cancel.signal);
+    const again = new RetryPolicy(standard).waitForRetry(answer(503, 'SlowDown', { 'retry-after': '5' }), 1, cancel.signal);
     cancel.abort();
     await expect(again).rejects.toMatchObject({ name: 'AbortError' });
   });
@@ -142,7 +142,7 @@ describe('retries', () => {
     const cancel = new AbortController();
     const begun = async (error: Error): Promise<number> => {
       for (let request = 0; request < 5; request++) policy.succeeded();
-      await policy.again(error, 1, undefined);
+      await policy.waitForRetry(error, 1, undefined);
       let count = 0;
       for (let request = 0; request < 5; request++) {
         policy.pace(cancel.signal)!.then(

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
 import { unlessAborted } from './concurrency.ts';
-import { isBroken } from './http/socket-errors.ts';
-import { isUnreached } from './network-errors.ts';
+import { isConnectionLost } from './http/socket-errors.ts';
+import { isConnectError } from './network-errors.ts';
 import { headerOf, secondsIn, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
 
@@ -13,7 +13,7 @@ const baseDelay = 50;
 const throttledBaseDelay = 1000;
 const longestDelay = 20_000;
 /** How much longer than the backoff a server may make us wait. */
-const mostExtraDelay = 5000;
+const maxExtraDelay = 5000;
 const fullCapacity = 500;
 const cost = 14;
 const throttledCost = 5;
@@ -55,7 +55,7 @@ export class RetryPolicy {
 
   /** Called before each attempt. Waits only in `adaptive` mode, for the rate that the server can take. */
   pace(signal: AbortSignal | undefined): Promise<void> | undefined {
-    return this.#isPaced ? this.#turn(signal) : undefined;
+    return this.#isPaced ? this.#takeToken(signal) : undefined;
   }
 
   /** @param price what the last retry cost, if there was one */
@@ -70,7 +70,7 @@ export class RetryPolicy {
    * @returns the cost of the retry, for `succeeded` to give back
    * @throws `error` if there is no further attempt
    */
-  async again(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
+  async waitForRetry(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
     const isThrottled = isThrottling(error);
     this.#limiter?.updateClientSendingRate({ errorType: isThrottled ? 'THROTTLING' : 'TRANSIENT' });
     const isWaitedFor = this.#isPatient && this.#isExpected && !isThrottled && isAbsent(error);
@@ -85,7 +85,7 @@ export class RetryPolicy {
     return price;
   }
 
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
+  async #takeToken(signal: AbortSignal | undefined): Promise<void> {
     if (this.#limiter === undefined) {
       const { DefaultRateLimiter: Limiter } = await import('./rate-limiter.ts');
       this.#limiter ??= new Limiter();
@@ -102,7 +102,7 @@ export class RetryPolicy {
 export function delayAfter(error: unknown, attempt: number, chance: number, isWaitedFor = false): number {
   const base = isWaitedFor ? patientBaseDelay : isThrottling(error) ? throttledBaseDelay : baseDelay;
   const backoff = (isWaitedFor ? (1 + chance) / 2 : chance) * Math.min(longestDelay, base * 2 ** (attempt - 1));
-  return Math.max(backoff, Math.min(askedDelay(error), backoff + mostExtraDelay));
+  return Math.max(backoff, Math.min(requestedDelay(error), backoff + maxExtraDelay));
 }
 
 function isThrottling(error: unknown): boolean {
@@ -115,12 +115,12 @@ function isTransient(error: unknown): boolean {
 
 /** Whether the server may not be there at all. */
 function isAbsent(error: unknown): boolean {
-  const isOfNetwork = isUnreached(error) || isBroken(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+  const isOfNetwork = isConnectError(error) || isConnectionLost(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
   return isOfNetwork || absentStatuses.has(statusOf(error) ?? 0);
 }
 
 /** Milliseconds that the server asked for; 0 if it asked for none. */
-function askedDelay(error: unknown): number {
+function requestedDelay(error: unknown): number {
   const time = secondsIn(headerOf(error, 'retry-after')) * 1000;
   const exact = Number(headerOf(error, 'x-amz-retry-after') ?? NaN);
   return [time, exact].find((found) => found > 0) ?? 0;

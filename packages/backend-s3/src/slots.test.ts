@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Slots } from './slots.ts';
 
 it('gives nothing to who has gone', async () => {
-  const slots = new Slots({ capacity: 1, patience: 30, what: 'places' });
+  const slots = new Slots({ capacity: 1, patience: 30, resource: 'places' });
   const signal = AbortSignal.abort(new Error('no more'));
   await expect(slots.take(1, { signal })).rejects.toThrow('no more');
   const release = await slots.take(1);
@@ -15,7 +15,7 @@ it('gives nothing to who has gone', async () => {
 });
 
 it('serves the next in line when others are aborted together', async () => {
-  const slots = new Slots({ capacity: 10, patience: 30, what: 'places' });
+  const slots = new Slots({ capacity: 10, patience: 30, resource: 'places' });
   const release = await slots.take(6);
   const cancel = new AbortController();
   const large = slots.take(8, cancel);
@@ -33,7 +33,7 @@ describe('once there is more than one tenant', () => {
   const taken = async (taking: Promise<() => void>): Promise<boolean> => Promise.race([taking.then(() => true), delay(20, false)]);
 
   it('none gets all, and those behind it in the line do not wait for it', async () => {
-    const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
+    const slots = new Slots({ capacity: 8, patience: 30, resource: 'places' });
     (await slots.take(1, { tenant: 'globex' }))();
     const held: (() => void)[] = [];
     for (let count = 0; count < 6; count++) held.push(await slots.take(1, { tenant: 'acme' }));
@@ -53,7 +53,7 @@ describe('once there is more than one tenant', () => {
   });
 
   it('small requests of a tenant do not pass its large one, and what others give back is no help to it', async () => {
-    const slots = new Slots({ capacity: 8, patience: 30, brief: 0.3, what: 'places' });
+    const slots = new Slots({ capacity: 8, patience: 30, multiTenantPatience: 0.3, resource: 'places' });
     (await slots.take(1, { tenant: 'globex' }))();
     const held = await slots.take(2, { tenant: 'acme' });
     const large = slots.take(5, { tenant: 'acme' });
@@ -71,7 +71,7 @@ describe('once there is more than one tenant', () => {
   });
 
   it('no small request passes a large one that waits for room, whosever it is', async () => {
-    const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
+    const slots = new Slots({ capacity: 8, patience: 30, resource: 'places' });
     const held = [await slots.take(3, { tenant: 'acme' }), await slots.take(3, { tenant: 'globex' })];
     const large = slots.take(3, { tenant: 'acme' });
     expect(slots.takeFree(1, { tenant: 'initech' })).toBeUndefined();
@@ -80,21 +80,21 @@ describe('once there is more than one tenant', () => {
   });
 
   it('and not before: a lone tenant gets everything', async () => {
-    const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
+    const slots = new Slots({ capacity: 8, patience: 30, resource: 'places' });
     for (let count = 0; count < 8; count++) await slots.take(1, { tenant: 'acme' });
     expect(await taken(slots.take(1, { tenant: 'acme' }))).toBe(false);
   });
 
   it('each is left the smallest useful amount, and a single place goes to anybody', async () => {
-    const bytes = new Slots({ capacity: 16, patience: 30, what: 'bytes', smallest: 8 });
-    const one = new Slots({ capacity: 1, patience: 30, what: 'places' });
+    const bytes = new Slots({ capacity: 16, patience: 30, resource: 'bytes', smallest: 8 });
+    const one = new Slots({ capacity: 1, patience: 30, resource: 'places' });
     for (const slots of [bytes, one]) (await slots.take(1, { tenant: 'globex' }))();
     (await one.take(1, { tenant: 'acme' }))();
     for (const tenant of ['acme', 'globex']) {
       for (let count = 0; count < 2; count++) await bytes.take(4, { tenant });
       expect(bytes.takeFree(1, { tenant })).toBeUndefined();
     }
-    const all = new Slots({ capacity: 8, patience: 30, what: 'bytes', smallest: 8 });
+    const all = new Slots({ capacity: 8, patience: 30, resource: 'bytes', smallest: 8 });
     (await all.take(1, { tenant: 'globex' }))();
     for (let count = 0; count < 2; count++) await all.take(4, { tenant: 'acme' });
   });
@@ -103,13 +103,13 @@ describe('once there is more than one tenant', () => {
 it('asks holders to give up what they do not need while somebody waits', async () => {
   const asked: (string | undefined)[] = [];
   const lent: (() => void)[] = [];
-  const lend = (tenant: string | undefined): boolean => {
+  const reclaim = (tenant: string | undefined): boolean => {
     asked.push(tenant);
     const release = lent.pop();
     release?.();
     return release !== undefined;
   };
-  const slots = new Slots({ capacity: 4, patience: 30, what: 'places', lend });
+  const slots = new Slots({ capacity: 4, patience: 30, resource: 'places', reclaim });
   const held = [await slots.take(1, { tenant: 'acme' }), await slots.take(1, { tenant: 'acme' }), await slots.take(1, { tenant: 'acme' })];
   (await slots.take(1, { tenant: 'globex' }))();
   expect(asked).toEqual([]);
@@ -133,7 +133,7 @@ it('asks for a single place for each waiter, even if the lender wants another on
   let lent = 0;
   const busy: (() => void)[] = [];
   const again = async (): Promise<void> => void busy.push(await slots.take(1));
-  const lend = (): boolean => {
+  const reclaim = (): boolean => {
     const release = busy.shift();
     if (release === undefined) return false;
     lent++;
@@ -141,7 +141,7 @@ it('asks for a single place for each waiter, even if the lender wants another on
     void again();
     return true;
   };
-  const slots: Slots = new Slots({ capacity: 3, patience: 30, what: 'places', lend });
+  const slots: Slots = new Slots({ capacity: 3, patience: 30, resource: 'places', reclaim });
   for (let count = 0; count < 3; count++) await again();
   const release = await slots.take(1);
   expect(lent).toBe(1);
@@ -149,13 +149,13 @@ it('asks for a single place for each waiter, even if the lender wants another on
 });
 
 it('is patient with callers who have already begun, even with several tenants', async () => {
-  const slots = new Slots({ capacity: 1, patience: 0.4, brief: 0.1, what: 'places' });
+  const slots = new Slots({ capacity: 1, patience: 0.4, multiTenantPatience: 0.1, resource: 'places' });
   (await slots.take(1, { tenant: 'globex' }))();
   const held = await slots.take(1, { tenant: 'acme' });
-  const isUnderWay = slots.take(1, { tenant: 'globex', isUnderWay: true });
+  const resuming = slots.take(1, { tenant: 'globex', isResuming: true });
   await expect(slots.take(1, { tenant: 'initech' })).rejects.toMatchObject({ code: 'storage_unavailable' });
   held();
-  (await isUnderWay)();
+  (await resuming)();
 });
 
 describe('over time', () => {
@@ -172,7 +172,7 @@ describe('over time', () => {
     ['anything at all is given back', 'acme'],
     ['a tenant that waits for itself gives anything back', 'globex'],
   ])('is patient as long as %s', async (_what, first) => {
-    const slots = new Slots({ capacity: 8, patience: 1, what: 'places' });
+    const slots = new Slots({ capacity: 8, patience: 1, resource: 'places' });
     (await slots.take(1, { tenant: first }))();
     const held = [
       await slots.take(2, { tenant: 'acme' }),
@@ -188,23 +188,26 @@ describe('over time', () => {
   });
 
   it.each([
-    { tenants: ['acme'], brief: 1, patience: 3, after: 3 },
-    { tenants: ['acme', 'globex'], brief: 1, patience: 3, after: 1 },
-    { tenants: ['acme', 'globex'], brief: 3, patience: 1, after: 1 },
-  ])('is brief only among several tenants, and never for longer than it is patient: %j', async ({ tenants, brief, patience, after }) => {
-    const slots = new Slots({ capacity: 1, patience, brief, what: 'places' });
-    for (const tenant of tenants) (await slots.take(1, { tenant }))();
-    await slots.take(1, { tenant: 'acme' });
-    let told: unknown;
-    void outcome(slots.take(1, { tenant: 'acme' })).then((end) => (told = end));
-    await vi.advanceTimersByTimeAsync(after * 1000 - 10);
-    expect(told).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(10);
-    expect(told).toMatchObject(refused);
-  });
+    { tenants: ['acme'], multiTenantPatience: 1, patience: 3, after: 3 },
+    { tenants: ['acme', 'globex'], multiTenantPatience: 1, patience: 3, after: 1 },
+    { tenants: ['acme', 'globex'], multiTenantPatience: 3, patience: 1, after: 1 },
+  ])(
+    'is brief only among several tenants, and never for longer than it is patient: %j',
+    async ({ tenants, multiTenantPatience, patience, after }) => {
+      const slots = new Slots({ capacity: 1, patience, multiTenantPatience, resource: 'places' });
+      for (const tenant of tenants) (await slots.take(1, { tenant }))();
+      await slots.take(1, { tenant: 'acme' });
+      let told: unknown;
+      void outcome(slots.take(1, { tenant: 'acme' })).then((end) => (told = end));
+      await vi.advanceTimersByTimeAsync(after * 1000 - 10);
+      expect(told).toBeUndefined();
+      await vi.advanceTimersByTimeAsync(10);
+      expect(told).toMatchObject(refused);
+    },
+  );
 
   it('is no more patient with a caller who waits for its own tenant because others release something', async () => {
-    const slots = new Slots({ capacity: 4, patience: 1, what: 'places' });
+    const slots = new Slots({ capacity: 4, patience: 1, resource: 'places' });
     (await slots.take(1, { tenant: 'globex' }))();
     await slots.take(3, { tenant: 'acme' });
     const late = outcome(slots.take(1, { tenant: 'acme' }));
@@ -216,7 +219,7 @@ describe('over time', () => {
 
   it('leaves neither timers nor listeners behind', async () => {
     const { signal } = new AbortController();
-    const slots = new Slots({ capacity: 1, patience: 1, what: 'places' });
+    const slots = new Slots({ capacity: 1, patience: 1, resource: 'places' });
     const release = await slots.take(1);
     const [first, second] = [outcome(slots.take(1, { signal })), outcome(slots.take(1, { signal }))];
     release();
@@ -229,13 +232,13 @@ describe('over time', () => {
   it('does not ask for a waiter who was served meanwhile, and asks once for all if nobody can lend', async () => {
     const held: (() => void)[] = [];
     let asked = 0;
-    const lend = (): boolean => {
+    const reclaim = (): boolean => {
       asked++;
       const release = held.shift();
       release?.();
       return release !== undefined;
     };
-    const slots = new Slots({ capacity: 4, patience: 30, what: 'places', lend });
+    const slots = new Slots({ capacity: 4, patience: 30, resource: 'places', reclaim });
     const releases = [await slots.take(2), await slots.take(2)];
     const all = Array.from({ length: 3 }, () => slots.take(1));
     expect(asked).toBe(1); // for the first of them, at once

@@ -6,23 +6,23 @@ import { startS3 } from '@coffer/fixtures';
 import { noContext, readAll } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import type { HeldRule } from './administration.ts';
+import type { ExistingRule } from './administration.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
-import { doors, faultBench } from './testing/fault-bench.ts';
+import { faultBench, transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { sdkOn } from './testing/server.ts';
 
 const abort = { AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 } };
 const ours = { id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1, isEnabled: true };
 
-describe.each(doors)('the rule against stale uploads (%s)', (door) => {
-  const bench = faultBench(door, () => startS3('ceph'));
-  const rules = async (): Promise<readonly Omit<HeldRule, 'whole'>[]> => {
+describe.each(transports)('the rule against stale uploads (%s)', (transport) => {
+  const bench = faultBench(transport, () => startS3('ceph'));
+  const rules = async (): Promise<readonly Omit<ExistingRule, 'raw'>[]> => {
     const store = openStore(bench.account);
     const held = await store.administration.getRules(bench.bucket, noContext);
     store.connection.close();
-    return held.map(({ whole: _whole, ...rule }) => rule);
+    return held.map(({ raw: _raw, ...rule }) => rule);
   };
 
   it.each<[string, LifecycleRule, readonly string[]]>([
@@ -58,7 +58,7 @@ describe.each(doors)('the rule against stale uploads (%s)', (door) => {
   });
 });
 
-describe.each(doors)('the document of the rule against stale uploads (%s)', (transport) => {
+describe.each(transports)('the document of the rule against stale uploads (%s)', (transport) => {
   const { serve, backendTo, clear } = newStage();
   afterEach(clear);
 

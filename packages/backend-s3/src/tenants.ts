@@ -4,15 +4,15 @@
  */
 export class Tenants {
   #first: string | undefined;
-  #areSeveral = false;
+  #hasSeveral = false;
 
-  get areSeveral(): boolean {
-    return this.#areSeveral;
+  get hasSeveral(): boolean {
+    return this.#hasSeveral;
   }
 
   /** A call without a tenant does not count, unless it takes a share of something (then it is `''`, as for readers of public objects). */
-  meet(tenant: string | undefined): void {
+  note(tenant: string | undefined): void {
     this.#first ??= tenant;
-    if (tenant !== undefined && tenant !== this.#first) this.#areSeveral = true;
+    if (tenant !== undefined && tenant !== this.#first) this.#hasSeveral = true;
   }
 }

@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream';
 
 import type { Acl, ByteSink, CallContext, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
 
-import type { ToldAcl } from './told-acl.ts';
+import type { AclHeader } from './acl-header.ts';
 
 /** What a write says about the object besides its bytes. */
 export interface WriteHeaders {
   readonly contentType: string;
   readonly metadata?: Readonly<Record<string, string>>;
-  readonly acl?: ToldAcl;
+  readonly acl?: AclHeader;
   readonly storageClass?: string;
   readonly ifNoneMatch?: '*';
   /** Exactly as it is sent: servers differ about the quotes. */
@@ -132,7 +132,7 @@ export interface Transport {
   getAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
   copy(from: CopySource, to: ObjectAddress, headers: CopyHeaders, ctx: CallContext): Promise<Written>;
   /**
-   * Like `get`, but into a sink; only if the door has such a way. Rejects with errors of `begin` and of the sink as `call` does. Resolves
+   * Like `get`, but into a sink; only if the driver has such a way. Rejects with errors of `begin` and of the sink as `call` does. Resolves
    * to false if nothing was done, because it needs a socket of its own and all are in use.
    */
   readonly pull?: (

@@ -4,7 +4,7 @@ import { noContext } from '@coffer/storage-core';
 import type { CallContext, PutOptions } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { Cleaning } from './cleaning.ts';
+import { BackgroundCleanup } from './background-cleanup.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import type { Store } from './store.ts';
@@ -165,7 +165,7 @@ describe('a multipart upload', () => {
       abortUpload: step('abort', undefined),
     };
     const settings = { partsAtOnce: 4, maxPoolConnections: 10 };
-    return { calls, store: { transport, cleaning: new Cleaning(), memory: { partSize: 1 }, settings } as unknown as Store };
+    return { calls, store: { transport, cleanup: new BackgroundCleanup(), memory: { partSize: 1 }, settings } as unknown as Store };
   };
   const headers = { contentType: 'text/plain' };
 
@@ -193,7 +193,7 @@ describe('a multipart upload', () => {
     await expect(writing).rejects.toThrow('gone');
     expect(calls).toEqual([]);
     created.resolve('id');
-    await store.cleaning.end();
+    await store.cleanup.drain();
     expect(calls).toEqual(['abort']);
   });
 

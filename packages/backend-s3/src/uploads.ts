@@ -1,7 +1,7 @@
 import type { CallContext } from '@coffer/storage-core';
 
 import type { OpenUpload, UploadMarker } from './administration.ts';
-import { assertGoesOn } from './paging.ts';
+import { assertAdvances } from './paging.ts';
 import type { Store } from './store.ts';
 
 /** All multipart uploads of a bucket that are neither complete nor aborted. */
@@ -10,7 +10,7 @@ export async function openUploads(store: Store, bucket: string, ctx: CallContext
   let after: UploadMarker | undefined;
   do {
     const { uploads, next } = await store.administration.listUploads(bucket, after, ctx);
-    assertGoesOn(after, next);
+    assertAdvances(after, next);
     found.push(...uploads);
     after = next;
   } while (after !== undefined);

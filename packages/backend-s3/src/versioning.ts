@@ -1,7 +1,7 @@
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, VersioningOperations } from '@coffer/storage-core';
 
-import { assertBucketThere } from './bucket-there.ts';
+import { assertBucketExists } from './assert-bucket-exists.ts';
 import type { EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
 
@@ -10,7 +10,7 @@ export function versioningOperations(store: Store): VersioningOperations {
   return {
     getVersioning: (bucket, ctx) => administration.getVersioning(bucket, ctx),
     async setVersioning(bucket, enabled, ctx) {
-      await assertBucketThere(store, bucket, ctx);
+      await assertBucketExists(store, bucket, ctx);
       // Some servers without versions report success.
       if (enabled && (await store.endpoint.profileIfAllowed(bucket, ctx))?.versioning === false)
         throw storageError('not_supported', 'This storage provider keeps no versions.');

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { openS3Backend } from './backend.ts';
 import { awsProfile } from './profile.ts';
-import { doors } from './testing/fault-bench.ts';
+import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { ok, refusal } from './testing/scripted.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
@@ -14,7 +14,7 @@ import { accountOn, ifAvailable } from './testing/server.ts';
 const servers = [await startS3('ceph'), await ifAvailable(startS3('minio'))].filter((server) => typeof server !== 'string');
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
-const cases = servers.flatMap((server) => doors.map((transport) => ({ server, transport, name: server.name })));
+const cases = servers.flatMap((server) => transports.map((transport) => ({ server, transport, name: server.name })));
 
 describe.each(cases)('a write under If-None-Match in a bucket that keeps versions ($name, $transport)', ({ server, transport }) => {
   it('never replaces an object', async () => {
@@ -39,7 +39,7 @@ describe.each(cases)('a write under If-None-Match in a bucket that keeps version
   });
 });
 
-describe.each(doors)('a write under If-None-Match if the credentials may not ask whether versions are kept (%s)', (transport) => {
+describe.each(transports)('a write under If-None-Match if the credentials may not ask whether versions are kept (%s)', (transport) => {
   it.each([
     ['AccessDenied', 403, 'may ignore that there', undefined, undefined],
     ['NotImplemented', 501, 'may ignore that there', undefined, undefined],

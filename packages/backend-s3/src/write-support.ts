@@ -1,24 +1,29 @@
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, PutOptions } from '@coffer/storage-core';
 
-import { assertAclHolds } from './acl-support.ts';
-import { assertKeyHolds } from './key-support.ts';
+import { assertAclSupported } from './acl-support.ts';
+import { assertKeySupported } from './key-support.ts';
 import type { Store } from './store.ts';
 
 /** Checks the options of an object to be written. @throws invalid_key, invalid_argument, acl_not_supported, not_supported */
-export async function assertWriteHolds(
+export async function assertWriteSupported(
   store: Store,
   at: ObjectAddress,
   { acl, storageClass }: Pick<PutOptions, 'acl' | 'storageClass'>,
   ctx: CallContext,
 ): Promise<void> {
-  await assertKeyHolds(store, at, ctx);
-  await assertAclHolds(store, at.bucket, acl, ctx);
-  await assertClassHolds(store, at.bucket, storageClass, ctx);
+  await assertKeySupported(store, at, ctx);
+  await assertAclSupported(store, at.bucket, acl, ctx);
+  await assertStorageClassSupported(store, at.bucket, storageClass, ctx);
 }
 
 /** @throws invalid_argument; not_supported if the server forgets storage classes, except for `STANDARD`, which it applies anyway */
-async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
+async function assertStorageClassSupported(
+  store: Store,
+  bucket: string,
+  storageClass: string | undefined,
+  ctx: CallContext,
+): Promise<void> {
   if (storageClass === undefined || storageClass === 'STANDARD') return;
   // Headers lose white space, so the server would write another class than it was given; other characters may break the signature.
   if (!/^[!-~]+$/.test(storageClass))

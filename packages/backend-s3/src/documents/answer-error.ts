@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 import { destroyOnAbort } from '@coffer/storage-core';
 
-import { isElsewhere, isForeignHead, mayBeProxied } from '../http/foreign-answer.ts';
+import { isForeignHead, isNonS3Status, mayBeProxied } from '../http/foreign-answer.ts';
 import { isErrorDocument } from './answer.ts';
 
 /** Bytes. Anything longer is no error of S3. */
@@ -14,8 +14,8 @@ type Headers = Readonly<Record<string, string>>;
 export class AnswerError extends Error {
   /** S3's name for the error; empty if there is no document, as in answers to HEAD. */
   override readonly name: string;
-  /** `isDoubtful`, once known: whether an earlier attempt may have been carried out. */
-  readonly $metadata: { readonly httpStatusCode: number; isDoubtful?: boolean };
+  /** `wasInDoubt`, once known: whether an earlier attempt may have been carried out. */
+  readonly $metadata: { readonly httpStatusCode: number; wasInDoubt?: boolean };
   declare readonly $response: { readonly headers: Headers };
   /** The region of the bucket, if the answer is about that. */
   declare readonly region: string | undefined;
@@ -24,8 +24,8 @@ export class AnswerError extends Error {
 
   constructor(status: number, headers: Headers, document: string) {
     super(valueIn(document, 'Message') ?? `The answer was ${status}.`);
-    const told = isElsewhere(status) ? undefined : valueIn(document, 'Code');
-    this.name = told ?? (isForeign(status, headers, document) ? 'NoS3AnswerError' : '');
+    const code = isNonS3Status(status) ? undefined : valueIn(document, 'Code');
+    this.name = code ?? (isForeign(status, headers, document) ? 'NoS3AnswerError' : '');
     this.$metadata = { httpStatusCode: status };
     // Not enumerable, to stay out of logs.
     Object.defineProperty(this, '$response', { value: { headers } });
@@ -58,7 +58,7 @@ export async function documentOf(answer: IncomingMessage, signal: AbortSignal | 
 
 /** Whether this is somebody else's page where S3 sends an XML document or nothing. */
 function isForeign(status: number, headers: Headers, document: string): boolean {
-  if (isElsewhere(status)) return true;
+  if (isNonS3Status(status)) return true;
   return document.trim() === '' ? isForeignHead(status, headers) : !mayBeProxied(status) && !isErrorDocument(document);
 }
 
@@ -67,6 +67,6 @@ function valueIn(document: string, name: string): string | undefined {
 }
 
 function regionIn(headers: Headers, document: string): string | undefined {
-  const told = headers['x-amz-bucket-region'] ?? valueIn(document, 'Region');
-  return told ?? /^(?:.+\.)?s3[.-]([a-z0-9-]+)\.amazonaws\.com/.exec(valueIn(document, 'Endpoint') ?? '')?.[1];
+  const region = headers['x-amz-bucket-region'] ?? valueIn(document, 'Region');
+  return region ?? /^(?:.+\.)?s3[.-]([a-z0-9-]+)\.amazonaws\.com/.exec(valueIn(document, 'Endpoint') ?? '')?.[1];
 }

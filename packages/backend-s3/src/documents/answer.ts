@@ -13,8 +13,8 @@ export function element(name: string, text: string | number): string {
 
 /** Whether a list is continued. If IsTruncated says neither, a marker `next` means that it is. */
 export function isCutShort(list: XmlElement, next = ''): boolean {
-  const told = (textOf(list, 'IsTruncated') ?? '').trim().toLowerCase();
-  return told === 'true' || (told !== 'false' && next !== '');
+  const flag = (textOf(list, 'IsTruncated') ?? '').trim().toLowerCase();
+  return flag === 'true' || (flag !== 'false' && next !== '');
 }
 
 /** Whether an answer that began with 200 turned into an error, as may happen to slow operations. */
@@ -23,7 +23,7 @@ export function isErrorDocument(document: string): boolean {
 }
 
 /** Names that moto uses for lack of another, and gofakes3 (`rclone serve s3`) for uploads and versions. The AWS SDKs check none of them. */
-export const otherNames: Readonly<Record<string, string>> = {
+export const alternativeRootNames: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'GetBucketVersioningResponse',
   InitiateMultipartUploadResult: 'InitiateMultipartUpload',
   ListPartsResult: 'ListPartsResponse',
@@ -34,7 +34,7 @@ export const otherNames: Readonly<Record<string, string>> = {
  * A server that does not know the parameter of a request ignores it, and answers as if it were absent, with the list of a bucket or with an
  * object. Has the error name that S3 would use.
  */
-export class PassedOverError extends Error {
+export class IgnoredParameterError extends Error {
   override readonly name = 'NotImplemented';
 }
 
@@ -44,17 +44,17 @@ export class PassedOverError extends Error {
  */
 export function subresourceOf(document: string, name: string): XmlElement {
   const root = parseXml(document);
-  if (root.name === 'ListBucketResult') throw new PassedOverError(`The answer is the list of the bucket where "${name}" belongs.`);
-  return named(root, name);
+  if (root.name === 'ListBucketResult') throw new IgnoredParameterError(`The answer is the list of the bucket where "${name}" belongs.`);
+  return withRootName(root, name);
 }
 
 /** The root of any other answer. @throws MalformedXmlError */
 export function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
-  return named(parseXml(document, readChild), name);
+  return withRootName(parseXml(document, readChild), name);
 }
 
-function named(root: XmlElement, name: string): XmlElement {
-  if (root.name !== name && root.name !== otherNames[name]) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
+function withRootName(root: XmlElement, name: string): XmlElement {
+  if (root.name !== name && root.name !== alternativeRootNames[name]) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
   return root;
 }
 

@@ -6,7 +6,7 @@ import { noContext } from '@coffer/storage-core';
 import type { LifecycleRule } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
-import type { HeldRule } from '../administration.ts';
+import type { ExistingRule } from '../administration.ts';
 import { s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import { sdkAdministration } from '../sdk/administration.ts';
@@ -121,7 +121,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
       expect(now.filter(({ id }) => id !== more.id)).toEqual(held);
       expect(now.map(known)).toContainEqual({ ...more, isEnabled: true });
       // AWS accepts rules with a filter only beside others that have one.
-      expect(now.find(({ id }) => id === more.id)).toMatchObject({ whole: { Filter: { Prefix: more.prefix } } });
+      expect(now.find(({ id }) => id === more.id)).toMatchObject({ raw: { Filter: { Prefix: more.prefix } } });
     }
     await store.administration.deleteRules(bucket, noContext);
     for (const { getRules } of [administration, store.administration])
@@ -133,7 +133,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
   });
 });
 
-function known({ whole: _whole, ...rule }: HeldRule): Omit<HeldRule, 'whole'> {
+function known({ raw: _raw, ...rule }: ExistingRule): Omit<ExistingRule, 'raw'> {
   return rule;
 }
 
@@ -200,7 +200,7 @@ describe('an answer about rules', () => {
   it.each(['<Prefix>a/</Prefix>', '<Filter><Prefix>a/</Prefix></Filter>', '<Filter><And><Prefix>a/</Prefix></And></Filter>'])(
     'tells their prefix, wherever it stands: %s',
     (prefix) => {
-      const rules = (status: string, more: string): readonly HeldRule[] =>
+      const rules = (status: string, more: string): readonly ExistingRule[] =>
         rulesFrom(`<LifecycleConfiguration><Rule><ID>r</ID>${prefix}<Status>${status}</Status>${more}</Rule></LifecycleConfiguration>`);
       expect(rules('Disabled', '').map(known)).toEqual([{ id: 'r', prefix: 'a/', isEnabled: false }]);
       const transition = '<Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER</StorageClass></Transition>';
@@ -230,7 +230,7 @@ describe('an answer about uploads', () => {
   it('lists only uploads with a key and an id, dated 1970 if it gives no date', () => {
     const uploads = ['<Key>k</Key><UploadId>1</UploadId>', '<Key>k</Key>', '<UploadId>1</UploadId>'];
     const document = `<ListMultipartUploadsResult>${uploads.map((upload) => `<Upload>${upload}</Upload>`).join('')}</ListMultipartUploadsResult>`;
-    expect(uploadsFrom(document, 'b')).toEqual({ uploads: [{ at: { bucket: 'b', key: 'k' }, uploadId: '1', since: new Date(0) }] });
+    expect(uploadsFrom(document, 'b')).toEqual({ uploads: [{ at: { bucket: 'b', key: 'k' }, uploadId: '1', initiatedAt: new Date(0) }] });
   });
 });
 

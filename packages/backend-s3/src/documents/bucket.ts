@@ -1,6 +1,6 @@
 import type { LifecycleRule } from '@coffer/storage-core';
 
-import type { Administration, CorsRule, HeldCorsRule, HeldRule, OpenUpload, Tag, UploadMarker } from '../administration.ts';
+import type { Administration, CorsRule, ExistingCorsRule, ExistingRule, OpenUpload, Tag, UploadMarker } from '../administration.ts';
 import type { ObjectVersion } from '../transport.ts';
 import { dateOf, documentOf, element, isCutShort, subresourceOf } from './answer.ts';
 import { urlDecoded } from './url-encoding.ts';
@@ -8,8 +8,8 @@ import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf } from './xml.ts
 import type { XmlElement } from './xml.ts';
 
 /** The request of CreateBucket. */
-export function locationDocument(place: string): string {
-  return documentOf('CreateBucketConfiguration', element('LocationConstraint', place));
+export function locationDocument(region: string): string {
+  return documentOf('CreateBucketConfiguration', element('LocationConstraint', region));
 }
 
 /**
@@ -34,8 +34,8 @@ export function versioningFrom(answer: string): boolean {
 }
 
 /** The request of PutBucketCors. Existing rules are written as the server returned them. */
-export function corsDocument(rules: readonly (CorsRule | HeldCorsRule)[]): string {
-  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : corsRuleOf(rule)));
+export function corsDocument(rules: readonly (CorsRule | ExistingCorsRule)[]): string {
+  const spelled = rules.map((rule) => ('raw' in rule ? xmlOf(rule.raw as XmlElement) : corsRuleOf(rule)));
   return documentOf('CORSConfiguration', spelled.join(''));
 }
 
@@ -52,7 +52,7 @@ function corsRuleOf({ id, origins, methods, headers, exposed, maxAge }: CorsRule
 }
 
 /** Reads an answer to GetBucketCors. */
-export function corsFrom(answer: string): readonly HeldCorsRule[] {
+export function corsFrom(answer: string): readonly ExistingCorsRule[] {
   return childrenOf(subresourceOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
     const all = (name: string): readonly string[] => childrenOf(rule, name).map(({ text }) => text);
     return {
@@ -61,17 +61,17 @@ export function corsFrom(answer: string): readonly HeldCorsRule[] {
       methods: all('AllowedMethod'),
       headers: all('AllowedHeader'),
       exposed: all('ExposeHeader'),
-      whole: rule,
+      raw: rule,
     };
   });
 }
 
 /** The request of PutBucketLifecycleConfiguration. Existing rules are written as the server returned them. */
-export function rulesDocument(rules: readonly (LifecycleRule | HeldRule)[]): string {
-  const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as XmlElement] : []));
+export function rulesDocument(rules: readonly (LifecycleRule | ExistingRule)[]): string {
+  const existing = rules.flatMap((rule) => ('raw' in rule ? [rule.raw as XmlElement] : []));
   // AWS does not accept rules with a filter beside rules of the older kind, whose prefix has none.
-  const isOlder = held.length > 0 && held.every((rule) => textOf(rule, 'Prefix') !== undefined);
-  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule, isOlder)));
+  const isOlder = existing.length > 0 && existing.every((rule) => textOf(rule, 'Prefix') !== undefined);
+  const spelled = rules.map((rule) => ('raw' in rule ? xmlOf(rule.raw as XmlElement) : ruleOf(rule, isOlder)));
   return documentOf('LifecycleConfiguration', spelled.join(''));
 }
 
@@ -91,7 +91,7 @@ function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: Life
 }
 
 /** Reads an answer to GetBucketLifecycleConfiguration. */
-export function rulesFrom(answer: string): readonly HeldRule[] {
+export function rulesFrom(answer: string): readonly ExistingRule[] {
   return childrenOf(subresourceOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
     const expireDays = numberIn(rule, 'Expiration', 'Days');
     const abortMultipartDays = numberIn(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation');
@@ -103,7 +103,7 @@ export function rulesFrom(answer: string): readonly HeldRule[] {
       ...(abortMultipartDays !== undefined && { abortMultipartDays }),
       ...(storageClass !== undefined && { transition: { days: numberIn(rule, 'Transition', 'Days') ?? 0, storageClass } }),
       isEnabled: textOf(rule, 'Status') === 'Enabled',
-      whole: rule,
+      raw: rule,
     };
   });
 }
@@ -136,7 +136,7 @@ export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<
   const uploads = childrenOf(root, 'Upload').flatMap((upload) => {
     const [key, uploadId] = [textOf(upload, 'Key'), textOf(upload, 'UploadId')];
     if (key === undefined || uploadId === undefined) return [];
-    return [{ at: { bucket, key }, uploadId, since: dateOf(textOf(upload, 'Initiated')) }];
+    return [{ at: { bucket, key }, uploadId, initiatedAt: dateOf(textOf(upload, 'Initiated')) }];
   });
   if (!isCutShort(root)) return { uploads };
   return { uploads, next: nextUpload(uploads, textOf(root, 'NextKeyMarker'), textOf(root, 'NextUploadIdMarker')) };
@@ -161,18 +161,18 @@ export function partsFrom(answer: string): Awaited<ReturnType<Administration['li
 }
 
 /** Where a list of parts continues. @throws {MalformedXmlError} if the server does not say */
-export function nextPart(told = ''): string {
-  if (told === '') throw new MalformedXmlError('more parts, but not where they begin');
-  return told;
+export function nextPart(marker = ''): string {
+  if (marker === '') throw new MalformedXmlError('more parts, but not where they begin');
+  return marker;
 }
 
 /** The text of the descendant on this path, taking the first child of each name. */
-function textIn(from: XmlElement, ...way: readonly string[]): string | undefined {
-  return way.reduce<XmlElement | undefined>((at, name) => at && childrenOf(at, name)[0], from)?.text;
+function textIn(from: XmlElement, ...path: readonly string[]): string | undefined {
+  return path.reduce<XmlElement | undefined>((at, name) => at && childrenOf(at, name)[0], from)?.text;
 }
 
-function numberIn(from: XmlElement, ...way: readonly string[]): number | undefined {
-  const text = textIn(from, ...way);
+function numberIn(from: XmlElement, ...path: readonly string[]): number | undefined {
+  const text = textIn(from, ...path);
   if (text === undefined) return undefined;
   if (!/^\s*\d{1,16}\s*$/.test(text)) throw new MalformedXmlError(`"${text}" where a number belongs`);
   return Number(text);

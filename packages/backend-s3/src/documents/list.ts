@@ -1,6 +1,6 @@
 import type { ListPage, ObjectSummary } from '@coffer/storage-core';
 
-import { bare } from '../etag.ts';
+import { unquoted } from '../etag.ts';
 import type { ListedBucket } from '../transport.ts';
 import { dateOf, isCutShort, rootOf } from './answer.ts';
 import { urlDecoded } from './url-encoding.ts';
@@ -45,17 +45,17 @@ export function listPageFrom(document: string): ListPage {
 }
 
 /** Bytes; longer than what precedes the objects: a prefix and two tokens, all encoded. */
-const longestBeginning = 16 * 1024;
+const maxHeadBytes = 16 * 1024;
 
 /**
  * The token of the next page, from the beginning of an answer to ListObjectsV2: AWS and MinIO put it before the objects. Undefined if it is
  * not there, whether or not there is a next page.
  */
 export function nextTokenAtBeginning(beginning: Buffer): string | undefined {
-  const text = beginning.toString('utf8', 0, longestBeginning);
+  const text = beginning.toString('utf8', 0, maxHeadBytes);
   const end = text.search(/<(?:Contents|CommonPrefixes)>/);
-  const told = `${text.slice(0, end)}</ListBucketResult>`;
-  return end > 0 && told.includes('<IsTruncated>true<') ? nextTokenIn(told) : undefined;
+  const head = `${text.slice(0, end)}</ListBucketResult>`;
+  return end > 0 && head.includes('<IsTruncated>true<') ? nextTokenIn(head) : undefined;
 }
 
 /** Like `nextTokenAtBeginning`, from what follows the objects, where Ceph puts the token. */
@@ -78,7 +78,7 @@ function summaryOf(object: XmlElement): ReadObject {
   return {
     key: textOf(object, 'Key') ?? '',
     size: Number(size),
-    etag: bare(textOf(object, 'ETag')),
+    etag: unquoted(textOf(object, 'ETag')),
     lastModified: dateOf(textOf(object, 'LastModified')),
     storageClass: textOf(object, 'StorageClass') || 'STANDARD',
   };

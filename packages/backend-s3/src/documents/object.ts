@@ -1,4 +1,4 @@
-import { bare, etagOf } from '../etag.ts';
+import { etagOf, unquoted } from '../etag.ts';
 import type { ObjectVersion, SentPart } from '../transport.ts';
 import { documentOf, element, rootOf } from './answer.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
@@ -24,9 +24,9 @@ export function uploadIdFrom(document: string): string {
 }
 
 /** @throws {MalformedXmlError} if there is none */
-export function uploadIdOf(told: string | undefined): string {
-  if (told === undefined || told === '') throw new MalformedXmlError('an upload without an id');
-  return told;
+export function uploadIdOf(id: string | undefined): string {
+  if (id === undefined || id === '') throw new MalformedXmlError('an upload without an id');
+  return id;
 }
 
 /** Reads an answer to CopyObject or UploadPartCopy. The ETag has no quotes. */
@@ -48,5 +48,5 @@ export function completeDocument(parts: readonly SentPart[]): string {
 
 /** The ETag in an answer to CompleteMultipartUpload, without quotes; empty if there is none. */
 export function completedEtagFrom(document: string): string {
-  return bare(textOf(rootOf(document, 'CompleteMultipartUploadResult'), 'ETag'));
+  return unquoted(textOf(rootOf(document, 'CompleteMultipartUploadResult'), 'ETag'));
 }

@@ -6,7 +6,7 @@ export interface XmlElement {
 }
 
 /** Deeper than any document of S3. */
-const deepest = 20;
+const maxDepth = 20;
 
 // May have attributes, whose values may contain anything but their quote and "<".
 const startTag = /<([\w.:-]+)(?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*(\/?)>/y;
@@ -66,7 +66,7 @@ export function parseXml(document: string, readChild?: ReadChild): XmlElement {
       at = after;
       if (isEmpty) parent.children.push({ name, text: '', children: [] });
       else {
-        if (open.push(parent) > deepest) throw new MalformedXmlError('too deep');
+        if (open.push(parent) > maxDepth) throw new MalformedXmlError('too deep');
         parent = { name, text: '', children: [] };
       }
     }
@@ -138,14 +138,14 @@ function endOf(expression: RegExp, document: string, at: number): number {
   return expression.lastIndex;
 }
 
-const named: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#34;': '"', '&apos;': "'" };
+const entities: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#34;': '"', '&apos;': "'" };
 
 function unescaped(text: string): string {
   return text.includes('&') ? text.replace(/&[^;&]{0,10};?/g, characterOf) : text;
 }
 
 function characterOf(reference: string): string {
-  const known = named[reference];
+  const known = entities[reference];
   if (known !== undefined) return known;
   const [, decimal, hex = ''] = /^&#(?:(\d{1,7})|x([\da-f]{1,6}));$/i.exec(reference) ?? [];
   const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);

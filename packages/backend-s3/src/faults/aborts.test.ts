@@ -7,14 +7,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { blackhole } from '../testing/blackhole.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
 const large = randomBytes(20 * 2 ** 20);
 
-describe.each(doors)('when the caller aborts (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when the caller aborts (%s)', (transport) => {
+  const bench = faultBench(transport);
   const reason = new Error('the client went away');
   const begun = (start: (ctx: CallContext) => Promise<unknown>): { readonly abort: () => void; readonly outcome: Promise<unknown> } => {
     const cancel = new AbortController();

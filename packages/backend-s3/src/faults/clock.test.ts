@@ -6,15 +6,15 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 
 import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
 const large = randomBytes(9 * 2 ** 20);
 const hour = 3_600_000;
 
-describe.each(doors)('when our clock is wrong (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when our clock is wrong (%s)', (transport) => {
+  const bench = faultBench(transport);
   const setClock = (hours: number): void => void vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + hours * hour });
   const calls: readonly [string, (backend: StorageBackend) => Promise<unknown>][] = [
     ['put', (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext)],

@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { s3Backend } from '../backend.ts';
 import { awsProfile } from '../profile.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const gateway = await startGateway();
 afterAll(() => gateway.stop());
@@ -26,11 +26,11 @@ const main = `
   await s3Backend(options).put(at, { kind: 'stream', stream }, { contentType: 'text/plain' }, {});
 `;
 
-describe.each(doors)('when our process is killed in the middle of an upload (%s)', (door) => {
-  const bench = faultBench(door, async () => gateway);
+describe.each(transports)('when our process is killed in the middle of an upload (%s)', (transport) => {
+  const bench = faultBench(transport, async () => gateway);
 
   it('a sweep removes its remains', async () => {
-    const options = { ...bench.account, endpoint: bench.proxy.endpoint, transport: door };
+    const options = { ...bench.account, endpoint: bench.proxy.endpoint, transport };
     const argument = JSON.stringify([new URL('../backend.ts', import.meta.url).href, options, bench.at('crashed')]);
     const child = spawn(process.execPath, ['--conditions=@coffer/source', '--input-type=module', '-e', main, argument], {
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -52,7 +52,7 @@ describe.each(doors)('when our process is killed in the middle of an upload (%s)
   });
 
   it('a provisioned bucket has a rule that does so', async () => {
-    const backend = s3Backend({ ...bench.account, transport: door }, awsProfile);
+    const backend = s3Backend({ ...bench.account, transport }, awsProfile);
     for (let times = 0; times < 2; times++) await backend.buckets?.provision?.(bench.bucket, { corsOrigins: ['*'] }, noContext);
     expect(await backend.lifecycle?.getLifecycle(bench.bucket, noContext)).toEqual([
       expect.objectContaining({ prefix: '', abortMultipartDays: 1 }),

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 
 import type { Identity } from '../signing/credentials.ts';
 import { refusalOf } from '../testing/answers.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const gateway = await startGateway();
 const folder = await mkdtemp(join(tmpdir(), 'coffer-credentials-'));
@@ -28,8 +28,8 @@ const identityOf = ({ accessKey, secretKey }: S3Credentials): Identity => ({
   secretAccessKey: secretKey,
 });
 
-describe.each(doors)('the credentials (%s)', (door) => {
-  const bench = faultBench(door, async () => gateway);
+describe.each(transports)('the credentials (%s)', (transport) => {
+  const bench = faultBench(transport, async () => gateway);
   const calls: readonly [string, (backend: StorageBackend) => Promise<unknown>][] = [
     ['put', (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext)],
     ['get', (backend) => backend.get(bench.at('small'), {}, noContext).then((result) => readAll((result as ObjectStream).body))],
@@ -135,7 +135,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
   });
 
   it('of a file that is written anew are read anew', async () => {
-    const file = join(folder, `credentials-${door}`);
+    const file = join(folder, `credentials-${transport}`);
     const write = ({ accessKey, secretKey }: S3Credentials): Promise<void> =>
       writeFile(file, `[default]\naws_access_key_id = ${accessKey}\naws_secret_access_key = ${secretKey}\n`);
     for (const name of ['AWS_PROFILE', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) vi.stubEnv(name, undefined);

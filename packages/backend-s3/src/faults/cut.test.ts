@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { awsProfile } from '../profile.ts';
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import type { SeenRequest } from '../testing/proxy.ts';
 
 const options = { contentType: 'text/plain' };
@@ -17,8 +17,8 @@ const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
 const unavailable = { code: 'storage_unavailable', retryable: true };
 
-describe.each(doors)('when a connection is cut (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when a connection is cut (%s)', (transport) => {
+  const bench = faultBench(transport);
   const put = (backend: StorageBackend): Promise<unknown> =>
     backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
   const calls = (backend: StorageBackend): Promise<unknown>[] => [

@@ -7,7 +7,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import { tlsFront } from '../testing/tls-front.ts';
 
 const options = { contentType: 'text/plain' };
@@ -54,8 +54,8 @@ async function damagedWayTo(port: number): Promise<Damage> {
   return damage;
 }
 
-describe.each(doors)('when bytes are damaged below TLS (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when bytes are damaged below TLS (%s)', (transport) => {
+  const bench = faultBench(transport);
   const put = (backend: StorageBackend): Promise<unknown> =>
     backend.put(bench.at('put'), { kind: 'buffer', data: Buffer.from('small') }, options, noContext);
   const head = (backend: StorageBackend): Promise<unknown> => backend.head(bench.at('large'), noContext);

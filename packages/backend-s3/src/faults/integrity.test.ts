@@ -6,7 +6,7 @@ import type { Body } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
 const sizes = { 'a few bytes': randomBytes(1000), 'a megabyte': randomBytes(2 ** 20), parts: randomBytes(9 * 2 ** 20) };
@@ -18,8 +18,8 @@ const ways: readonly [string, (data: Buffer) => Body][] = [
 ];
 const cases = Object.entries(sizes).flatMap(([size, data]) => ways.map(([way, body]) => [size, way, data, body] as const));
 
-describe.each(doors)('bytes and their declared checksums (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('bytes and their declared checksums (%s)', (transport) => {
+  const bench = faultBench(transport);
 
   it.each(cases)('%s in %s are refused if the checksum is wrong, and nothing is stored', async (_size, _way, data, body) => {
     const backend = bench.through();

@@ -7,7 +7,7 @@ import type { Body, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const gateway = await startGateway();
 afterAll(() => gateway.stop());
@@ -18,8 +18,8 @@ const large = randomBytes(12 * mib);
 const streamOf = (data: Buffer): Body => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }) });
 const unavailable = { status: 'rejected', reason: expect.objectContaining({ code: 'storage_unavailable', retryable: true }) as unknown };
 
-describe.each(doors)('when the server is killed (%s)', (door) => {
-  const bench = faultBench(door, async () => gateway);
+describe.each(transports)('when the server is killed (%s)', (transport) => {
+  const bench = faultBench(transport, async () => gateway);
   const bodies: readonly [string, () => Body][] = [
     ['put', () => ({ kind: 'buffer', data: large.subarray(0, 4 * mib) })],
     ['gathered', () => streamOf(large.subarray(0, mib))],

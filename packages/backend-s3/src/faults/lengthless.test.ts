@@ -4,14 +4,14 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const objects = { small: 'a small one', large: randomBytes(150_000).toString('hex') } as const;
 const options = { contentType: 'text/plain' };
 
 // As a proxy that compresses or caches may send answers that it received with a length.
-describe.each(doors)('when answers come without their length (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when answers come without their length (%s)', (transport) => {
+  const bench = faultBench(transport);
   const etags: Record<string, string> = {};
 
   beforeAll(async () => {
@@ -44,7 +44,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
     });
 
     it('is pulled with the size that it has', async () => {
-      if (door === 'sdk') return expect(bench.through().pull).toBeUndefined();
+      if (transport === 'sdk') return expect(bench.through().pull).toBeUndefined();
       bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(key, text) : undefined);
       expect(await pulled()).toEqual({ size: text.length, text });
     });
@@ -65,7 +65,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
       expect(info.size).toBe(text.length);
       const failure = { code: 'storage_unavailable', retryable: true };
       await expect(readAll(body)).rejects.toMatchObject(failure);
-      if (door === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
+      if (transport === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
     });
 
     it('is not opened if it was replaced meanwhile', async () => {
@@ -73,7 +73,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
         method === 'GET' ? { text: chunked(key, text).text.replace(etags[key]!, 'other') } : undefined;
       const failure = { code: 'storage_unavailable', retryable: true };
       await expect(bench.through().get(bench.at(key), {}, noContext)).rejects.toMatchObject(failure);
-      if (door === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
+      if (transport === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
     });
 
     it('is refused if its size cannot be found out, unless the size does not matter', async () => {

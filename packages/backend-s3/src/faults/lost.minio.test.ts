@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
 import { refusalOf } from '../testing/answers.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import { ifAvailable } from '../testing/server.ts';
 
 const options = { contentType: 'text/plain', metadata: { by: 'us', of: 'all' } };
@@ -15,8 +15,8 @@ const cases = Object.entries(bodies);
 
 const minio = await ifAvailable(startS3('minio'));
 
-describe.skipIf(typeof minio === 'string').each(doors)('a write that succeeded although its answer got lost (%s)', (door) => {
-  const bench = faultBench(door, () => startS3('minio'));
+describe.skipIf(typeof minio === 'string').each(transports)('a write that succeeded although its answer got lost (%s)', (transport) => {
+  const bench = faultBench(transport, () => startS3('minio'));
 
   /** Loses the answer to the first request that creates the object. */
   const loseAnswer = (key: string): void => {

@@ -4,7 +4,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectAddress, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import { findHostsBelowLocalhost } from '../testing/hosts-below-localhost.ts';
 
 const options = { contentType: 'text/plain' };
@@ -13,8 +13,8 @@ const thirty = Array.from({ length: 30 }, (_, index) => index);
 
 findHostsBelowLocalhost();
 
-describe.each(doors)('the sockets to a provider whose buckets are hosts (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('the sockets to a provider whose buckets are hosts (%s)', (transport) => {
+  const bench = faultBench(transport);
   const buckets = Array.from({ length: 6 }, () => `host-${randomBytes(6).toString('hex')}`);
   const through = (maxPoolConnections: number): StorageBackend =>
     bench.through({ endpoint: `http://s3.localhost:${new URL(bench.proxy.endpoint).port}`, forcePathStyle: false, maxPoolConnections });

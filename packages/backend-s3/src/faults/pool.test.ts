@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { answerOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
@@ -17,8 +17,8 @@ const large = randomBytes(12 * 2 ** 20);
 const drip = { bytes: 1024, ms: 100 };
 const fifty = Array.from({ length: 50 }, (_, index) => index);
 
-describe.each(doors)('the sockets to the provider (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('the sockets to the provider (%s)', (transport) => {
+  const bench = faultBench(transport);
   const open = async (backend: StorageBackend, key = 'large', signal?: AbortSignal): Promise<Readable> =>
     ((await backend.get(bench.at(key), {}, signal === undefined ? noContext : { signal })) as ObjectStream).body;
 
@@ -156,8 +156,8 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
   });
 });
 
-describe.each(doors)('a reader who takes little at a time (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('a reader who takes little at a time (%s)', (transport) => {
+  const bench = faultBench(transport);
 
   it('is not idle, also when all that is left is in memory', async () => {
     const data = randomBytes(60_000);

@@ -11,7 +11,7 @@ import { s3Backend } from '../backend.ts';
 import { awsProfile } from '../profile.ts';
 import { blackhole } from '../testing/blackhole.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import { tlsFront } from '../testing/tls-front.ts';
 
 const options = { contentType: 'text/plain' };
@@ -19,8 +19,8 @@ const small = Buffer.from('forty bytes, one after the other, please');
 const large = randomBytes(12 * 2 ** 20);
 const readTimeout = { code: 'read_timeout', retryable: true };
 
-describe.each(doors)('when the server is silent (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when the server is silent (%s)', (transport) => {
+  const bench = faultBench(transport);
   const put = (backend: StorageBackend): Promise<unknown> =>
     backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
   const get = async (backend: StorageBackend, key: string): Promise<Readable> =>
@@ -97,8 +97,8 @@ describe.each(doors)('when the server is silent (%s)', (door) => {
   });
 });
 
-describe.each(doors)('when a source is slow (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when a source is slow (%s)', (transport) => {
+  const bench = faultBench(transport);
 
   async function* drip(): AsyncGenerator<Buffer> {
     for (let byte = 0; byte < 15; byte++) {

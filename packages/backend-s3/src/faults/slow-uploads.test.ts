@@ -9,7 +9,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
 const mib = 2 ** 20;
@@ -17,8 +17,8 @@ const large = randomBytes(12 * mib);
 /** Two slow clients hold all of this memory. */
 const narrow = { partSize: 5 * mib, uploadMemory: 10 * mib, timeout: 20 };
 
-describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('clients whose bytes come slowly (%s)', (transport) => {
+  const bench = faultBench(transport);
   let directory: string;
   beforeAll(async () => (directory = await mkdtemp(join(tmpdir(), 'coffer-spool-'))));
   afterAll(() => rm(directory, { recursive: true }));

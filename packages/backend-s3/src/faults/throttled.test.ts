@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import type { Reply, SeenRequest } from '../testing/proxy.ts';
 
 const options = { contentType: 'text/plain' };
@@ -16,8 +16,8 @@ const large = randomBytes(9 * 2 ** 20);
 
 type Call = (backend: StorageBackend) => Promise<unknown>;
 
-describe.each(doors)('when the server throttles (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('when the server throttles (%s)', (transport) => {
+  const bench = faultBench(transport);
   const slowDown = ({ method }: SeenRequest): Reply => refusalOf(503, 'SlowDown', method, { 'retry-after': '0' });
   const put: Call = (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
   const calls: readonly [string, Call, string, string][] = [

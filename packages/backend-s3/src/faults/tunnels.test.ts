@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { S3BackendOptions } from '../options.ts';
 import { connectProxy } from '../testing/connect-proxy.ts';
 import type { ConnectProxy } from '../testing/connect-proxy.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
 import { tlsFront } from '../testing/tls-front.ts';
 
 const https = process.getBuiltinModule('node:https');
@@ -29,8 +29,8 @@ const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
 const thirty = Array.from({ length: 30 }, (_, index) => `${index}`);
 
-describe.each(doors)('through the proxy of the environment (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('through the proxy of the environment (%s)', (transport) => {
+  const bench = faultBench(transport);
   let front: Awaited<ReturnType<typeof tlsFront>>;
   let proxy: ConnectProxy;
 

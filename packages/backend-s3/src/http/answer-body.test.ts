@@ -11,7 +11,7 @@ async function fullBody(): Promise<{ readonly body: AnswerBody; readonly stream:
   const stream = new Readable({ read() {} });
   const body = bodyOf(stream);
   const wanted: number[] = [];
-  body.rest = { arrived: () => {}, wanted: () => void wanted.push(body.received), missed: () => false };
+  body.resumer = { onComplete: () => {}, onDemand: () => void wanted.push(body.received), onSourceFailure: () => false };
   stream.push(Buffer.alloc(70_000, 'a'));
   await turn();
   stream.push(Buffer.alloc(5000, 'b'));
@@ -23,7 +23,7 @@ async function fullBody(): Promise<{ readonly body: AnswerBody; readonly stream:
 it('gets nothing more of a stream that was just about to flow again when it was lent: the rest is asked for from there', async () => {
   const { body } = await fullBody();
   body.read();
-  body.lend();
+  body.releaseSource();
   await turn();
   expect(body.received).toBe(70_000);
   expect(body.destroyed).toBe(false);
@@ -32,20 +32,20 @@ it('gets nothing more of a stream that was just about to flow again when it was 
 it('does not end with a stream that it has abandoned', async () => {
   const stream = new Readable({ read() {} });
   const body = bodyOf(stream);
-  body.rest = { arrived: () => {}, wanted: () => {}, missed: () => false };
+  body.resumer = { onComplete: () => {}, onDemand: () => {}, onSourceFailure: () => false };
   stream.push('some');
   await turn();
   stream.push(null);
-  body.lend();
+  body.releaseSource();
   await turn();
   expect([body.received, body.isComplete]).toEqual([4, false]);
 });
 
 it('accepts no new source once it was destroyed', async () => {
   const { body } = await fullBody();
-  body.lend();
+  body.releaseSource();
   body.destroy();
   let isLeft = false;
-  body.continueFrom({ flow: () => {}, leave: () => void (isLeft = true) });
-  expect([isLeft, body.isFed]).toEqual([true, false]);
+  body.continueFrom({ flow: () => {}, abandon: () => void (isLeft = true) });
+  expect([isLeft, body.hasSource]).toEqual([true, false]);
 });

@@ -8,17 +8,17 @@ export interface BodySource {
   /** Tells the source whether more may arrive for now (backpressure). */
   flow(isWanted: boolean): void;
   /** Abandons the source: nobody reads the rest. */
-  leave(error: Error | undefined): void;
+  abandon(error: Error | undefined): void;
 }
 
 /** Fetches the rest of a body from elsewhere. */
-export interface BodyRest {
+export interface Resumer {
   /** The whole body has arrived. */
-  arrived(): void;
+  onComplete(): void;
   /** The reader wants more, and there is no source. */
-  wanted(): void;
+  onDemand(): void;
   /** The source has failed. @returns whether the rest will come nevertheless, at once or when it is wanted */
-  missed(error: Error): boolean;
+  onSourceFailure(error: Error): boolean;
 }
 
 /** The body of an answer while it arrives. */
@@ -30,11 +30,11 @@ export class AnswerBody extends Readable {
   /** The error that kept it from arriving completely, as opposed to one with which its reader ends it. */
   failure: Error | undefined;
   /** Without it, the body ends with its source. */
-  rest: BodyRest | undefined;
+  resumer: Resumer | undefined;
   #source: BodySource | undefined;
   /** When the reader had enough for the time being. */
   #fullSince: number | undefined;
-  #told: (tell: () => void) => void = (tell) => tell();
+  #inReaderContext: (run: () => void) => void = (run) => run();
 
   constructor(source: BodySource) {
     super();
@@ -51,7 +51,7 @@ export class AnswerBody extends Readable {
     return this.#fullSince === undefined || this.#source === undefined ? 0 : performance.now() - this.#fullSince;
   }
 
-  get isFed(): boolean {
+  get hasSource(): boolean {
     return this.#source !== undefined;
   }
 
@@ -62,14 +62,14 @@ export class AnswerBody extends Readable {
 
   /** From now on the reader is called in the current async context. A kept socket otherwise has that of whoever needed it first. */
   bindContext(): void {
-    this.#told = AsyncLocalStorage.snapshot();
+    this.#inReaderContext = AsyncLocalStorage.snapshot();
   }
 
   /** @param piece belongs to the reader from now on */
   arrive(piece: Buffer): void {
     this.received += piece.length;
     let isWanted = false;
-    this.#told(() => (isWanted = this.push(piece)));
+    this.#inReaderContext(() => (isWanted = this.push(piece)));
     if (isWanted) return;
     this.#fullSince = performance.now();
     this.#source?.flow(false);
@@ -79,34 +79,34 @@ export class AnswerBody extends Readable {
   complete(): void {
     this.#source = undefined;
     this.isComplete = true;
-    this.#told(() => this.push(null));
-    this.rest?.arrived();
+    this.#inReaderContext(() => this.push(null));
+    this.resumer?.onComplete();
   }
 
   /** Call when the source gives no more. */
-  miss(error: Error): void {
+  sourceFailed(error: Error): void {
     if (this.#source === undefined) return;
     this.#source = undefined;
-    if (this.rest?.missed(error) !== true) this.fail(error);
+    if (this.resumer?.onSourceFailure(error) !== true) this.fail(error);
   }
 
   /** Ends the body with `error`: nothing more arrives. */
   fail(error: Error): void {
     if (this.destroyed) return;
     this.failure = error;
-    this.#told(() => this.destroy(error));
+    this.#inReaderContext(() => this.destroy(error));
   }
 
   /** Abandons the source so that it can serve others, until more is wanted. */
-  lend(): void {
+  releaseSource(): void {
     const source = this.#source;
     this.#source = undefined;
-    source?.leave(undefined);
+    source?.abandon(undefined);
   }
 
   /** Continues with the rest, or some of it, from `source`. */
   continueFrom(source: BodySource): void {
-    if (this.destroyed) return source.leave(undefined);
+    if (this.destroyed) return source.abandon(undefined);
     this.#source = source;
     if (this.#fullSince !== undefined) source.flow(false);
   }
@@ -118,14 +118,14 @@ export class AnswerBody extends Readable {
 
   override _read(): void {
     this.#fullSince = undefined;
-    if (this.#source === undefined) this.rest?.wanted();
+    if (this.#source === undefined) this.resumer?.onDemand();
     else this.#source.flow(true);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const source = this.#source;
     this.#source = undefined;
-    source?.leave(error ?? undefined);
+    source?.abandon(error ?? undefined);
     callback(error);
   }
 }
@@ -144,25 +144,25 @@ export function bodyOf(stream: Readable): AnswerBody {
 
 /** @param body receives the bytes of the stream, and its failure */
 export function sourceOf(stream: Readable, body: () => AnswerBody, ended: () => void): BodySource {
-  let isLeft = false;
-  const miss = (error: Error): void => {
-    if (!isLeft) body().miss(error);
+  let isAbandoned = false;
+  const fail = (error: Error): void => {
+    if (!isAbandoned) body().sourceFailed(error);
   };
   // A stream that was about to flow when it was abandoned still emits what it holds. By then that has been requested elsewhere.
   stream.on('data', (chunk: Buffer) => {
-    if (!isLeft) body().arrive(chunk);
+    if (!isAbandoned) body().arrive(chunk);
   });
   stream.on('end', () => {
-    if (isLeft) return;
-    isLeft = true;
+    if (isAbandoned) return;
+    isAbandoned = true;
     ended();
   });
-  stream.on('error', miss);
-  stream.on('close', () => miss(cutError('closed before its end')));
+  stream.on('error', fail);
+  stream.on('close', () => fail(cutError('closed before its end')));
   return {
     flow: (isWanted) => void (isWanted ? stream.resume() : stream.pause()),
-    leave(error) {
-      isLeft = true;
+    abandon(error) {
+      isAbandoned = true;
       stream.destroy(error);
     },
   };

@@ -1,8 +1,8 @@
 import type { Settings } from '../settings.ts';
+import { BucketEndpoints } from '../signing/bucket-endpoints.ts';
 import { Clock } from '../signing/clock.ts';
 import { Credentials } from '../signing/credentials.ts';
 import { PayloadSigning } from '../signing/payload-signing.ts';
-import { Places } from '../signing/places.ts';
 import { poolFor } from './node-http.ts';
 import type { Pool } from './pool.ts';
 import { RawSockets } from './raw-sockets.ts';
@@ -19,7 +19,7 @@ export interface Connection {
   readonly payloadSigning: PayloadSigning;
   readonly credentials: Credentials;
   readonly clock: Clock;
-  readonly places: Places;
+  readonly bucketEndpoints: BucketEndpoints;
   close(): void;
 }
 
@@ -43,7 +43,7 @@ export function connect(settings: Settings): Connection {
     payloadSigning: new PayloadSigning(settings),
     credentials: new Credentials(settings.credentials, clock, timeout),
     clock,
-    places: new Places(settings),
+    bucketEndpoints: new BucketEndpoints(settings),
     close() {
       rawSockets.close();
       agent.destroy();

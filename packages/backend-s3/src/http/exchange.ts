@@ -43,13 +43,13 @@ interface Options {
 /** Milliseconds by which the last byte may precede the moment its reader had to wait. */
 const slack = 100;
 /** Statuses that stand for one kind of refusal, whatever the body says. */
-const clear: ReadonlySet<number> = new Set([412, 413, 416]);
+const clearStatuses: ReadonlySet<number> = new Set([412, 413, 416]);
 /** Bodies up to this size (bytes) are collected instead of becoming a stream that holds a socket. */
-const longestWhole = 64 * 1024;
+const maxBuffered = 64 * 1024;
 /** Bytes. Up to this total size, the body is copied behind the head: one write costs less than two. */
-const copied = 64 * 1024;
+const maxCopied = 64 * 1024;
 /** Holds the copy until the system has taken it, which it mostly does at once. */
-let outgoing = Buffer.allocUnsafeSlow(copied);
+let outgoing = Buffer.allocUnsafeSlow(maxCopied);
 
 /**
  * Sends a request whose body is in memory, and reads its short answer. Does what `http.request` would do at half the CPU time, because
@@ -57,24 +57,24 @@ let outgoing = Buffer.allocUnsafeSlow(copied);
  * line, and a connection left open by one serves the next.
  */
 export function exchange(request: ExchangeRequest, options: Options): Promise<Answer> {
-  return made(request, { ...options, opens: false });
+  return start(request, { ...options, opens: false });
 }
 
 /** Like `exchange`, for an answer whose body may be long: it is read from the socket. */
 export function openExchange(request: ExchangeRequest, options: Options): Promise<OpenAnswer> {
-  return made(request, { ...options, opens: true }) as Promise<OpenAnswer>;
+  return start(request, { ...options, opens: true }) as Promise<OpenAnswer>;
 }
 
-function made(request: ExchangeRequest, options: Options & Pick<Settling, 'opens'>): Promise<Answer> {
+function start(request: ExchangeRequest, options: Options & Pick<Settling, 'opens'>): Promise<Answer> {
   const head = requestHead(request);
   return new Promise((resolve, reject) => {
     const { hostname: host, port } = request;
     const { agent, wires, timeout } = options;
-    const each = new Exchange(request, head, { ...options, resolve, reject });
+    const pending = new Exchange(request, head, { ...options, resolve, reject });
     const wire = wires.take(`${host}:${port}`);
-    if (wire !== undefined) each.useWire(wire);
-    else agent.addRequest(each, { host, port, timeout });
-    each.begin();
+    if (wire !== undefined) pending.useWire(wire);
+    else agent.addRequest(pending, { host, port, timeout });
+    pending.begin();
   });
 }
 
@@ -109,7 +109,7 @@ class Exchange implements WireUser {
   #isSettled = false;
   #stopWaiting = (): void => {};
   /** Nothing more will happen. */
-  #isOver = false;
+  #isFinished = false;
 
   constructor(request: ExchangeRequest, head: string, options: Settling) {
     this.#request = request;
@@ -125,13 +125,13 @@ class Exchange implements WireUser {
   }
 
   /** For the pool: a request that was given up while it waited needs no connection. */
-  get isOver(): boolean {
-    return this.#isOver;
+  get isFinished(): boolean {
+    return this.#isFinished;
   }
 
   /** Call after the agent has been asked for a socket. */
   begin(): void {
-    if (this.#isOver) return;
+    if (this.#isFinished) return;
     this.#stopWaiting = onAbort(this.#options.signal, this.#abort);
     if (this.#wire === undefined) this.#waiting = setTimeout(() => this.timeOut(), this.timeout);
   }
@@ -147,8 +147,8 @@ class Exchange implements WireUser {
   useWire(wire: Wire): void {
     const { socket } = wire;
     wire.use(this);
-    if (this.#isOver) {
-      wire.leave();
+    if (this.#isFinished) {
+      wire.detach();
       process.nextTick(() => wire.giveBack());
       return;
     }
@@ -163,7 +163,7 @@ class Exchange implements WireUser {
     const head = this.#head;
     if (body === undefined || body.byteLength === 0) {
       socket.write(head, 'latin1');
-    } else if (head.length + body.byteLength <= copied) {
+    } else if (head.length + body.byteLength <= maxCopied) {
       const size = head.length + body.byteLength;
       const isShared = !socket.connecting && !('encrypted' in socket);
       const all = isShared ? outgoing.subarray(0, size) : Buffer.allocUnsafe(size);
@@ -171,7 +171,7 @@ class Exchange implements WireUser {
       all.set(body, head.length);
       socket.write(all);
       // The system still reads from the buffer what it has not taken yet.
-      if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(copied);
+      if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(maxCopied);
     } else {
       socket.cork();
       socket.write(head, 'latin1');
@@ -202,11 +202,11 @@ class Exchange implements WireUser {
   #pass(pieces: readonly Buffer[]): void {
     const answer = this.#answer;
     const here = pieces.reduce((size, { length }) => size + length, this.#size);
-    if (this.#body === undefined && here + (answer.left ?? Infinity) > longestWhole) {
+    if (this.#body === undefined && here + (answer.left ?? Infinity) > maxBuffered) {
       const { socket } = this.#wire!;
       this.#body = new AnswerBody({
         flow: (isWanted) => (isWanted ? void socket.resume() : this.#pause(socket)),
-        leave: (error) => this.fail(error),
+        abandon: (error) => this.fail(error),
       });
       this.#settle();
     }
@@ -252,7 +252,7 @@ class Exchange implements WireUser {
   }
 
   end(): void {
-    if (this.#isOver) return;
+    if (this.#isFinished) return;
     if (this.#answer.endsWithConnection && this.#wire?.socket.errored === null) this.#finish();
     else this.fail(cutError());
   }
@@ -281,11 +281,11 @@ class Exchange implements WireUser {
   };
 
   fail(error: unknown): void {
-    if (this.#isOver) return;
+    if (this.#isFinished) return;
     const socket = this.#wire?.socket;
     this.#detach();
     socket?.destroy();
-    this.#body?.miss(error as Error);
+    this.#body?.sourceFailed(error as Error);
     if (this.#isSettled) return;
     if (this.#saysEnough()) return this.#settle();
     this.#isSettled = true;
@@ -299,13 +299,13 @@ class Exchange implements WireUser {
   #saysEnough(): boolean {
     const { status } = this.#answer.head ?? { status: 0 };
     if (status < 300) return false;
-    if (status >= 500 || clear.has(status) || this.#size > longestError) return true;
+    if (status >= 500 || clearStatuses.has(status) || this.#size > longestError) return true;
     return Buffer.concat(this.#chunks).includes('</Code>');
   }
 
   #detach(): void {
-    this.#isOver = true;
+    this.#isFinished = true;
     clearTimeout(this.#waiting);
-    this.#wire?.leave();
+    this.#wire?.detach();
   }
 }

@@ -19,11 +19,11 @@ const isResult = /^\s*(?:<\?xml\b[^>]*\?>\s*)?<[A-Z][A-Za-z]*Result[\s/>]/;
 type Headers = Readonly<Record<string, unknown>>;
 
 // S3 redirects to the region of a bucket with 301 and 307. These are meant for people.
-const elsewhere: ReadonlySet<number> = new Set([302, 303, 308]);
+const nonS3Redirects: ReadonlySet<number> = new Set([302, 303, 308]);
 
 /** Whether S3 never answers with this status. Below 200, 101 switches to another protocol, which nobody requests. */
-export function isElsewhere(status: number): boolean {
-  return elsewhere.has(status) || status < 200;
+export function isNonS3Status(status: number): boolean {
+  return nonS3Redirects.has(status) || status < 200;
 }
 
 /**

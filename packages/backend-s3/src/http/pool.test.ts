@@ -44,7 +44,7 @@ it.each([1, 2, 4])('holds no more than %i sockets to all hosts together while a 
     await once(response.resume(), 'end');
   });
   await Promise.all(asked);
-  expect([most, agent.isWaitedFor]).toEqual([maxSockets, false]);
+  expect([most, agent.hasWaiters]).toEqual([maxSockets, false]);
 });
 
 it('makes no connection for those who gave up while they waited', async () => {

@@ -12,9 +12,9 @@ type PoolOptions = AgentOptions & HttpsAgentOptions;
 
 /** An agent whose `maxSockets` limits the sockets to all hosts together. Otherwise, if each bucket is a host, each would have that many. */
 export type Pool = Agent & {
-  readonly isWaitedFor: boolean;
+  readonly hasWaiters: boolean;
   /** What http.request calls on any agent. */
-  addRequest(request: Asking, target: Target): void;
+  addRequest(request: SocketRequest, target: Target): void;
   /** Call after raising `maxSockets`: there may be room for waiting requests. */
   serve(): void;
 };
@@ -26,19 +26,19 @@ interface Target {
 }
 
 /** A request for a socket. If it is over, it needs none; requests of node:http report their own end when they get one. */
-interface Asking {
-  readonly isOver?: boolean;
+interface SocketRequest {
+  readonly isFinished?: boolean;
   /** Deno's own name. */
   _retrying?: boolean;
 }
 
 /** The method of any agent that node:http calls for each request. */
-type AddRequest = (request: Asking, options: Target) => void;
+type AddRequest = (request: SocketRequest, options: Target) => void;
 
-interface Waiting {
-  readonly request: Asking;
+interface Waiter {
+  readonly request: SocketRequest;
   readonly target: Target;
-  readonly ask: () => void;
+  readonly start: () => void;
 }
 
 /**
@@ -50,7 +50,7 @@ interface Waiting {
 export function poolOver(Base: new (options: PoolOptions) => Agent, options: PoolOptions): Pool {
   const { addRequest } = Base.prototype as { readonly addRequest: AddRequest };
   return new (class extends Base implements Pool {
-    readonly #line: Waiting[] = [];
+    readonly #queue: Waiter[] = [];
 
     constructor() {
       super(options);
@@ -58,8 +58,8 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
       this.on('free', () => this.serve());
     }
 
-    get isWaitedFor(): boolean {
-      return this.#line.length > 0 || this.#promised > 0;
+    get hasWaiters(): boolean {
+      return this.#queue.length > 0 || this.#promised > 0;
     }
 
     /** Requests to which the agent has promised the places of sockets to their host that are closing. */
@@ -70,34 +70,34 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
     }
 
     serve(): void {
-      for (let first = this.#first(); first !== undefined && this.#makesRoom(first.target); first = this.#first()) {
-        this.#line.shift();
-        first.ask();
+      for (let first = this.#first(); first !== undefined && this.#makeRoom(first.target); first = this.#first()) {
+        this.#queue.shift();
+        first.start();
       }
     }
 
-    #first(): Waiting | undefined {
-      while (this.#line[0]?.request.isOver === true) this.#line.shift();
-      return this.#line[0];
+    #first(): Waiter | undefined {
+      while (this.#queue[0]?.request.isFinished === true) this.#queue.shift();
+      return this.#queue[0];
     }
 
-    addRequest(request: Asking, target: Target): void {
+    addRequest(request: SocketRequest, target: Target): void {
       if (request instanceof EventEmitter) request.once('upgrade', refuseUpgrade);
       // Otherwise, when its kept socket is closed, Deno would repeat a request by itself, unnoticed by callers who gave it up or count
       // attempts.
-      if (request.isOver === undefined) request._retrying = true;
-      const ask = (): void => addRequest.call(this, request, target);
-      if (this.#line.length === 0 && this.#makesRoom(target)) ask();
-      else this.#line.push({ request, target, ask: AsyncResource.bind(ask) });
+      if (request.isFinished === undefined) request._retrying = true;
+      const start = (): void => addRequest.call(this, request, target);
+      if (this.#queue.length === 0 && this.#makeRoom(target)) start();
+      else this.#queue.push({ request, target, start: AsyncResource.bind(start) });
     }
 
-    override createConnection(...given: Parameters<Agent['createConnection']>): Duplex | null | undefined {
-      const socket = super.createConnection(...given)?.once('close', () => this.serve());
+    override createConnection(...args: Parameters<Agent['createConnection']>): Duplex | null | undefined {
+      const socket = super.createConnection(...args)?.once('close', () => this.serve());
       return socket && watchWrites(socket);
     }
 
     /** @returns whether there is a place; a socket kept to another host is closed for it */
-    #makesRoom({ host, port }: Target): boolean {
+    #makeRoom({ host, port }: Target): boolean {
       if (count(this.sockets) + count(this.freeSockets) + this.#promised < this.maxSockets) return true;
       let other: Socket | undefined;
       for (const [name, sockets = []] of Object.entries(this.freeSockets)) {

@@ -103,9 +103,10 @@ export class RawAnswer {
     // Interim answers such as 100.
     if (status < 200) return chunk.subarray(end + 4 - before);
     const headers = headersOf(head, end);
-    const isOld = head[7] === '0';
+    const isHttp10 = head[7] === '0';
     const { connection } = headers;
-    this.#keepsAlive = connection === undefined ? !isOld : !/\bclose\b/i.test(connection) && (!isOld || /\bkeep-alive\b/i.test(connection));
+    this.#keepsAlive =
+      connection === undefined ? !isHttp10 : !/\bclose\b/i.test(connection) && (!isHttp10 || /\bkeep-alive\b/i.test(connection));
     this.#body = this.#isHead ? { kind: 'sized', left: 0 } : framingOf(status, headers);
     this.#head = { status, headers };
     return chunk.subarray(end + 4 - before);
@@ -116,7 +117,16 @@ export class RawAnswer {
  * Headers that occur once in an answer: if repeated, the first one counts, as with node:http. Framing headers are not among them, because
  * they must be unambiguous.
  */
-const single: ReadonlySet<string> = new Set(['age', 'content-type', 'date', 'etag', 'expires', 'last-modified', 'location', 'retry-after']);
+const singletonHeaders: ReadonlySet<string> = new Set([
+  'age',
+  'content-type',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+  'retry-after',
+]);
 
 /** Parses a head that ends at `end`. It creates no string for each line: every answer has some fifteen. */
 function headersOf(head: string, end: number): AnswerHead['headers'] {
@@ -136,7 +146,7 @@ function headersOf(head: string, end: number): AnswerHead['headers'] {
     const value = head.slice(from, to);
     const known = headers[name];
     if (known === undefined) headers[name] = value;
-    else if (!single.has(name)) headers[name] = `${known}, ${value}`;
+    else if (!singletonHeaders.has(name)) headers[name] = `${known}, ${value}`;
   }
   return headers;
 }

@@ -43,7 +43,7 @@ const bufferBytes = 256 * 1024;
 /** The most that TLS encrypts at once (RFC 8446, section 5.1). */
 const recordBytes = 16 * 1024;
 // Milliseconds: long enough for the next range of a download. Others want the socket's place.
-const keptFor = 1000;
+const idleTimeout = 1000;
 
 /**
  * A connection whose bytes arrive in reused buffers and go straight to a sink: no stream, no copy, no garbage. Serves one request at a
@@ -109,7 +109,7 @@ export class RawSocket {
           this.#exchange = undefined;
           // Synchronously: the next exchange may begin before anybody else learns of this.
           this.#socket.unref(); // a kept socket does not keep the process alive
-          this.#socket.setTimeout(Math.min(this.#timeout, keptFor));
+          this.#socket.setTimeout(Math.min(this.#timeout, idleTimeout));
           if (error === undefined) resolve();
           // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever the sink or the signal came with
           else reject(error);
@@ -152,7 +152,7 @@ export class RawSocket {
         return true;
       }
       this.#isBusy = true;
-      void this.#goOn(exchange, passing, arrival);
+      void this.#finishPassing(exchange, passing, arrival);
     } catch (error) {
       this.#fail(error);
     }
@@ -170,7 +170,7 @@ export class RawSocket {
     return pass(pieces, exchange.sink, () => this.#exchange === exchange);
   }
 
-  async #goOn(exchange: Exchange, passing: Promise<void>, arrival: Arrival): Promise<void> {
+  async #finishPassing(exchange: Exchange, passing: Promise<void>, arrival: Arrival): Promise<void> {
     try {
       await passing;
       this.#spare?.push(arrival.buffer);

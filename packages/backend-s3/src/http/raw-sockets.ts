@@ -14,7 +14,7 @@ export class RawSockets {
   readonly #agent: Pool;
   readonly #wires: KeptWires;
   readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
-  readonly #most: number;
+  readonly #maxSockets: number;
   readonly #open = new Map<RawSocket, string>();
   /** Open sockets that wait for their next exchange, the most recent last. Some may be closing. */
   readonly #idle: RawSocket[] = [];
@@ -27,7 +27,7 @@ export class RawSockets {
     this.#agent = agent;
     this.#wires = wires;
     // Only the agent knows the way through a proxy.
-    this.#most = isTunnelled(isTls) ? 0 : agent.maxSockets;
+    this.#maxSockets = isTunnelled(isTls) ? 0 : agent.maxSockets;
     this.#target = { isTls, verifySsl, timeout: timeout * 1000 };
   }
 
@@ -37,13 +37,13 @@ export class RawSockets {
    */
   lease(): (() => void) | undefined {
     this.#wires.giveBack();
-    const places = Math.max(this.#open.size, this.#leases + 1);
-    if (this.#most <= 1 || places + open(this.#agent.sockets).length > this.#most) return undefined;
+    const needed = Math.max(this.#open.size, this.#leases + 1);
+    if (this.#maxSockets <= 1 || needed + open(this.#agent.sockets).length > this.#maxSockets) return undefined;
     this.#leases++;
-    this.#lend();
+    this.#resizeAgent();
     return () => {
       this.#leases--;
-      this.#lend();
+      this.#resizeAgent();
     };
   }
 
@@ -76,34 +76,34 @@ export class RawSockets {
   }
 
   #socketTo(hostname: string, port: number): RawSocket {
-    const place = `${hostname}:${port}`;
+    const origin = `${hostname}:${port}`;
     for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
       if (!kept.isFree) continue;
-      if (this.#open.get(kept) === place) return kept;
+      if (this.#open.get(kept) === origin) return kept;
       this.#drop(kept); // it leads to another place
     }
     const socket = new RawSocket({ ...this.#target, hostname, port }, () => {
       this.#open.delete(socket);
       const index = this.#idle.indexOf(socket);
       if (index >= 0) this.#idle.splice(index, 1);
-      this.#lend();
+      this.#resizeAgent();
     });
-    this.#open.set(socket, place);
-    this.#lend();
+    this.#open.set(socket, origin);
+    this.#resizeAgent();
     return socket;
   }
 
   #drop(socket: RawSocket): void {
     socket.close();
     this.#open.delete(socket);
-    this.#lend();
+    this.#resizeAgent();
   }
 
-  #lend(): void {
+  #resizeAgent(): void {
     const agent = this.#agent;
-    const most = Math.max(1, this.#most - Math.max(this.#open.size, this.#leases));
-    if (most === agent.maxSockets) return;
-    agent.maxSockets = most;
+    const maxSockets = Math.max(1, this.#maxSockets - Math.max(this.#open.size, this.#leases));
+    if (maxSockets === agent.maxSockets) return;
+    agent.maxSockets = maxSockets;
     const idle = open(agent.freeSockets);
     const tooMany = open(agent.sockets).length + idle.length - agent.maxSockets;
     for (const socket of idle.slice(0, Math.max(0, tooMany))) socket.destroy();

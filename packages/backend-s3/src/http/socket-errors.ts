@@ -23,12 +23,12 @@ function isCut(error: unknown): boolean {
 }
 
 /** Whether the connection is unusable through no fault of the request: it was cut, or over TLS damaged on the way. */
-export function isBroken(error: unknown): boolean {
+export function isConnectionLost(error: unknown): boolean {
   const { code, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
   // Node reports EPROTO for a failed handshake, but also for damage that it meets while writing. What the server says about certificates is
   // not damage.
-  const isMetInWriting = code === 'EPROTO' && message?.includes('bad record mac') === true;
-  const isDamaged = isMetInWriting || (typeof code === 'string' && code.startsWith('ERR_SSL_') && !isOfCertificate(code));
+  const isWriteDamage = code === 'EPROTO' && message?.includes('bad record mac') === true;
+  const isDamaged = isWriteDamage || (typeof code === 'string' && code.startsWith('ERR_SSL_') && !isCertificateCode(code));
   return isDamaged || isCut(error);
 }
 
@@ -39,6 +39,6 @@ export function failureOnKept(error: unknown, socket: Socket | undefined, bytesB
 }
 
 /** Whether the code means that the server's certificate is not trusted. */
-export function isOfCertificate(code = ''): boolean {
+export function isCertificateCode(code = ''): boolean {
   return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
 }

@@ -3,7 +3,7 @@ import type { AgentOptions as HttpsAgentOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { isOfCertificate, timeoutError } from './socket-errors.ts';
+import { isCertificateCode, timeoutError } from './socket-errors.ts';
 
 type Options = AgentOptions & HttpsAgentOptions;
 type Done = (error: Error | null | undefined, socket?: Duplex) => void;
@@ -32,7 +32,7 @@ export class TunnelError extends Error {
   constructor({ code, statusCode }: Partial<TunnelFailure>) {
     super(`no tunnel: ${code}`); // other texts of node:http contain the password of the proxy
     this.status = statusCode;
-    this.isUntrusted = isOfCertificate(code);
+    this.isUntrusted = isCertificateCode(code);
     this.code = this.isUntrusted || (statusCode !== undefined && statusCode < 500) ? 'ETUNNELREFUSED' : 'ECONNREFUSED';
   }
 }

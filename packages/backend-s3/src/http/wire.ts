@@ -8,7 +8,7 @@ interface PooledSocket extends Socket {
 }
 
 /** What the agent finds on a returned socket: the wire keeps nothing of an exchange that is over. */
-const over = { shouldKeepAlive: true, res: undefined };
+const idleMessage = { shouldKeepAlive: true, res: undefined };
 
 /** Makes exchanges on a wire. */
 export interface WireUser {
@@ -26,14 +26,14 @@ export interface WireUser {
 export class Wire {
   readonly socket: Socket;
   /** Host and port that it leads to. */
-  readonly place: string;
+  readonly origin: string;
   #user: WireUser | undefined;
   #usedAt = 0;
 
   /** @param socket which the agent has just handed out */
-  constructor(socket: Socket, place: string) {
+  constructor(socket: Socket, origin: string) {
     this.socket = socket;
-    this.place = place;
+    this.origin = origin;
     socket.on('data', this.#read);
     socket.on('error', this.#fail);
     socket.on('end', this.#end);
@@ -49,13 +49,13 @@ export class Wire {
   }
 
   /** Errors of a closed socket may still follow, and concern nobody. */
-  leave(): void {
+  detach(): void {
     this.#user = undefined;
   }
 
   /** Idles until it is used again or returned. It may be closed meanwhile. */
-  rest(): void {
-    (this.socket as PooledSocket)._httpMessage = over;
+  park(): void {
+    (this.socket as PooledSocket)._httpMessage = idleMessage;
     this.socket.unref(); // a kept socket does not keep the process alive
   }
 
@@ -98,21 +98,21 @@ export class Wire {
  */
 export class KeptWires {
   readonly #agent: Pool;
-  readonly #most: number;
+  readonly #maxSockets: number;
   /** The most recent last. Some may be closed; those are dropped when they are encountered. */
   readonly #kept: Wire[] = [];
 
   constructor(agent: Pool) {
     this.#agent = agent;
-    this.#most = agent.maxSockets;
+    this.#maxSockets = agent.maxSockets;
   }
 
-  /** A kept wire to `place`. */
-  take(place: string): Wire | undefined {
+  /** A kept wire to `origin`. */
+  take(origin: string): Wire | undefined {
     for (let wire = this.#kept.pop(); wire !== undefined; wire = this.#kept.pop()) {
       if (wire.socket.destroyed) continue;
       wire.socket.ref();
-      if (wire.place === place) return wire;
+      if (wire.origin === origin) return wire;
       wire.giveBack();
     }
     return undefined;
@@ -120,9 +120,9 @@ export class KeptWires {
 
   /** Call when an exchange has ended well. The wire goes to the next exchange, or to whoever waits for the agent. */
   keep(wire: Wire): void {
-    // Fewer than at first: some of its places are lent.
-    if (this.#agent.isWaitedFor || this.#agent.maxSockets < this.#most) return wire.giveBack();
-    wire.rest();
+    // Fewer than at first: some of its sockets are reserved for pulls.
+    if (this.#agent.hasWaiters || this.#agent.maxSockets < this.#maxSockets) return wire.giveBack();
+    wire.park();
     this.#kept.push(wire);
   }
 

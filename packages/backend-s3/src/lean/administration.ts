@@ -20,22 +20,22 @@ import {
 import { queryOf } from '../signing/signature.ts';
 import type { DocumentRequest, LeanClient } from './client.ts';
 
-type Asked = Pick<DocumentRequest, 'at' | 'query'>;
+type Target = Pick<DocumentRequest, 'at' | 'query'>;
 
 /** The infrequent calls without the SDK, which a server would have to keep in memory for them. */
 export function leanAdministration(client: LeanClient): Administration {
-  const get = <T>(permission: string, asked: Asked, ctx: CallContext, read: (document: string) => T): Promise<T> =>
-    client.document(permission, { method: 'GET', ...asked }, ctx, read);
-  const put = (permission: string, { headers = [], ...asked }: Omit<DocumentRequest, 'method'>, ctx: CallContext): Promise<void> => {
-    const all = asked.document === undefined ? ['content-length', '0', ...headers] : headers;
-    return client.document(permission, { method: 'PUT', ...asked, headers: all }, ctx, () => {});
+  const get = <T>(permission: string, target: Target, ctx: CallContext, read: (document: string) => T): Promise<T> =>
+    client.document(permission, { method: 'GET', ...target }, ctx, read);
+  const put = (permission: string, { headers = [], ...request }: Omit<DocumentRequest, 'method'>, ctx: CallContext): Promise<void> => {
+    const all = request.document === undefined ? ['content-length', '0', ...headers] : headers;
+    return client.document(permission, { method: 'PUT', ...request, headers: all }, ctx, () => {});
   };
-  const remove = (permission: string, asked: Asked, ctx: CallContext): Promise<void> =>
-    client.document(permission, { method: 'DELETE', ...asked }, ctx, () => {});
+  const remove = (permission: string, target: Target, ctx: CallContext): Promise<void> =>
+    client.document(permission, { method: 'DELETE', ...target }, ctx, () => {});
   return {
-    createBucket(bucket, { place, acl }, ctx) {
+    createBucket(bucket, { locationConstraint, acl }, ctx) {
       const headers = acl === undefined ? [] : ['x-amz-acl', acl];
-      const document = place === undefined ? {} : { document: locationDocument(place) };
+      const document = locationConstraint === undefined ? {} : { document: locationDocument(locationConstraint) };
       return put('s3:CreateBucket', { at: { bucket }, headers, ...document }, ctx);
     },
     deleteBucket: (bucket, ctx) => remove('s3:DeleteBucket', { at: { bucket } }, ctx),
@@ -54,8 +54,8 @@ export function leanAdministration(client: LeanClient): Administration {
     putCors: (bucket, rules, ctx) => put('s3:PutBucketCORS', { at: { bucket }, query: 'cors=', document: corsDocument(rules) }, ctx),
 
     putObjectAcl(at, acl, ctx) {
-      const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclDocument(acl) };
-      return put('s3:PutObjectAcl', { at, query: 'acl=', ...told }, ctx);
+      const payload = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclDocument(acl) };
+      return put('s3:PutObjectAcl', { at, query: 'acl=', ...payload }, ctx);
     },
     getTags: (at, ctx) => get('s3:GetObjectTagging', { at, query: 'tagging=' }, ctx, tagsFrom),
     putTags: (at, tags, ctx) => put('s3:PutObjectTagging', { at, query: 'tagging=', document: taggingDocument(tags) }, ctx),

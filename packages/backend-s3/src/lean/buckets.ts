@@ -21,7 +21,8 @@ export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headB
         ['prefix', prefix],
         ['start-after', startAfter],
       ]);
-      const { onBeginning, read } = onNextToken === undefined ? { onBeginning: undefined, read: listPageFrom } : readAndTold(onNextToken);
+      const { onBeginning, read } =
+        onNextToken === undefined ? { onBeginning: undefined, read: listPageFrom } : readReportingToken(onNextToken);
       return client.document('s3:ListBucket', { method: 'GET', at: { bucket }, query, onBeginning }, ctx, read);
     },
 
@@ -43,21 +44,21 @@ export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headB
 }
 
 /** Reads a page, and reports the token of the next one as soon as it has arrived: a thousand objects take a while to arrive and to read. */
-function readAndTold(tell: (continuationToken: string) => void): {
+function readReportingToken(report: (continuationToken: string) => void): {
   readonly onBeginning: (beginning: Buffer) => void;
   readonly read: (document: string) => Promise<ListPage>;
 } {
-  let isTold = false;
-  const tellOnce = (token: string | undefined): void => {
-    if (token === undefined || isTold) return; // an earlier attempt may have reported it
-    isTold = true;
-    tell(token);
+  let isReported = false;
+  const reportOnce = (token: string | undefined): void => {
+    if (token === undefined || isReported) return; // an earlier attempt may have reported it
+    isReported = true;
+    report(token);
   };
   return {
-    onBeginning: (beginning) => tellOnce(nextTokenAtBeginning(beginning)),
+    onBeginning: (beginning) => reportOnce(nextTokenAtBeginning(beginning)),
     async read(document) {
-      if (!isTold) tellOnce(nextTokenAtEnd(document));
-      if (isTold) await setImmediate(); // requests made meanwhile are sent first
+      if (!isReported) reportOnce(nextTokenAtEnd(document));
+      if (isReported) await setImmediate(); // requests made meanwhile are sent first
       return listPageFrom(document);
     },
   };

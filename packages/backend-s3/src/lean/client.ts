@@ -7,19 +7,19 @@ import { call } from '../call.ts';
 import { unlessAborted } from '../concurrency.ts';
 import { AnswerError, answerError, documentOf } from '../documents/answer-error.ts';
 import { isErrorDocument } from '../documents/answer.ts';
-import { leavesDoubt } from '../doubt.ts';
 import type { Connection } from '../http/connection.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from '../http/exchange.ts';
-import { assertNoPage, isElsewhere } from '../http/foreign-answer.ts';
+import { assertNoPage, isNonS3Status } from '../http/foreign-answer.ts';
 import { Http } from '../http/http-client.ts';
 import type { StreamRequest } from '../http/http-client.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { cutError, StaleSocketError } from '../http/socket-errors.ts';
+import { isInDoubt } from '../in-doubt.ts';
 import { headerOf } from '../provider-error.ts';
 import { RetryPolicy } from '../retry.ts';
 import type { Settings } from '../settings.ts';
+import type { BucketEndpoint } from '../signing/bucket-endpoints.ts';
 import type { SentWith } from '../signing/payload-signing.ts';
-import type { Place } from '../signing/places.ts';
 import { authorization, encodeKey, merged, Signatures, unsignedPayload } from '../signing/signature.ts';
 import type { Keys } from '../signing/signature.ts';
 
@@ -46,7 +46,7 @@ type Signed<R extends LeanRequest> = HttpRequest & Pick<R, 'body'>;
 export class LastAttemptError extends Error {}
 
 interface Attempt extends SentWith {
-  readonly place: Place;
+  readonly endpoint: BucketEndpoint;
   readonly keys: Keys;
   /** Of the clock. */
   readonly offset: number;
@@ -59,7 +59,7 @@ const emptyHash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
  * A request at the end of a long line may be handed one closing socket after the other. Each of them has served another request before, so
  * half of those that wait get through each time.
  */
-const fewestStale = 24;
+const minStaleRetries = 24;
 
 /** Signs and sends requests, repeats them while there is hope, and corrects what servers find wrong with them. */
 export class LeanClient {
@@ -67,23 +67,25 @@ export class LeanClient {
   readonly #http: Http;
   readonly #retries: RetryPolicy;
   readonly #signatures = new Signatures();
-  readonly #mostStale: number;
+  readonly #maxStaleRetries: number;
 
   constructor(settings: Settings, connection: Connection) {
     this.#connection = connection;
     this.#http = new Http(connection, settings.timeout);
     this.#retries = new RetryPolicy(settings);
-    this.#mostStale = Math.max(settings.maxPoolConnections, fewestStale);
+    this.#maxStaleRetries = Math.max(settings.maxPoolConnections, minStaleRetries);
   }
 
   /** Resolves with a successful answer to a request whose body, if any, is in memory. */
   answer(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<Answer> {
-    return this.attempt(request, signal, async (signed) => carriedOut(succeeded(request, await this.#http.exchange(signed, signal))));
+    return this.attempt(request, signal, async (signed) =>
+      assertNoErrorDocument(assertSuccess(request, await this.#http.exchange(signed, signal))),
+    );
   }
 
   /** Resolves with a successful answer whose body is a stream. */
   open(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<OpenAnswer> {
-    return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed, signal)));
+    return this.attempt(request, signal, async (signed) => assertSuccess(request, await this.#http.open(signed, signal)));
   }
 
   /** Resolves with the head of a successful answer to a request whose body is a stream. It has only one attempt. */
@@ -101,36 +103,36 @@ export class LeanClient {
     ctx: CallContext,
     read: (document: string, headers: Answer['headers']) => T | Promise<T>,
   ): Promise<T> {
-    const sent: DocumentSent = document === undefined ? { headers } : withDocument(document, headers);
+    const sent: DocumentPayload = document === undefined ? { headers } : withDocument(document, headers);
     return call({ ...request.at, permission }, ctx, ({ abortSignal }) =>
       this.attempt({ ...request, ...sent }, abortSignal, async (signed) => {
         const answer = await this.#http.exchange({ ...signed, onBeginning }, abortSignal);
-        const { headers: told, document: text } = carriedOut(succeeded(request, answer));
-        return read(text, told);
+        const { headers: answerHeaders, document: text } = assertNoErrorDocument(assertSuccess(request, answer));
+        return read(text, answerHeaders);
       }),
     );
   }
 
-  /** Makes a request with `make`, and repeats it while there is hope. */
+  /** Makes a request with `send`, and repeats it while there is hope. */
   async attempt<R extends LeanRequest, T>(
     request: R,
     signal: AbortSignal | undefined,
-    make: (signed: Signed<R>) => Promise<T>,
+    send: (signed: Signed<R>) => Promise<T>,
   ): Promise<T> {
-    const { clock, credentials, payloadSigning, places } = this.#connection;
+    const { clock, credentials, payloadSigning, bucketEndpoints } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
-    let isDoubtful = false;
+    let wasInDoubt = false;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
       const { bucket } = request.at;
       const isSigned = payloadSigning.isRequired || request.sha256 !== undefined;
-      const used = { place: places.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };
+      const used = { endpoint: bucketEndpoints.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };
       signal?.throwIfAborted();
       try {
-        const result = await make(this.#signed(request, used));
+        const result = await send(this.#signed(request, used));
         this.#retries.succeeded(price);
         return result;
       } catch (thrown) {
@@ -138,15 +140,15 @@ export class LeanClient {
         if (thrown instanceof LastAttemptError) throw thrown.cause;
         const isStale = thrown instanceof StaleSocketError;
         const error = isStale ? thrown.cause : thrown;
-        if (error instanceof AnswerError) error.$metadata.isDoubtful = isDoubtful;
-        isDoubtful ||= leavesDoubt(error);
+        if (error instanceof AnswerError) error.$metadata.wasInDoubt = wasInDoubt;
+        wasInDoubt ||= isInDoubt(error);
         const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;
-        if (isStale && stale++ < this.#mostStale) {
+        if (isStale && stale++ < this.#maxStaleRetries) {
           this.#http.closeKept(); // the others may be as old: the next attempt shows whether it is the server that hangs up
           continue;
         }
-        if (correction === undefined || corrected.includes(correction)) price = await this.#retries.again(error, attempt++, signal);
+        if (correction === undefined || corrected.includes(correction)) price = await this.#retries.waitForRetry(error, attempt++, signal);
         else corrected.push(correction);
       }
     }
@@ -154,32 +156,32 @@ export class LeanClient {
 
   async #send(signed: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const answer = await this.#http.send(signed, signal);
-    if (answer.statusCode! >= 300 || isElsewhere(answer.statusCode!)) throw await answerError(answer, signal);
+    if (answer.statusCode! >= 300 || isNonS3Status(answer.statusCode!)) throw await answerError(answer, signal);
     try {
       assertNoPage(answer.statusCode!, answer.headers, false);
     } catch (error) {
       answer.destroy();
       throw error;
     }
-    carriedOut({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
+    assertNoErrorDocument({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
     // What is missing may be an error.
     if (!answer.complete) throw cutError();
     return answer;
   }
 
-  #signed<R extends LeanRequest>(request: R, { place, keys, offset, hasMd5 }: Attempt): Signed<R> {
+  #signed<R extends LeanRequest>(request: R, { endpoint, keys, offset, hasMd5 }: Attempt): Signed<R> {
     const { method, at, query = '', headers = [], body, sha256 } = request;
     const date = this.#signatures.date(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
-    const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
-    const isSummed = hasMd5 && method === 'PUT' && body instanceof Uint8Array && !hasSum(headers);
-    const md5 = isSummed ? ['content-md5', hash('md5', body, 'base64')] : [];
-    const always = [...md5, 'host', place.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
-    if (keys.sessionToken !== undefined) always.push('x-amz-security-token', keys.sessionToken);
-    const all = merged(headers, always);
-    const scope = this.#signatures.scope(keys, place.region, date);
+    const path = at.key === undefined ? endpoint.prefix : endpoint.prefix + encodeKey(at.key);
+    const needsMd5 = hasMd5 && method === 'PUT' && body instanceof Uint8Array && !hasChecksum(headers);
+    const md5 = needsMd5 ? ['content-md5', hash('md5', body, 'base64')] : [];
+    const standardHeaders = [...md5, 'host', endpoint.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
+    if (keys.sessionToken !== undefined) standardHeaders.push('x-amz-security-token', keys.sessionToken);
+    const all = merged(headers, standardHeaders);
+    const scope = this.#signatures.scope(keys, endpoint.region, date);
     all.push('authorization', authorization(scope, { method, path, query, headers: all, payloadHash }, date));
-    const { hostname, port } = place;
+    const { hostname, port } = endpoint;
     const signed: HttpRequest = { method, hostname, port, path: query === '' ? path : `${path}?${query}`, headers: all, body };
     return signed as Signed<R>; // the body is the same
   }
@@ -192,19 +194,20 @@ export class LeanClient {
 
   /** Learns from a refusal. @returns the name of the correction, so that the same request may succeed */
   async #correct({ at }: LeanRequest, used: Attempt, error: AnswerError): Promise<string | undefined> {
-    const { place, keys, offset } = used;
+    const { endpoint, keys, offset } = used;
     const { region, $metadata } = error;
     const status = $metadata.httpStatusCode;
     const isRefusal = status === 400 || status === 401 || status === 403;
     if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
-    if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
+    if ((status === 301 || status === 307 || status === 400) && this.#connection.bucketEndpoints.learn(at.bucket, endpoint, region))
+      return 'region';
     // If a signed hash does not match, the bytes changed on their way.
     const learned = this.#connection.payloadSigning.learn(at.bucket, used, error);
     return learned ?? ((await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined);
   }
 }
 
-function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
+function assertSuccess<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
   { method, at, query }: Pick<LeanRequest, 'method' | 'at' | 'query'>,
   answer: T,
 ): T {
@@ -222,21 +225,21 @@ function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
 }
 
 /** An error after a success status counts as if it had been the status from the start. */
-function carriedOut<T extends Pick<Answer, 'headers' | 'document'>>(answer: T): T {
+function assertNoErrorDocument<T extends Pick<Answer, 'headers' | 'document'>>(answer: T): T {
   if (isErrorDocument(answer.document)) throw new AnswerError(503, answer.headers, answer.document);
   return answer;
 }
 
-type DocumentSent = Pick<LeanRequest, 'headers' | 'sha256'> & Pick<ExchangeRequest, 'body'>;
+type DocumentPayload = Pick<LeanRequest, 'headers' | 'sha256'> & Pick<ExchangeRequest, 'body'>;
 
 /** Some servers insist on the MD5 of documents. */
-function withDocument(document: string, headers: readonly string[]): DocumentSent {
+function withDocument(document: string, headers: readonly string[]): DocumentPayload {
   const body = Buffer.from(document);
   const own = ['content-length', String(body.length), 'content-md5', hash('md5', body, 'base64'), 'content-type', 'application/xml'];
   return { body, headers: merged(headers, own), sha256: hash('sha256', body) };
 }
 
-function hasSum(headers: readonly string[]): boolean {
+function hasChecksum(headers: readonly string[]): boolean {
   return headers.some((name, index) => index % 2 === 0 && (name === 'content-md5' || name.startsWith('x-amz-checksum-')));
 }
 

@@ -1,5 +1,5 @@
 import { aclFrom } from '../documents/acl.ts';
-import { PassedOverError } from '../documents/answer.ts';
+import { IgnoredParameterError } from '../documents/answer.ts';
 import { copiedFrom } from '../documents/object.ts';
 import { quoted } from '../etag.ts';
 import { encodeKey } from '../signing/signature.ts';
@@ -14,9 +14,9 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
   return {
     copy(from, to, headers, ctx) {
       const request = { method: 'PUT', at: to, headers: copyHeaders(from, headers) } as const;
-      return client.document('s3:PutObject', request, ctx, (document, told) => ({
+      return client.document('s3:PutObject', request, ctx, (document, answerHeaders) => ({
         etag: copiedFrom(document).etag,
-        ...versionOf(told['x-amz-version-id']),
+        ...versionOf(answerHeaders['x-amz-version-id']),
       }));
     },
 
@@ -28,7 +28,7 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
 
     getAcl: (at, ctx) =>
       client.document('s3:GetObjectAcl', { method: 'GET', at, query: 'acl=' }, ctx, (document, { etag }) => {
-        if (etag !== undefined) throw new PassedOverError('The answer is the object where its ACL belongs.');
+        if (etag !== undefined) throw new IgnoredParameterError('The answer is the object where its ACL belongs.');
         return aclFrom(document);
       }),
   };

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { defaultContentType } from '@coffer/storage-core';
 
 import { encodingOf } from '../content-encoding.ts';
-import { bare, quoted } from '../etag.ts';
+import { quoted, unquoted } from '../etag.ts';
 import { isResumable } from '../ranges.ts';
 import type { CarriedHeaders, ObjectHeaders, ReadHeaders, WriteHeaders } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
@@ -63,7 +63,7 @@ export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): Ob
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {
     contentLength: length === undefined || !/^\d{1,16}$/.test(length) ? undefined : Number(length),
-    etag: bare(headers.etag),
+    etag: unquoted(headers.etag),
     ...(isResumable(headers.etag, headers['accept-ranges'], contentRange) && { isResumable: true }),
     contentType: headers['content-type'] ?? defaultContentType,
     ...encodingOf(headers['content-encoding']),

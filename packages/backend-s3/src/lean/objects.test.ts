@@ -13,7 +13,7 @@ import { newStage } from '../testing/lean.ts';
 import { ok } from '../testing/scripted.ts';
 import type { Answer } from '../testing/scripted.ts';
 import type { Transport } from '../transport.ts';
-import { leanDoor } from './door.ts';
+import { leanDriver } from './driver.ts';
 
 const at = { bucket: 'bucket', key: 'a b' };
 const data = Buffer.from('ten bytes!');
@@ -39,7 +39,7 @@ describe('requests', () => {
       lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]),
     });
     open.push(() => agent.destroy());
-    const { transport } = leanDoor(settings, { ...connect(settings), agent });
+    const { transport } = leanDriver(settings, { ...connect(settings), agent });
     await transport.put(at, payload, described, noContext);
     await transport.put({ ...at, bucket: 'with.dots' }, payload, described, noContext);
     const port = new URL(endpoint).port;

@@ -5,28 +5,32 @@ import { largestPut } from '../limits.ts';
 import { presignedPut, signedHeaders } from '../presigner.ts';
 import type { Presigner, UploadTerms } from '../presigner.ts';
 import type { Settings } from '../settings.ts';
-import { Places } from '../signing/places.ts';
-import type { Place } from '../signing/places.ts';
+import { BucketEndpoints } from '../signing/bucket-endpoints.ts';
+import type { BucketEndpoint } from '../signing/bucket-endpoints.ts';
 import { algorithm, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from '../signing/signature.ts';
 import type { Keys, Scope } from '../signing/signature.ts';
 
 /**
  * Signs without the SDK, in a tenth of its time.
- * @param endpoint that the URLs lead to; not necessarily that of the connection
+ * @param baseUrl that the URLs lead to; not necessarily that of the connection
  */
-export function leanPresigner(endpoint: string | undefined, settings: Settings, { credentials, clock, places }: Connection): Presigner {
+export function leanPresigner(
+  baseUrl: string | undefined,
+  settings: Settings,
+  { credentials, clock, bucketEndpoints }: Connection,
+): Presigner {
   const signatures = new Signatures();
-  const scheme = new URL(endpoint ?? 'https://aws').protocol;
-  const reached = endpoint === settings.endpoint ? places : new Places({ ...settings, endpoint });
+  const scheme = new URL(baseUrl ?? 'https://aws').protocol;
+  const endpoints = baseUrl === settings.endpoint ? bucketEndpoints : new BucketEndpoints({ ...settings, endpoint: baseUrl });
 
   /** Everything needed to sign for a bucket, in the region where it was last seen. */
   const signing = async (bucket: string): Promise<Signing> => {
     const keys = credentials.known ?? (await credentials.load());
-    reached.learn(bucket, reached.of(bucket), places.of(bucket).region);
-    const place = reached.of(bucket);
+    endpoints.learn(bucket, endpoints.of(bucket), bucketEndpoints.of(bucket).region);
+    const endpoint = endpoints.of(bucket);
     const now = clock.now();
     const date = signatures.date(now);
-    return { scheme, place, keys, now, date, scope: signatures.scope(keys, place.region, date) };
+    return { scheme, endpoint, keys, now, date, scope: signatures.scope(keys, endpoint.region, date) };
   };
 
   return {
@@ -42,7 +46,7 @@ export function leanPresigner(endpoint: string | undefined, settings: Settings, 
 
 interface Signing {
   readonly scheme: string;
-  readonly place: Place;
+  readonly endpoint: BucketEndpoint;
   readonly keys: Keys;
   readonly now: number;
   readonly date: string;
@@ -59,18 +63,18 @@ interface Presignable {
 }
 
 function urlOf(
-  { scheme, place, keys, date, scope }: Signing,
+  { scheme, endpoint, keys, date, scope }: Signing,
   { key }: ObjectAddress,
   { method, headers, expiresIn, query }: Presignable,
 ): string {
-  const path = place.prefix + encodeKey(key);
-  const signed = merged(headers, ['host', place.host]);
+  const path = endpoint.prefix + encodeKey(key);
+  const signed = merged(headers, ['host', endpoint.host]);
   const token = keys.sessionToken === undefined ? '' : `&X-Amz-Security-Token=${uriEncode(keys.sessionToken)}`;
   const all =
     `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${uriEncode(scope.credential)}&X-Amz-Date=${date}&X-Amz-Expires=${expiresIn}` +
     `${token}&X-Amz-SignedHeaders=${uriEncode(namesOf(signed))}${query}`;
   const signature = scope.sign({ method, path, query: all, headers: signed, payloadHash: unsignedPayload }, date);
-  return `${scheme}//${place.host}${path}?${all}&X-Amz-Signature=${signature}`;
+  return `${scheme}//${endpoint.host}${path}?${all}&X-Amz-Signature=${signature}`;
 }
 
 function putUrlOf(signing: Signing, at: ObjectAddress, options: UploadTerms): PresignedUpload {
@@ -84,7 +88,11 @@ function putUrlOf(signing: Signing, at: ObjectAddress, options: UploadTerms): Pr
   return presignedPut(url, options);
 }
 
-function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, key }: ObjectAddress, options: UploadTerms): PresignedUpload {
+function formOf(
+  { scheme, endpoint, keys, now, date, scope }: Signing,
+  { bucket, key }: ObjectAddress,
+  options: UploadTerms,
+): PresignedUpload {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const fields: Record<string, string> = {};
   let conditions = `["content-length-range",${size ?? 0},${size ?? largestPut}]`;
@@ -108,7 +116,7 @@ function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, ke
   fields['X-Amz-Signature'] = scope.signText(policy);
   return {
     method: 'POST',
-    url: `${scheme}//${place.host}${place.prefix === '/' ? '/' : place.prefix.slice(0, -1)}`,
+    url: `${scheme}//${endpoint.host}${endpoint.prefix === '/' ? '/' : endpoint.prefix.slice(0, -1)}`,
     fields,
     headers: {},
     expiresIn,

@@ -20,12 +20,12 @@ export interface Sweep {
 
 /** Whether a bucket was left by a process that ended during its probe. If the server reports no date, the bucket may still be in use. */
 export function isAbandoned(store: Store, { name, createdAt }: ListedBucket, before: number): boolean {
-  return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= oldest(store, before);
+  return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= cutoff(store, before);
 }
 
 /** @returns whether the bucket is gone; one that may not be deleted does not stop the sweep */
 export function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
-  return unlessKept(false, async () => {
+  return unlessInaccessible(false, async () => {
     await deleteBucketByForce(store, bucket, ctx).catch(async (error: unknown) => {
       if (!hasCode(error, 'bucket_not_empty')) throw error;
       await removeUnlisted(store, bucket, ctx);
@@ -43,13 +43,13 @@ async function removeUnlisted(store: Store, bucket: string, ctx: CallContext): P
 
 /** Removes what such processes left in a bucket that others use, if it can be listed. @returns the number of objects */
 export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<number> {
-  return unlessKept(0, async () => {
+  return unlessInaccessible(0, async () => {
     // The first page is enough: there will be another sweep.
     const { objects } = await store.transport.list(bucket, { prefix: sandboxPrefixes }, ctx);
     const ages = Map.groupBy(objects, ({ key }) => sandboxPrefixOf(key));
     let removed = 0;
     for (const [prefix, all] of ages) {
-      const isOld = all.every(({ lastModified }) => lastModified.getTime() <= oldest(store, before()));
+      const isOld = all.every(({ lastModified }) => lastModified.getTime() <= cutoff(store, before()));
       if (prefix === undefined || !isOld) continue;
       if (!dryRun) await removeAll(store, bucket, { prefix, keys: all.map(({ key }) => key) }, ctx);
       removed += all.length;
@@ -73,11 +73,11 @@ async function removeAll(
   }
 }
 
-function oldest({ connection }: Store, before: number): number {
+function cutoff({ connection }: Store, before: number): number {
   return Math.min(before, connection.clock.now() - longestProbe);
 }
 
-async function unlessKept<T>(kept: T, removing: () => Promise<T>): Promise<T> {
+async function unlessInaccessible<T>(kept: T, removing: () => Promise<T>): Promise<T> {
   try {
     return await removing();
   } catch (error) {

@@ -3,9 +3,9 @@ import type { ObjectAddress } from '@coffer/storage-core';
 
 import { allEnded } from '../concurrency.ts';
 import type { Store } from '../store.ts';
-import { isTaken } from './refusals.ts';
+import { isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
-import { isTakenUnsigned, objectUrl } from './unsigned.ts';
+import { isAcceptedUnsigned, objectUrl } from './unsigned.ts';
 import { writePart } from './writes.ts';
 import type { Write } from './writes.ts';
 
@@ -16,21 +16,21 @@ import type { Write } from './writes.ts';
 export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
   const acl = 'public-read';
   const at = sandbox.at('public');
-  if (!(await isTaken(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
-  const takes = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> =>
-    !(await isTaken(making)) || isPublic(store, place);
+  if (!(await isAccepted(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
+  const takesEffect = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> =>
+    !(await isAccepted(making)) || isPublic(store, place);
   const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
   await write(changed, 'private');
   if (await isPublic(store, changed)) return false;
   // LocalStack reports ACLs, but lets anybody read whatever they say. A bucket that others use may have a policy that allows this.
   if (sandbox.isOwn && (await isOpenToAll(store, changed))) return false;
   const all = await allEnded([
-    takes(byParts, writePart(store, byParts, { acl })),
-    takes(copied, store.transport.copy(at, copied, { acl }, noContext)),
-    takes(changed, store.administration.putObjectAcl(changed, acl, noContext)),
+    takesEffect(byParts, writePart(store, byParts, { acl })),
+    takesEffect(copied, store.transport.copy(at, copied, { acl }, noContext)),
+    takesEffect(changed, store.administration.putObjectAcl(changed, acl, noContext)),
   ]);
   if (all.includes(false)) return false;
-  return !(await isTaken(store.administration.putObjectAcl(at, 'private', noContext))) || !(await isPublic(store, at));
+  return !(await isAccepted(store.administration.putObjectAcl(at, 'private', noContext))) || !(await isPublic(store, at));
 }
 
 /** Whether the ACL says so and anybody can read the object. */
@@ -39,11 +39,11 @@ export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean
   const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
     isGranted = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
   });
-  return (await isTaken(asking)) && isGranted && (await isOpenToAll(store, at));
+  return (await isAccepted(asking)) && isGranted && (await isOpenToAll(store, at));
 }
 
 /** Whether anybody may read an object without a signature. */
 async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
   const { url } = await store.presigners.internal.form(at, { expiresIn: 600 });
-  return isTakenUnsigned(store, { url: objectUrl(url, at.key), method: 'GET', headers: {} });
+  return isAcceptedUnsigned(store, { url: objectUrl(url, at.key), method: 'GET', headers: {} });
 }

@@ -3,7 +3,7 @@ import { noContext } from '@coffer/storage-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from '../backend.ts';
-import { doors } from '../testing/fault-bench.ts';
+import { transports } from '../testing/fault-bench.ts';
 import { behindFront, errorDocument } from '../testing/front.ts';
 import { accountOn } from '../testing/server.ts';
 
@@ -23,7 +23,7 @@ it('does not take a policy for enforced because forms are accepted', async () =>
   expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
 });
 
-describe.each(doors)('forms (%s)', (transport) => {
+describe.each(transports)('forms (%s)', (transport) => {
   const grant = (grantee: string): string => `<Grant><Grantee>${grantee}</Grantee><Permission>READ</Permission></Grant>`;
   const policy = (...grants: readonly string[]): string =>
     `<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>${grants.join('')}</AccessControlList></AccessControlPolicy>`;

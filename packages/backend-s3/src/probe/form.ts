@@ -5,7 +5,7 @@ import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
 import { isPublic } from './acl.ts';
 import type { Sandbox } from './sandbox.ts';
-import { isTakenUnsigned } from './unsigned.ts';
+import { isAcceptedUnsigned } from './unsigned.ts';
 
 const boundary = 'coffer-probe-form';
 const terms = { contentType: 'text/plain', size: 4, expiresIn: 600 };
@@ -29,17 +29,17 @@ async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean>
   const form = await store.presigners.internal.form(sandbox.at('form'), terms);
   if (!(await sendForm(store, form, 'form'))) return false;
   const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
-  const taken = await allEnded([
+  const accepted = await allEnded([
     sendForm(store, form, 'longer'),
     sendForm(store, changed({ 'Content-Type': 'text/html' }), 'form'),
     sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
   ]);
-  if (taken.includes(true)) return false;
+  if (accepted.includes(true)) return false;
   // Some accept fields that the policy does not name. That is harmless, unless such a field makes the object public.
   const opened = sandbox.at('form-opened');
   const closed = await store.presigners.internal.form(opened, terms);
-  const isTaken = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
-  return !isTaken || !(await isPublic(store, opened));
+  const isAccepted = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
+  return !isAccepted || !(await isPublic(store, opened));
 }
 
 /** Sends a presigned form as a browser would. @returns whether the server accepted it */
@@ -50,5 +50,5 @@ async function sendForm(store: Store, { url, fields }: PresignedUpload, content:
   ];
   const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
-  return isTakenUnsigned(store, { url, method: 'POST', headers, body });
+  return isAcceptedUnsigned(store, { url, method: 'POST', headers, body });
 }

@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
-import { doors } from '../testing/fault-bench.ts';
+import { transports } from '../testing/fault-bench.ts';
 import { behindFront } from '../testing/front.ts';
 import { rewritten } from '../testing/rewriting-front.ts';
 import { ok, scripted } from '../testing/scripted.ts';
@@ -62,7 +62,7 @@ it('detects that there can be no key below an object', async () => {
   expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: true });
 });
 
-it.each(doors)('refuses keys that are listed only by their own prefix (%s)', async (transport) => {
+it.each(transports)('refuses keys that are listed only by their own prefix (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
       ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
@@ -85,7 +85,7 @@ const careless: readonly [string, string, string, (key: string) => string][] = [
   ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
 ];
 
-it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => ({ what, odd, plain, made, transport }))))(
+it.each(careless.flatMap(([what, odd, plain, made]) => transports.map((transport) => ({ what, odd, plain, made, transport }))))(
   'refuses a key if the server $what, before it becomes another one ($transport)',
   async ({ odd, plain, made, transport }) => {
     const account = await rewritten(ceph, (request) => void (request.key = made(request.key)));
@@ -107,7 +107,7 @@ const everyday: readonly [string, string, (key: string) => string][] = [
   ['"%"', 'a%20b', (key) => key.replaceAll('%20', ' ')],
 ];
 
-it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what, odd, made, transport }))))(
+it.each(everyday.flatMap(([what, odd, made]) => transports.map((transport) => ({ what, odd, made, transport }))))(
   'refuses $what only if they are already known to get lost, and does not probe for them ($transport)',
   async ({ odd, made, transport }) => {
     let probes = 0;
@@ -129,7 +129,7 @@ it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what
   },
 );
 
-it.each(doors)('learn nothing from objects that are cut off (%s)', async (transport) => {
+it.each(transports)('learn nothing from objects that are cut off (%s)', async (transport) => {
   const cut: Answer = (request, response) => {
     if (request.method !== 'GET') return void ok(request, response);
     response.writeHead(200, { etag: '"made"', 'last-modified': new Date().toUTCString() });

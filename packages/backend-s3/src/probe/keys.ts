@@ -17,7 +17,7 @@ const parallel = 8;
 /** The kinds of keys that the server refuses, does not list under their name, or confuses with others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyTwins) as KeyClass[];
-  const held = await inParallel(classes, parallel, (name) => isHeld(store, sandbox, keyTwins[name], write));
+  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyTwins[name], write));
   return classes.filter((_name, index) => !held[index]);
 }
 
@@ -34,7 +34,7 @@ export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, writ
   return !objects.some(({ key }) => key === below.key);
 }
 
-function isHeld(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], write: Write): Promise<boolean> {
+function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], write: Write): Promise<boolean> {
   const [odd, plain] = [sandbox.at(oddKey), sandbox.at(plainKey)];
   const areHeld = async (): Promise<boolean> => {
     for (const at of [odd, plain]) await write(at, at.key);

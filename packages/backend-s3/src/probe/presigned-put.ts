@@ -4,7 +4,7 @@ import type { EndpointProfile } from '../profile.ts';
 import { encodeKey } from '../signing/signature.ts';
 import type { Store } from '../store.ts';
 import type { Sandbox } from './sandbox.ts';
-import { isTakenUnsigned } from './unsigned.ts';
+import { isAcceptedUnsigned } from './unsigned.ts';
 
 const content = Buffer.from('bytes');
 
@@ -37,5 +37,5 @@ function isSent(
   more: Readonly<Record<string, string>> = {},
 ): Promise<boolean> {
   const sent = { ...headers, ...more, 'content-length': body.length };
-  return isTakenUnsigned(store, { url, method: 'PUT', headers: sent, body });
+  return isAcceptedUnsigned(store, { url, method: 'PUT', headers: sent, body });
 }

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { probeEndpoint, s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
-import { doors } from '../testing/fault-bench.ts';
+import { transports } from '../testing/fault-bench.ts';
 import { behindFront, errorDocument } from '../testing/front.ts';
 import { rewritten } from '../testing/rewriting-front.ts';
 import { accountOn, ifAvailable } from '../testing/server.ts';
@@ -27,7 +27,7 @@ it.each(['lean', 'sdk'] as const)('does not take just any refusal for that of a 
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
-it.each(doors)('does not take missing permissions for missing features (%s)', async (transport) => {
+it.each(transports)('does not take missing permissions for missing features (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
@@ -46,7 +46,7 @@ it('takes an error page instead of a rule for missing support of the rule', asyn
 describe('credentials that may make no bucket to try things out', () => {
   const denied = errorDocument('AccessDenied');
   const servers = [ceph, minio].filter((server) => typeof server !== 'string').map((server) => ({ server, name: server.name }));
-  const cases = servers.flatMap((each) => doors.map((transport) => ({ ...each, transport })));
+  const cases = servers.flatMap((each) => transports.map((transport) => ({ ...each, transport })));
 
   it.each(cases)(
     'learn nothing about rules, and leave nothing in a bucket with versions ($name, $transport)',
@@ -87,7 +87,7 @@ it.each([
   expect(late).toEqual([]);
 });
 
-describe.each(doors)('reports the region of buckets, and which checksums of bodies the server verifies (%s)', (transport) => {
+describe.each(transports)('reports the region of buckets, and which checksums of bodies the server verifies (%s)', (transport) => {
   it.for([
     ['Ceph', ceph, ['md5']],
     ['MinIO', minio, ['md5', 'crc32', 'sha256']],
@@ -99,7 +99,7 @@ describe.each(doors)('reports the region of buckets, and which checksums of bodi
   });
 });
 
-describe.each(doors)('reports whether a server accepts unsigned writes (%s)', (transport) => {
+describe.each(transports)('reports whether a server accepts unsigned writes (%s)', (transport) => {
   it('Ceph does not, unless it checks the signatures of only some bodies, or of none', async () => {
     expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ checksSignatures: true });
     const forged = (path: string): boolean => /X-Amz-Signature=0{64}/.test(path);
@@ -121,7 +121,7 @@ describe.each(doors)('reports whether a server accepts unsigned writes (%s)', (t
   });
 });
 
-it.each(doors)('takes no server that refuses every copy under If-None-Match for one that enforces it (%s)', async (transport) => {
+it.each(transports)('takes no server that refuses every copy under If-None-Match for one that enforces it (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, _path, headers) =>
     method === 'PUT' && headers['x-amz-copy-source'] !== undefined && headers['if-none-match'] !== undefined
       ? { status: 412, body: errorDocument('PreconditionFailed') }
@@ -130,7 +130,7 @@ it.each(doors)('takes no server that refuses every copy under If-None-Match for 
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalPut: true, conditionalCopy: false });
 });
 
-it.each(doors)('protects a bucket with objects from deletion on a server that would delete it (%s)', async (transport) => {
+it.each(transports)('protects a bucket with objects from deletion on a server that would delete it (%s)', async (transport) => {
   const deleted: string[] = [];
   const options = await behindFront(ceph, (method, path) => {
     const [, bucket] = /^\/([^/?]+)\/?$/.exec(path) ?? [];
@@ -148,7 +148,7 @@ it.each(doors)('protects a bucket with objects from deletion on a server that wo
   expect(deleted).not.toContain(bucket);
 });
 
-it.each(doors)(
+it.each(transports)(
   'protects a bucket with objects from deletion if it could not be probed whether the server would delete it (%s)',
   async (transport) => {
     const options = await behindFront(ceph, (method, path) =>
@@ -187,7 +187,7 @@ it('is made again by whoever needs it next, once it has failed', async () => {
   expect(await store.endpoint.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
 });
 
-it.each(doors)('makes metadata without a value survive on a server that drops it (%s)', async (transport) => {
+it.each(transports)('makes metadata without a value survive on a server that drops it (%s)', async (transport) => {
   const account = await rewritten(ceph, ({ headers }) => {
     for (const name of Object.keys(headers)) if (name.startsWith('x-amz-meta-') && headers[name] === '') delete headers[name];
   });
@@ -204,7 +204,7 @@ it.each(doors)('makes metadata without a value survive on a server that drops it
   expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
 });
 
-it.each(doors)(
+it.each(transports)(
   'makes names with "_" survive if a proxy drops such headers, as nginx does, and thereby breaks the signature (%s)',
   async (transport) => {
     const account = await behindFront(ceph, (_method, _path, headers) => {
@@ -222,7 +222,7 @@ it.each(doors)(
   },
 );
 
-it.each(doors)('makes metadata without a value survive, whoever writes and whoever reads it (%s)', async (transport) => {
+it.each(transports)('makes metadata without a value survive, whoever writes and whoever reads it (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
@@ -237,7 +237,7 @@ it.each(doors)('makes metadata without a value survive, whoever writes and whoev
   }
 });
 
-it.each(doors)('makes storage classes fail if the server turns them into another one (%s)', async (transport) => {
+it.each(transports)('makes storage classes fail if the server turns them into another one (%s)', async (transport) => {
   const account = await rewritten(ceph, ({ headers }) => void delete headers['x-amz-storage-class']);
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: false });
   expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ storageClasses: true });
@@ -257,7 +257,7 @@ it.each(doors)('makes storage classes fail if the server turns them into another
   await expect(presigning).rejects.toMatchObject(refused);
 });
 
-it.each(doors)('continues if a server fails with a storage class (%s)', async (transport) => {
+it.each(transports)('continues if a server fails with a storage class (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\/class(?:\?|$)/.test(path) ? { status: 500, body: errorDocument('InternalError') } : undefined,
   );
@@ -271,7 +271,7 @@ describe('a server without the features that remove the contents of buckets', ()
     ['deletions of many', (method: string, path: string) => method === 'POST' && /[?&]delete(?:[=&]|$)/.test(path)],
   ] as const;
 
-  it.each(lacks.flatMap(([what, isLacked]) => doors.map((transport) => ({ what, isLacked, transport }))))(
+  it.each(lacks.flatMap(([what, isLacked]) => transports.map((transport) => ({ what, isLacked, transport }))))(
     'is probed all the same, once and without leaving anything ($what, $transport)',
     async ({ isLacked, transport }) => {
       let probes = 0;
@@ -295,7 +295,7 @@ describe('a server without the features that remove the contents of buckets', ()
   );
 });
 
-it.each(doors)('is not required for what credentials that may not probe are allowed to do (%s)', async (transport) => {
+it.each(transports)('is not required for what credentials that may not probe are allowed to do (%s)', async (transport) => {
   let attempts = 0;
   let isReadOnly = false;
   const account = await behindFront(ceph, (method, path) => {
@@ -326,7 +326,7 @@ it.each(doors)('is not required for what credentials that may not probe are allo
   expect(attempts).toBe(1);
 });
 
-it.each(doors)('is not required for copies without a condition (%s)', async (transport) => {
+it.each(transports)('is not required for copies without a condition (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
@@ -350,7 +350,7 @@ it.each(doors)('is not required for copies without a condition (%s)', async (tra
   });
 });
 
-it.each(doors)('detects rules that a server accepts but does not store (%s)', async (transport) => {
+it.each(transports)('detects rules that a server accepts but does not store (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|lifecycle|versioning)/.test(path) ? { status: 200, body: '' } : undefined,
   );
@@ -389,7 +389,7 @@ describe('a caller who waits for a probe in the bucket of somebody else', () => 
   });
 });
 
-it.each(doors)('removes from a bucket in use only what it has written there, whatever the server lists (%s)', async (transport) => {
+it.each(transports)('removes from a bucket in use only what it has written there, whatever the server lists (%s)', async (transport) => {
   const account = await rewritten(ceph, (request) => {
     const isSandbox = request.method === 'PUT' && request.key === '' && request.bucket.startsWith('coffer-probe-');
     if (isSandbox) request.query = 'acl'; // of a bucket that does not exist, so that no sandbox bucket can be created

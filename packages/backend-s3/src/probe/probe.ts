@@ -1,7 +1,7 @@
 import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { regionTold } from '../bucket-region.ts';
+import { reportedRegion } from '../bucket-region.ts';
 import { allEnded } from '../concurrency.ts';
 import { quoted } from '../etag.ts';
 import type { EndpointProfile } from '../profile.ts';
@@ -10,7 +10,7 @@ import { aclTakesEffect } from './acl.ts';
 import { formsOf } from './form.ts';
 import { hidesKeysBelowObjects, refusedKeys } from './keys.ts';
 import { presignedPutsOf } from './presigned-put.ts';
-import { allHeld, isTaken } from './refusals.ts';
+import { allRefused, isAccepted } from './refusals.ts';
 import { bucketRules } from './rules.ts';
 import { openSandbox } from './sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -19,7 +19,7 @@ import { verifiedSumsOf } from './sums.ts';
 import { writePart, writerTo } from './writes.ts';
 import type { Write } from './writes.ts';
 
-const other = 'd41d8cd98f00b204e9800998ecf8427e';
+const otherEtag = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
  * Finds out what an endpoint does by doing it, because a 200 proves nothing. Works in a bucket of its own, which it deletes afterwards, or,
@@ -50,15 +50,15 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       checksSignatures(store, sandbox),
       presignedPutsOf(store, sandbox, object),
       aclTakesEffect(store, sandbox, write),
-      allHeld(write(object, 'object', { ifNoneMatch: '*' })),
+      allRefused(write(object, 'object', { ifNoneMatch: '*' })),
       putMatchOf(matched, etag, write),
-      allHeld(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(other) })),
+      allRefused(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })),
       copyNoneMatchOf(store, sandbox, object, write),
-      allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
+      allRefused(copy(store, object, sandbox.at('copy'), { ifMatch: otherEtag })),
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
       metadataKept(store, sandbox.at('metadata'), write),
-      classIsNoted(store, sandbox.at('class'), write),
+      keepsStorageClass(store, sandbox.at('class'), write),
     ]);
     const keys = {
       refusedKeys: await refusedKeys(store, sandbox, write),
@@ -68,7 +68,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;
-      if (rules.versioning === true) return allHeld(write(object, 'object', { ifNoneMatch: '*' }));
+      if (rules.versioning === true) return allRefused(write(object, 'object', { ifNoneMatch: '*' }));
       // If the bucket in use keeps versions, these have already been probed.
       const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
       return keeps ? conditionalPut : undefined;
@@ -92,7 +92,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       ...rules,
       ...keys,
       // Last, because this may delete the bucket.
-      keepsFullBuckets: sandbox.isOwn ? !(await isTaken(store.administration.deleteBucket(sandbox.bucket, noContext))) : undefined,
+      keepsFullBuckets: sandbox.isOwn ? !(await isAccepted(store.administration.deleteBucket(sandbox.bucket, noContext))) : undefined,
     };
   } finally {
     // Leftovers must not cost the result: another probe would only leave the same again.
@@ -106,8 +106,8 @@ async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promis
     ['quoted', quoted],
     ['bare', String],
   ] as const) {
-    if (!(await allHeld(write(at, 'object', { ifMatch: spell(other) })))) return false;
-    if (await isTaken(write(at, 'object', { ifMatch: spell(etag) }))) return name;
+    if (!(await allRefused(write(at, 'object', { ifMatch: spell(otherEtag) })))) return false;
+    if (await isAccepted(write(at, 'object', { ifMatch: spell(etag) }))) return name;
   }
   return false;
 }
@@ -115,8 +115,8 @@ async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promis
 /** Swift applies the condition to the source, and refuses every copy. */
 async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress, write: Write): Promise<boolean> {
   const ifNoneMatch = '*';
-  if (!(await allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch }, write)))) return false;
-  return isTaken(copy(store, object, sandbox.at('object-copied'), { ifNoneMatch }));
+  if (!(await allRefused(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch }, write)))) return false;
+  return isAccepted(copy(store, object, sandbox.at('object-copied'), { ifNoneMatch }));
 }
 
 async function metadataKept(
@@ -125,12 +125,12 @@ async function metadataKept(
   write: Write,
 ): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
   // nginx drops headers with a "_" unless configured otherwise, and then the signature does not match.
-  if (!(await isTaken(write(at, '', { metadata: { a_b: 'c', empty: '' } })))) await write(at, '', { metadata: { empty: '' } });
+  if (!(await isAccepted(write(at, '', { metadata: { a_b: 'c', empty: '' } })))) await write(at, '', { metadata: { empty: '' } });
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }
 
-async function classIsNoted(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
+async function keepsStorageClass(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
   const storageClass = 'STANDARD_IA';
   // Any failure means that the class was not forgotten, and says nothing about the rest of the probe.
   const isWritten = await write(at, 'class', { storageClass }).then(
@@ -156,7 +156,7 @@ async function copy(
 async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<string | undefined> {
   if (!isOwn) return undefined;
   try {
-    return await regionTold(store, bucket, noContext);
+    return await reportedRegion(store, bucket, noContext);
   } catch (error) {
     if (hasCode(error, 'access_denied', 'not_supported')) return undefined;
     throw error;

@@ -7,7 +7,7 @@ import { allEnded } from '../concurrency.ts';
  * Whether the provider refuses all of these requests because of their conditions. Credentials that may not make such a request at all learn
  * nothing about its conditions, and do not trust them.
  */
-export function allHeld(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+export function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
   return areAll(requests, (error) => {
     // How servers say that a condition is not met, or that they do not support it.
     if (hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) return true;
@@ -33,6 +33,6 @@ async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: 
 }
 
 /** Whether the provider does not refuse the request, for whatever reason. @throws if it is out of reach, which is no answer */
-export async function isTaken(request: Promise<unknown>): Promise<boolean> {
+export async function isAccepted(request: Promise<unknown>): Promise<boolean> {
   return !(await areAll([request], () => true));
 }

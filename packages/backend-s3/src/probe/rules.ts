@@ -4,7 +4,7 @@ import type { LifecycleRule } from '@coffer/storage-core';
 import { corsFor } from '../cors.ts';
 import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
-import { isTaken } from './refusals.ts';
+import { isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** Probes the rules of a bucket, but not in one that others use. */
@@ -20,7 +20,7 @@ export async function bucketRules(
     let isDenied = false;
     let isHeld = false;
     const trying = setting.then(async () => void (isHeld = await isThere()));
-    await isTaken(
+    await isAccepted(
       trying.catch((error: unknown) => {
         isDenied = hasCode(error, 'access_denied');
         throw error;

@@ -24,13 +24,13 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
   const name = sandboxName();
   const isOwn = await isCreated(store, name);
   if (!isOwn) await store.transport.headBucket(bucket, noContext);
-  const place = isOwn ? { bucket: name, prefix: '' } : { bucket, prefix: sandboxPrefix(name) };
+  const location = isOwn ? { bucket: name, prefix: '' } : { bucket, prefix: sandboxPrefix(name) };
   const used = new Map<string, ObjectAddress>();
   return {
-    bucket: place.bucket,
+    bucket: location.bucket,
     isOwn,
     at(key) {
-      const at = { bucket: place.bucket, key: place.prefix + key };
+      const at = { bucket: location.bucket, key: location.prefix + key };
       used.set(key, at);
       return at;
     },
@@ -38,9 +38,9 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       // First by key: not every server lists every key as it is. Some may be refused.
       const versionId = isOwn ? 'null' : undefined;
       await inParallel([...used.values()], parallel, (at) => deleteObject(store, at, noContext, versionId).catch(() => {}));
-      if (isOwn) return deleteBucketByForce(store, place.bucket, noContext);
+      if (isOwn) return deleteBucketByForce(store, location.bucket, noContext);
       // Noncurrent versions, if the bucket keeps them. Credentials that may not see them leave them.
-      await removeVersions(store, bucket, noContext, place.prefix).catch(() => {});
+      await removeVersions(store, bucket, noContext, location.prefix).catch(() => {});
     },
   };
 }

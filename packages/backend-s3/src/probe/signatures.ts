@@ -2,7 +2,7 @@ import { allEnded } from '../concurrency.ts';
 import type { Store } from '../store.ts';
 import { crc32Of } from '../upload/checksums.ts';
 import type { Sandbox } from './sandbox.ts';
-import { isTakenUnsigned, objectUrl } from './unsigned.ts';
+import { isAcceptedUnsigned, objectUrl } from './unsigned.ts';
 
 const content = Buffer.from('forged');
 
@@ -11,9 +11,9 @@ const content = Buffer.from('forged');
  * check a signature in the query if the checksum of the body follows the body (CVE-2026-41145), and test fakes never check one.
  */
 export async function checksSignatures(store: Store, sandbox: Sandbox): Promise<boolean> {
-  const taken = await allEnded([
-    isForgeryTaken(store, sandbox, { key: 'forged', sum: 'UNSIGNED-PAYLOAD', body: content }),
-    isForgeryTaken(store, sandbox, {
+  const accepted = await allEnded([
+    isForgeryAccepted(store, sandbox, { key: 'forged', sum: 'UNSIGNED-PAYLOAD', body: content }),
+    isForgeryAccepted(store, sandbox, {
       key: 'forged-trailer',
       sum: 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
       headers: {
@@ -24,7 +24,7 @@ export async function checksSignatures(store: Store, sandbox: Sandbox): Promise<
       body: Buffer.from(`${content.length}\r\n${content.toString()}\r\n0\r\nx-amz-checksum-crc32:${crc32Of(content)}\r\n\r\n`),
     }),
   ]);
-  return !taken.includes(true);
+  return !accepted.includes(true);
 }
 
 interface Forgery {
@@ -35,7 +35,7 @@ interface Forgery {
   readonly body: Buffer;
 }
 
-async function isForgeryTaken(store: Store, sandbox: Sandbox, { key, sum, headers, body }: Forgery): Promise<boolean> {
+async function isForgeryAccepted(store: Store, sandbox: Sandbox, { key, sum, headers, body }: Forgery): Promise<boolean> {
   const at = sandbox.at(key);
   // A form contains the credential, its day and its region; only a signature is missing.
   const { url, fields } = await store.presigners.internal.form(at, { expiresIn: 600 });
@@ -46,7 +46,7 @@ async function isForgeryTaken(store: Store, sandbox: Sandbox, { key, sum, header
     'X-Amz-SignedHeaders': 'host',
     'X-Amz-Signature': '0'.repeat(64),
   });
-  return isTakenUnsigned(store, {
+  return isAcceptedUnsigned(store, {
     url: `${objectUrl(url, at.key)}?${query.toString()}`,
     method: 'PUT',
     headers: { ...headers, 'content-length': body.length, 'x-amz-content-sha256': sum },

@@ -7,7 +7,7 @@ import { allEnded } from '../concurrency.ts';
 import type { BodySum } from '../profile.ts';
 import type { Store } from '../store.ts';
 import { crc32Of } from '../upload/checksums.ts';
-import { isTaken } from './refusals.ts';
+import { isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const headers = { contentType: 'text/plain' };
@@ -27,5 +27,5 @@ async function isVerified(store: Store, at: ObjectAddress, name: BodySum): Promi
     const checksum = { algorithm: name, base64: name === 'crc32' ? crc32Of(summed) : hash('sha256', summed, 'base64') };
     return store.transport.put(at, { kind: 'buffer', data }, { ...headers, checksum }, noContext);
   };
-  return !(await isTaken(sendWithSumOf(Buffer.from('other')))) && (await isTaken(sendWithSumOf(data)));
+  return !(await isAccepted(sendWithSumOf(Buffer.from('other')))) && (await isAccepted(sendWithSumOf(data)));
 }

@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { openStore } from '../open-store.ts';
 import type { Store } from '../store.ts';
 import { ok, refusal, scripted } from '../testing/scripted.ts';
-import { isTakenUnsigned } from './unsigned.ts';
+import { isAcceptedUnsigned } from './unsigned.ts';
 
 it.each([
   ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
@@ -25,7 +25,7 @@ it.each([
     store.connection.close();
     server.close();
   });
-  const asking = isTakenUnsigned(store, { url: `${endpoint}/bucket/key`, method: 'GET', headers: {} });
+  const asking = isAcceptedUnsigned(store, { url: `${endpoint}/bucket/key`, method: 'GET', headers: {} });
   await expect(asking).rejects.toMatchObject({ code: expect.stringMatching(/storage_unavailable|read_timeout/) });
 });
 
@@ -44,9 +44,9 @@ it('is made again as often as any request where a server is busy, or a connectio
     await server.close();
   });
   const asked = { url: `${server.endpoint}/bucket/key`, method: 'GET', headers: {} } as const;
-  expect(await isTakenUnsigned(store, asked)).toBe(true);
+  expect(await isAcceptedUnsigned(store, asked)).toBe(true);
   expect(server.requests).toHaveLength(3);
-  await expect(isTakenUnsigned(once, asked)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  await expect(isAcceptedUnsigned(once, asked)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
   expect(server.requests).toHaveLength(4);
 });
 
@@ -57,7 +57,7 @@ it('takes a server for failed if it answers 500 each time', async () => {
     store.connection.close();
     await server.close();
   });
-  const ask = (): Promise<boolean> => isTakenUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} });
+  const ask = (): Promise<boolean> => isAcceptedUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} });
   expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 4]);
 });
 
@@ -69,7 +69,7 @@ it('uses the connection that signed requests have left, if there is only one', a
     await server.close();
   });
   await store.transport.headBucket('bucket', noContext);
-  expect(await isTakenUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} })).toBe(true);
+  expect(await isAcceptedUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} })).toBe(true);
   await store.transport.headBucket('bucket', noContext);
   expect(server.connections()).toBe(1);
 });

@@ -10,7 +10,7 @@ import { encodeKey } from '../signing/signature.ts';
 import type { Store } from '../store.ts';
 
 /** Statuses that do not answer the request: the next caller who needs to know tries again. */
-const busy: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+const inconclusiveStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 interface Unsigned {
   readonly url: string;
@@ -25,14 +25,14 @@ export function objectUrl(form: string, key: string): string {
 }
 
 /** Sends a request as a browser without keys would, with the usual retries. @returns whether it succeeded */
-export async function isTakenUnsigned(store: Store, request: Unsigned): Promise<boolean> {
+export async function isAcceptedUnsigned(store: Store, request: Unsigned): Promise<boolean> {
   const retries = new RetryPolicy(store.settings);
   try {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await isTakenOnce(store, request);
+        return await isAcceptedOnce(store, request);
       } catch (error) {
-        await retries.again(error, attempt, undefined);
+        await retries.waitForRetry(error, attempt, undefined);
       }
     }
   } catch (error) {
@@ -41,7 +41,7 @@ export async function isTakenUnsigned(store: Store, request: Unsigned): Promise<
   }
 }
 
-async function isTakenOnce(store: Store, { url, method, headers, body }: Unsigned): Promise<boolean> {
+async function isAcceptedOnce(store: Store, { url, method, headers, body }: Unsigned): Promise<boolean> {
   const send = requestFor(url.startsWith('https:'));
   store.connection.wires.giveBack();
   const request = send(url, { method, agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
@@ -52,6 +52,6 @@ async function isTakenOnce(store: Store, { url, method, headers, body }: Unsigne
   const { statusCode = 0 } = response;
   response.resume();
   await once(response, 'close');
-  if (busy.has(statusCode)) throw new AnswerError(statusCode, {}, '');
+  if (inconclusiveStatuses.has(statusCode)) throw new AnswerError(statusCode, {}, '');
   return statusCode >= 200 && statusCode < 300;
 }

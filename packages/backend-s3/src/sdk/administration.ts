@@ -56,8 +56,9 @@ export function sdkAdministration(client: S3Client): Administration {
     },
 
     async putObjectAcl(at, acl, ctx) {
-      const told = typeof acl === 'string' ? { ACL: acl } : { AccessControlPolicy: { Owner: { ID: acl.owner.id }, Grants: grantsTo(acl) } };
-      const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ...told });
+      const payload =
+        typeof acl === 'string' ? { ACL: acl } : { AccessControlPolicy: { Owner: { ID: acl.owner.id }, Grants: grantsTo(acl) } };
+      const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ...payload });
       await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, (options) => client.send(command, options));
     },
     async getTags(at, ctx) {
@@ -103,8 +104,8 @@ export function sdkAdministration(client: S3Client): Administration {
       const about = { bucket, permission: 's3:ListBucketMultipartUploads' };
       return call(about, ctx, async (options) => {
         const page = await client.send(command, options);
-        const uploads = (page.Uploads ?? []).flatMap(({ Key: key, UploadId: uploadId, Initiated: since = new Date(0) }) =>
-          key === undefined || uploadId === undefined ? [] : [{ at: { bucket, key }, uploadId, since }],
+        const uploads = (page.Uploads ?? []).flatMap(({ Key: key, UploadId: uploadId, Initiated: initiatedAt = new Date(0) }) =>
+          key === undefined || uploadId === undefined ? [] : [{ at: { bucket, key }, uploadId, initiatedAt }],
         );
         const { IsTruncated: isMore, NextKeyMarker: key, NextUploadIdMarker: uploadId } = page;
         return isMore === true ? { uploads, next: nextUpload(uploads, key, uploadId) } : { uploads };
@@ -123,20 +124,25 @@ export function sdkAdministration(client: S3Client): Administration {
   };
 }
 
-function createCommand(bucket: string, { place, acl }: { readonly place?: string; readonly acl?: CannedAcl }): CreateBucketCommand {
+function createCommand(
+  bucket: string,
+  { locationConstraint, acl }: { readonly locationConstraint?: string; readonly acl?: CannedAcl },
+): CreateBucketCommand {
   const command = new CreateBucketCommand({
     Bucket: bucket,
-    ...(place !== undefined && { CreateBucketConfiguration: { LocationConstraint: place as BucketLocationConstraint } }),
+    ...(locationConstraint !== undefined && {
+      CreateBucketConfiguration: { LocationConstraint: locationConstraint as BucketLocationConstraint },
+    }),
     ...(acl !== undefined && { ACL: bucketAclOf(acl) }),
   });
-  if (place !== undefined) return command;
+  if (locationConstraint !== undefined) return command;
   // The SDK fills in the region that it signs for.
   command.middlewareStack.add(
     (next) => (args) => {
       delete args.input.CreateBucketConfiguration;
       return next(args);
     },
-    { step: 'initialize', priority: 'low', name: 'withoutPlace' },
+    { step: 'initialize', priority: 'low', name: 'withoutLocationConstraint' },
   );
   return command;
 }

@@ -3,9 +3,16 @@ import type { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { AnswerError } from '../documents/answer-error.ts';
-import { isErrorDocument, otherNames } from '../documents/answer.ts';
+import { alternativeRootNames, isErrorDocument } from '../documents/answer.ts';
 import { MalformedXmlError, parseXml } from '../documents/xml.ts';
-import { assertDocumentSize, assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from '../http/foreign-answer.ts';
+import {
+  assertDocumentSize,
+  assertNoPage,
+  ForeignAnswerError,
+  isForeignHead,
+  isNonS3Status,
+  mayBeProxied,
+} from '../http/foreign-answer.ts';
 
 /** Reads whose result may itself be a page. */
 const objectReads: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
@@ -41,7 +48,7 @@ interface HttpResponse {
  * The SDK accepts any answer as one of S3, and treats what is missing as absent: then nothing is listed, or everything counts as deleted.
  * This makes such answers fail, as they do without the SDK.
  */
-export function readAnswers(client: S3Client): void {
+export function validateAnswers(client: S3Client): void {
   client.middlewareStack.add(
     (next, { commandName = '' }) =>
       async (args) => {
@@ -49,24 +56,24 @@ export function readAnswers(client: S3Client): void {
         const response = result.response as HttpResponse;
         const { statusCode, headers, body } = response;
         const isRefused = statusCode >= 300;
-        const leadsAway = isElsewhere(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
+        const leadsAway = isNonS3Status(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
         if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
         const hasDocument = !isRefused && documents[commandName] !== undefined;
-        const told = hasDocument ? await documentIn(body as Readable) : '';
+        const text = hasDocument ? await documentIn(body as Readable) : '';
         try {
-          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), told);
+          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), text);
         } catch (error) {
           throw dropped(body, error as Error);
         }
         const isEmpty = statusCode === 204 || headers['content-length'] === '0';
         if (isEmpty && documents[commandName] === undefined) return result;
         if (!isRefused && (objectReads.has(commandName) || commandName.startsWith('Head'))) return result;
-        const document = hasDocument ? told : await documentIn(body as Readable);
+        const document = hasDocument ? text : await documentIn(body as Readable);
         response.body = Buffer.from(document);
-        if (isRefused) assertWords(statusCode, headers, document);
+        if (isRefused) assertS3Error(statusCode, headers, document);
         else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been an error from the start
-        else assertNamed(document, commandName);
+        else assertRootName(document, commandName);
         return result;
       },
     { step: 'deserialize', name: 'answers', priority: 'low' },
@@ -74,20 +81,20 @@ export function readAnswers(client: S3Client): void {
 }
 
 /** @throws {ForeignAnswerError} if the error is not one of S3 */
-function assertWords(status: number, headers: HttpResponse['headers'], document: string): void {
+function assertS3Error(status: number, headers: HttpResponse['headers'], document: string): void {
   if (new AnswerError(status, headers, document).name === 'NoS3AnswerError')
     throw new ForeignAnswerError(`The answer, ${status}, is in words of somebody's.`);
 }
 
 /** Checks the root of the document. Some servers name it after the command. */
-function assertNamed(document: string, commandName: string): void {
+function assertRootName(document: string, commandName: string): void {
   const root = documents[commandName];
   if (root === undefined) return;
   const { name } = parseXml(document);
   const call = commandName.replace(/Command$/, '');
   const names = [
     root,
-    otherNames[root],
+    alternativeRootNames[root],
     root.replace(/Result$/, 'Response'),
     `${call}Result`,
     `${call}Response`,

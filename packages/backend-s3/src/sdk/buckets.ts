@@ -5,7 +5,7 @@ import type { ListPage } from '@coffer/storage-core';
 import { call } from '../call.ts';
 import { urlDecoded } from '../documents/url-encoding.ts';
 import { MalformedXmlError } from '../documents/xml.ts';
-import { bare } from '../etag.ts';
+import { unquoted } from '../etag.ts';
 import type { Transport } from '../transport.ts';
 
 export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
@@ -51,7 +51,7 @@ function pageOf(output: ListObjectsV2CommandOutput): ListPage {
     objects: (output.Contents ?? []).map(({ Key = '', Size = 0, ETag, LastModified = new Date(0), StorageClass = 'STANDARD' }) => ({
       key: decode(Key),
       size: Size,
-      etag: bare(ETag),
+      etag: unquoted(ETag),
       lastModified: LastModified,
       storageClass: StorageClass,
     })),

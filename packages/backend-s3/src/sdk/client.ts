@@ -9,8 +9,8 @@ import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 import type { Connection } from '../http/connection.ts';
 import type { Settings } from '../settings.ts';
-import { readAnswers } from './answers.ts';
-import { addCorrections, addDoubts, addNetworkErrors, TaughtRegion } from './corrections.ts';
+import { validateAnswers } from './answers.ts';
+import { addCorrections, addNetworkErrors, LearnedRegion, trackInDoubt } from './corrections.ts';
 
 export interface Sdk {
   readonly client: S3Client;
@@ -30,11 +30,11 @@ class Handler extends NodeHttpHandler {
     this.#wires = wires;
   }
 
-  override async handle(...given: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
+  override async handle(...args: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
     this.#wires.giveBack();
-    const output = await super.handle(...given);
+    const output = await super.handle(...args);
     const answer = output.response.body as IncomingMessage & { readonly req: ClientRequest };
-    const [{ body }] = given;
+    const [{ body }] = args;
     if (body instanceof Uint8Array && !answer.req.writableFinished) {
       answer.once('end', () => {
         if (!answer.req.writableFinished) answer.req.destroy();
@@ -54,7 +54,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     socketTimeout: timeout * 1000,
     logger: silent, // otherwise it writes to the console when requests wait for a socket
   });
-  const region = new TaughtRegion(settings);
+  const region = new LearnedRegion(settings);
   const shared: S3ClientConfig = {
     region: async () => region.current,
     forcePathStyle: settings.forcePathStyle,
@@ -81,17 +81,17 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     requestChecksumCalculation: settings.isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
   });
   addContentMd5(client);
-  readAnswers(client);
+  validateAnswers(client);
   followClock(client, clock);
   addCorrections(client, connection, region);
-  addDoubts(client);
+  trackInDoubt(client);
   addNetworkErrors(client);
   return {
     client,
-    signerFor(reached) {
+    signerFor(signingEndpoint) {
       const signer = new S3Client({
         ...shared,
-        ...(reached !== undefined && { endpoint: reached }),
+        ...(signingEndpoint !== undefined && { endpoint: signingEndpoint }),
         // The checksum would be that of no bytes, and every upload to the URL would fail.
         requestChecksumCalculation: 'WHEN_REQUIRED',
       });

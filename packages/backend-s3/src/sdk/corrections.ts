@@ -2,16 +2,16 @@ import { Readable } from 'node:stream';
 
 import type { S3Client } from '@aws-sdk/client-s3';
 
-import { leavesDoubt } from '../doubt.ts';
 import type { Connection } from '../http/connection.ts';
-import { isBroken } from '../http/socket-errors.ts';
-import { isUnreached } from '../network-errors.ts';
+import { isConnectionLost } from '../http/socket-errors.ts';
+import { isInDoubt } from '../in-doubt.ts';
+import { isConnectError } from '../network-errors.ts';
 import { headerOf, statusOf } from '../provider-error.ts';
 import type { Settings } from '../settings.ts';
-import { isRegion } from '../signing/places.ts';
+import { isRegion } from '../signing/bucket-endpoints.ts';
 
 /** The region that requests are signed for. AWS has many, and the SDK follows its redirects; other servers have one, and report it. */
-export class TaughtRegion {
+export class LearnedRegion {
   current: string;
   readonly #isAws: boolean;
 
@@ -20,11 +20,11 @@ export class TaughtRegion {
     this.#isAws = isAws;
   }
 
-  /** @returns whether the region now differs from `asked` */
-  learn(asked: string, refusal: Error & { readonly Region?: unknown }): boolean {
-    const told = headerOf(refusal, 'x-amz-bucket-region') ?? refusal.Region;
-    if (!this.#isAws && typeof told === 'string' && isRegion(told)) this.current = told;
-    return this.current !== asked;
+  /** @returns whether the region now differs from `used` */
+  learn(used: string, refusal: Error & { readonly Region?: unknown }): boolean {
+    const reported = headerOf(refusal, 'x-amz-bucket-region') ?? refusal.Region;
+    if (!this.#isAws && typeof reported === 'string' && isRegion(reported)) this.current = reported;
+    return this.current !== used;
   }
 }
 
@@ -32,12 +32,12 @@ export class TaughtRegion {
  * Repeats a request once if its refusal has taught something: the time, the region, or other keys. The SDK itself keeps keys that do not
  * expire, and does not notice that a clock is right again.
  */
-export function addCorrections(client: S3Client, { clock, credentials }: Connection, region: TaughtRegion): void {
+export function addCorrections(client: S3Client, { clock, credentials }: Connection, region: LearnedRegion): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       const used = credentials.known ?? (await credentials.load());
       const { offset } = clock;
-      const asked = region.current;
+      const usedRegion = region.current;
       try {
         return await next(args);
       } catch (error) {
@@ -45,7 +45,7 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
         const isRefusal = (status >= 400 && status <= 403) || status === 301 || status === 307;
         if (!(error instanceof Error) || !isRefusal || (args.input as { Body?: unknown }).Body instanceof Readable) throw error;
         const isCorrected =
-          clock.learn(headerOf(error, 'date'), offset) || region.learn(asked, error) || (await credentials.replace(used, error));
+          clock.learn(headerOf(error, 'date'), offset) || region.learn(usedRegion, error) || (await credentials.replace(used, error));
         if (!isCorrected) throw error;
         return next(args);
       }
@@ -61,7 +61,7 @@ export function addNetworkErrors(client: S3Client): void {
       try {
         return await next(args);
       } catch (error) {
-        if (error instanceof Error && (isUnreached(error) || isBroken(error))) Object.assign(error, { $retryable: {} });
+        if (error instanceof Error && (isConnectError(error) || isConnectionLost(error))) Object.assign(error, { $retryable: {} });
         throw error;
       }
     },
@@ -70,21 +70,21 @@ export function addNetworkErrors(client: S3Client): void {
 }
 
 /** Records in each error whether an earlier attempt may have been carried out, as the lean client does. */
-export function addDoubts(client: S3Client): void {
+export function trackInDoubt(client: S3Client): void {
   client.middlewareStack.add(
     (next) => {
-      let isDoubtful = false;
+      let wasInDoubt = false;
       return async (args) => {
         try {
           return await next(args);
         } catch (error) {
           const { $metadata } = (error ?? {}) as { readonly $metadata?: object };
-          if ($metadata !== undefined) Object.assign($metadata, { isDoubtful });
-          isDoubtful ||= leavesDoubt(error);
+          if ($metadata !== undefined) Object.assign($metadata, { wasInDoubt });
+          wasInDoubt ||= isInDoubt(error);
           throw error;
         }
       };
     },
-    { step: 'finalizeRequest', name: 'doubts', priority: 'low' },
+    { step: 'finalizeRequest', name: 'inDoubt', priority: 'low' },
   );
 }

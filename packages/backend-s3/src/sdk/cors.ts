@@ -1,7 +1,7 @@
 import { GetBucketCorsCommand, PutBucketCorsCommand } from '@aws-sdk/client-s3';
 import type { CORSRule as S3Rule, S3Client } from '@aws-sdk/client-s3';
 
-import type { Administration, CorsRule, HeldCorsRule } from '../administration.ts';
+import type { Administration, CorsRule, ExistingCorsRule } from '../administration.ts';
 import { call } from '../call.ts';
 
 export function sdkCors(client: S3Client): Pick<Administration, 'getCors' | 'putCors'> {
@@ -13,7 +13,7 @@ export function sdkCors(client: S3Client): Pick<Administration, 'getCors' | 'put
       return CORSRules.map(ruleFrom);
     },
     async putCors(bucket, rules, ctx) {
-      const configuration = { CORSRules: rules.map((rule) => ('whole' in rule ? (rule.whole as S3Rule) : ruleTo(rule))) };
+      const configuration = { CORSRules: rules.map((rule) => ('raw' in rule ? (rule.raw as S3Rule) : ruleTo(rule))) };
       const command = new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: configuration });
       await call({ bucket, permission: 's3:PutBucketCORS' }, ctx, (options) => client.send(command, options));
     },
@@ -31,7 +31,7 @@ function ruleTo({ id, origins, methods, headers, exposed, maxAge }: CorsRule): S
   };
 }
 
-function ruleFrom(rule: S3Rule): HeldCorsRule {
+function ruleFrom(rule: S3Rule): ExistingCorsRule {
   const {
     ID: id,
     AllowedOrigins: origins = [],
@@ -39,5 +39,5 @@ function ruleFrom(rule: S3Rule): HeldCorsRule {
     AllowedHeaders: headers = [],
     ExposeHeaders: exposed = [],
   } = rule;
-  return { id, origins, methods, headers, exposed, whole: rule };
+  return { id, origins, methods, headers, exposed, raw: rule };
 }

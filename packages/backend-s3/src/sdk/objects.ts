@@ -7,7 +7,7 @@ import { defaultContentType } from '@coffer/storage-core';
 import { call } from '../call.ts';
 import { notModifiedFrom } from '../conditions.ts';
 import { encodingOf } from '../content-encoding.ts';
-import { bare, etagOf, quoted } from '../etag.ts';
+import { etagOf, quoted, unquoted } from '../etag.ts';
 import { bodyOf } from '../http/answer-body.ts';
 import { isResumable } from '../ranges.ts';
 import type { PayloadSigning } from '../signing/payload-signing.ts';
@@ -95,7 +95,7 @@ function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): Ob
   const contentRange = 'ContentRange' in output ? output.ContentRange : undefined;
   return {
     contentLength: output.ContentLength,
-    etag: bare(output.ETag),
+    etag: unquoted(output.ETag),
     ...(isResumable(output.ETag, output.AcceptRanges, contentRange) && { isResumable: true }),
     contentType: output.ContentType ?? defaultContentType,
     ...encodingOf(output.ContentEncoding),

@@ -6,7 +6,7 @@ import {
 import type { LifecycleRule as S3Rule, S3Client, TransitionStorageClass } from '@aws-sdk/client-s3';
 import type { LifecycleRule } from '@coffer/storage-core';
 
-import type { Administration, HeldRule } from '../administration.ts';
+import type { Administration, ExistingRule } from '../administration.ts';
 import { call } from '../call.ts';
 
 export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'putRules' | 'deleteRules'> {
@@ -18,10 +18,10 @@ export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'p
       return Rules.map(ruleFrom);
     },
     async putRules(bucket, rules, ctx) {
-      const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as S3Rule] : []));
+      const existing = rules.flatMap((rule) => ('raw' in rule ? [rule.raw as S3Rule] : []));
       // AWS does not accept rules with a filter beside rules of the older kind, whose prefix has none.
-      const isOlder = held.length > 0 && held.every(({ Prefix }) => Prefix !== undefined);
-      const configuration = { Rules: rules.map((rule) => ('whole' in rule ? (rule.whole as S3Rule) : ruleTo(rule, isOlder))) };
+      const isOlder = existing.length > 0 && existing.every(({ Prefix }) => Prefix !== undefined);
+      const configuration = { Rules: rules.map((rule) => ('raw' in rule ? (rule.raw as S3Rule) : ruleTo(rule, isOlder))) };
       const command = new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration });
       await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => client.send(command, options));
     },
@@ -45,7 +45,7 @@ function ruleTo({ id, prefix, expireDays, abortMultipartDays, transition }: Life
   };
 }
 
-function ruleFrom(rule: S3Rule): HeldRule {
+function ruleFrom(rule: S3Rule): ExistingRule {
   const [transition] = rule.Transitions ?? [];
   const expireDays = rule.Expiration?.Days;
   const abortMultipartDays = rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation;
@@ -58,6 +58,6 @@ function ruleFrom(rule: S3Rule): HeldRule {
       transition: { days: transition.Days ?? 0, storageClass: transition.StorageClass },
     }),
     isEnabled: rule.Status === 'Enabled',
-    whole: rule,
+    raw: rule,
   };
 }

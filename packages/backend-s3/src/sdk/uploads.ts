@@ -8,7 +8,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import { call } from '../call.ts';
 import { uploadIdOf } from '../documents/object.ts';
-import { bare, etagOf, quoted } from '../etag.ts';
+import { etagOf, quoted, unquoted } from '../etag.ts';
 import type { PayloadSigning } from '../signing/payload-signing.ts';
 import type { Transport } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
@@ -63,7 +63,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
       });
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const { ETag, VersionId } = await client.send(command, options);
-        return { etag: bare(ETag), ...versionOf(VersionId) };
+        return { etag: unquoted(ETag), ...versionOf(VersionId) };
       });
     },
 

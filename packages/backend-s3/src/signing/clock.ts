@@ -1,5 +1,5 @@
 /** Milliseconds. Servers refuse signatures that are 15 minutes off; the SDK corrects its clock from this difference on. */
-const mostSkew = 240_000;
+const maxSkew = 240_000;
 
 /** The server's time, once it has shown that ours is wrong. */
 export class Clock {
@@ -21,13 +21,13 @@ export class Clock {
    */
   learn(date: string | undefined, offset: number): boolean {
     const ahead = Date.parse(date ?? '') - Date.now();
-    if (!(Math.abs(ahead - offset) >= mostSkew)) return false;
+    if (!(Math.abs(ahead - offset) >= maxSkew)) return false;
     this.set(ahead);
     return true;
   }
 
   /** Ignores harmless differences. */
   set(offset: number): void {
-    if (Math.abs(offset - this.#offset) >= mostSkew) this.#offset = offset;
+    if (Math.abs(offset - this.#offset) >= maxSkew) this.#offset = offset;
   }
 }

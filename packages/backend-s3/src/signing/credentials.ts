@@ -12,12 +12,12 @@ export interface Identity extends Keys {
 type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Identity>;
 
 /** Milliseconds before their expiry at which keys are refreshed. */
-const early = 300_000;
+const refreshMargin = 300_000;
 /** Milliseconds between two attempts to replace keys that still work. */
-const pause = 30_000;
-const badKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
+const refreshInterval = 30_000;
+const credentialErrors: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
 /** Names of refusals that give no reason, such as those of HEAD. */
-const nameless: ReadonlySet<string> = new Set([
+const genericErrors: ReadonlySet<string> = new Set([
   '',
   '400',
   '401',
@@ -36,29 +36,29 @@ export class Credentials {
   readonly #clock: Clock;
   readonly #timeout: number;
   #loading: Promise<Identity> | undefined;
-  #askAgainAt = 0;
+  #refreshAgainAt = 0;
   /** Until then, refusals that may mean something else do not make us ask the provider again. Set when other keys did not help. */
-  #doubtAgainAt = 0;
+  #suspectAgainAt = 0;
 
   /** @param timeout seconds for a provider to answer */
-  constructor(given: S3ClientConfig['credentials'], clock: Clock, timeout = 60) {
+  constructor(configured: S3ClientConfig['credentials'], clock: Clock, timeout = 60) {
     this.#clock = clock;
     this.#timeout = timeout * 1000;
-    if (typeof given === 'object') this.#identity = given;
-    else this.#provide = (given as Provider | undefined) ?? defaultChain;
+    if (typeof configured === 'object') this.#identity = configured;
+    else this.#provide = (configured as Provider | undefined) ?? defaultChain;
   }
 
   /** The keys; undefined if they have to be waited for. */
   get known(): Identity | undefined {
-    const left = this.#left;
-    return left > early || (left > 0 && Date.now() < this.#askAgainAt) ? this.#identity : undefined;
+    const left = this.#remaining;
+    return left > refreshMargin || (left > 0 && Date.now() < this.#refreshAgainAt) ? this.#identity : undefined;
   }
 
   async load(): Promise<Identity> {
     try {
       return await this.#load(false);
     } catch (error) {
-      if (this.#identity?.expiration !== undefined && this.#left > 0) return this.#identity;
+      if (this.#identity?.expiration !== undefined && this.#remaining > 0) return this.#identity;
       throw error;
     }
   }
@@ -66,7 +66,7 @@ export class Credentials {
   /** Seconds until the keys expire; infinite if they do not. */
   async secondsLeft(): Promise<number> {
     if (this.known === undefined) await this.load();
-    return Math.floor(this.#left / 1000);
+    return Math.floor(this.#remaining / 1000);
   }
 
   /** Call after a server has refused a request that was signed with `used`. @returns whether there are other keys now */
@@ -74,16 +74,16 @@ export class Credentials {
     if (this.#provide === undefined || !isAboutKeys(refusal)) return false;
     if (isSame(this.#identity, used)) {
       // Do not ask the provider at every refusal that may well mean something else.
-      if (!badKeys.has(refusal.name) && Date.now() < this.#doubtAgainAt) return false;
+      if (!credentialErrors.has(refusal.name) && Date.now() < this.#suspectAgainAt) return false;
       await this.#load(true).catch(() => {});
     }
     if (!isSame(this.#identity, used)) return true;
-    this.#doubtAgainAt = Date.now() + pause;
+    this.#suspectAgainAt = Date.now() + refreshInterval;
     return false;
   }
 
   /** Milliseconds until the keys expire. */
-  get #left(): number {
+  get #remaining(): number {
     if (this.#identity === undefined) return 0;
     const { expiration } = this.#identity;
     return expiration === undefined ? Infinity : expiration.getTime() - this.#clock.now();
@@ -95,7 +95,7 @@ export class Credentials {
   }
 
   async #fetch(forceRefresh: boolean): Promise<Identity> {
-    this.#askAgainAt = Date.now() + pause;
+    this.#refreshAgainAt = Date.now() + refreshInterval;
     const late = new Error('The provider of credentials did not answer in time.');
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
@@ -103,9 +103,9 @@ export class Credentials {
     });
     try {
       const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
-      const given: Partial<Identity> | null | undefined = await Promise.race([answer, tooLate]);
-      if (!given?.accessKeyId || !given.secretAccessKey) throw new Error('It gave no keys.');
-      return (this.#identity = given as Identity);
+      const identity: Partial<Identity> | null | undefined = await Promise.race([answer, tooLate]);
+      if (!identity?.accessKeyId || !identity.secretAccessKey) throw new Error('It gave no keys.');
+      return (this.#identity = identity as Identity);
     } catch (error) {
       throw failureOf(error);
     } finally {
@@ -125,7 +125,7 @@ function failureOf(error: unknown): Error {
 function isAboutKeys(refusal: Error): boolean {
   const status = statusOf(refusal);
   if (status !== 400 && status !== 401 && status !== 403) return false;
-  return badKeys.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || nameless.has(refusal.name);
+  return credentialErrors.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || genericErrors.has(refusal.name);
 }
 
 function isSame(one: Keys | undefined, other: Keys): boolean {

@@ -1,7 +1,7 @@
 import type { Settings } from '../settings.ts';
 
 /** Limits how many buckets are remembered. */
-const mostBuckets = 10_000;
+const maxBuckets = 10_000;
 
 /** What was sent with the bytes of a request. */
 export interface SentWith {
@@ -12,7 +12,7 @@ export interface SentWith {
 /** Whether the hash of a body is signed. Hashing costs more than everything else about a request, and few servers insist on it. */
 export class PayloadSigning {
   #isRequired: boolean;
-  readonly #summed = new Set<string>();
+  readonly #md5Buckets = new Set<string>();
 
   constructor({ payloadSigning }: Pick<Settings, 'payloadSigning'>) {
     this.#isRequired = payloadSigning === 'always';
@@ -24,7 +24,7 @@ export class PayloadSigning {
 
   /** Whether a bucket accepts bytes only with their checksum, as those with object lock do. */
   wantsMd5(bucket: string | undefined): boolean {
-    return this.#summed.size > 0 && bucket !== undefined && this.#summed.has(bucket);
+    return this.#md5Buckets.size > 0 && bucket !== undefined && this.#md5Buckets.has(bucket);
   }
 
   /**
@@ -38,8 +38,8 @@ export class PayloadSigning {
       return 'payload';
     }
     if (bucket === undefined || sent.hasMd5 || !/content-md5/i.test(message) || !/required|missing/i.test(message)) return undefined;
-    if (this.#summed.size >= mostBuckets) this.#summed.clear();
-    this.#summed.add(bucket);
+    if (this.#md5Buckets.size >= maxBuckets) this.#md5Buckets.clear();
+    this.#md5Buckets.add(bucket);
     return 'md5';
   }
 

@@ -58,16 +58,18 @@ export class Signatures {
     const known = this.#known.get(name);
     if (known?.day === day && known.secret === secret) return known;
     if (this.#known.size >= 100) this.#known.clear(); // keys rotate
-    const range = `${day}/${region}/s3/aws4_request`;
-    const derived = range.split('/').reduce<Buffer>((from, part) => Buffer.from(hmacWith(from)(part), 'hex'), Buffer.from(`AWS4${secret}`));
+    const credentialScope = `${day}/${region}/s3/aws4_request`;
+    const derived = credentialScope
+      .split('/')
+      .reduce<Buffer>((from, part) => Buffer.from(hmacWith(from)(part), 'hex'), Buffer.from(`AWS4${secret}`));
     const signText = hmacWith(derived);
     const scope = {
       day,
       secret,
-      credential: `${accessKeyId}/${range}`,
+      credential: `${accessKeyId}/${credentialScope}`,
       signText,
       sign: (request: Signable, at: string) =>
-        signText(`${algorithm}\n${at}\n${range}\n${hash('sha256', Buffer.from(canonical(request), 'latin1'))}`),
+        signText(`${algorithm}\n${at}\n${credentialScope}\n${hash('sha256', Buffer.from(canonical(request), 'latin1'))}`),
     };
     this.#known.set(name, scope);
     return scope;
@@ -101,11 +103,11 @@ export function merged(one: readonly string[], other: readonly string[]): string
 
 function canonical({ method, path, query, headers, payloadHash }: Signable): string {
   let lines = '';
-  for (let index = 0; index < headers.length; index += 2) lines += `${headers[index]}:${squeezed(headers[index + 1] ?? '')}\n`;
+  for (let index = 0; index < headers.length; index += 2) lines += `${headers[index]}:${withSpacesCollapsed(headers[index + 1] ?? '')}\n`;
   return `${method}\n${path}\n${query}\n${lines}\n${namesOf(headers)}\n${payloadHash}`;
 }
 
-function squeezed(value: string): string {
+function withSpacesCollapsed(value: string): string {
   return /^\s|\s\s|\s$/.test(value) ? value.trim().replace(/\s+/g, ' ') : value;
 }
 
@@ -126,8 +128,8 @@ function hmacWith(key: Uint8Array): (text: string) => string {
   }
   outer.fill(0, blockSize);
   return (text) => {
-    const most = blockSize + 3 * text.length;
-    if (most > inner.length) inner = Buffer.concat([inner.subarray(0, blockSize)], most);
+    const maxBytes = blockSize + 3 * text.length;
+    if (maxBytes > inner.length) inner = Buffer.concat([inner.subarray(0, blockSize)], maxBytes);
     const end = blockSize + inner.write(text, blockSize);
     outer.write(hash('sha256', inner.subarray(0, end)), blockSize, 'hex');
     return hash('sha256', outer);

@@ -15,21 +15,21 @@ import type { Proxy } from './proxy.ts';
 import { accountOn } from './server.ts';
 import type { TestServer } from './server.ts';
 
-/** The doors that carry the frequent calls; every fault is tested on each. */
-export const doors = ['sdk', 'lean'] as const;
-export type Door = (typeof doors)[number];
+/** The transports that carry the frequent calls; every fault is tested on each. */
+export const transports = ['sdk', 'lean'] as const;
+export type TransportName = (typeof transports)[number];
 
 /** A bucket on a real server, and a proxy in front of it that fails as it is told. */
 export class FaultBench {
   readonly bucket: string = `faults-${randomBytes(6).toString('hex')}`;
-  readonly #door: Door;
+  readonly #transport: TransportName;
   readonly #open: StorageBackend[] = [];
   #account: (S3BackendOptions & { readonly endpoint: string }) | undefined;
   #direct: StorageBackend | undefined;
   #proxy: Proxy | undefined;
 
-  constructor(door: Door) {
-    this.#door = door;
+  constructor(transport: TransportName) {
+    this.#transport = transport;
   }
 
   get account(): S3BackendOptions & { readonly endpoint: string } {
@@ -49,7 +49,7 @@ export class FaultBench {
 
   /** A backend whose connections go through the proxy and are closed with the test. No retries unless requested. */
   through(extra: S3BackendOptions = {}, { profile }: { readonly profile?: EndpointProfile } = {}): StorageBackend {
-    const defaults = { transport: this.#door, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 20 };
+    const defaults = { transport: this.#transport, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 20 };
     const account = 'credentials' in extra ? {} : this.account;
     const backend = s3Backend({ ...account, ...defaults, ...extra }, profile);
     this.#open.push(backend);
@@ -88,8 +88,8 @@ export class FaultBench {
 }
 
 /** Call inside a `describe`: creates a bench for its tests, with a new proxy for each. */
-export function faultBench(door: Door, serverOf: () => Promise<TestServer> = () => startS3('ceph')): FaultBench {
-  const bench = new FaultBench(door);
+export function faultBench(transport: TransportName, serverOf: () => Promise<TestServer> = () => startS3('ceph')): FaultBench {
+  const bench = new FaultBench(transport);
   beforeAll(async () => bench.start(await serverOf()));
   afterAll(() => bench.stop());
   beforeEach(() => bench.startProxy());

@@ -2,7 +2,7 @@ import type { StorageBackend } from '@coffer/storage-core';
 
 import { s3Backend } from '../backend.ts';
 import { connect } from '../http/connection.ts';
-import { leanDoor } from '../lean/door.ts';
+import { leanDriver } from '../lean/driver.ts';
 import type { S3BackendOptions } from '../options.ts';
 import { awsProfile } from '../profile.ts';
 import type { EndpointProfile } from '../profile.ts';
@@ -37,7 +37,7 @@ export function newStage(): Stage {
       const settings = settingsOf({ endpoint, ...defaults, ...options });
       const connection = connect(settings);
       open.push(() => connection.close());
-      return leanDoor(settings, connection).transport;
+      return leanDriver(settings, connection).transport;
     },
     backendTo({ endpoint }, options = {}, profile = awsProfile) {
       const backend = s3Backend({ endpoint, ...defaults, maxRetries: 0, ...options }, profile);

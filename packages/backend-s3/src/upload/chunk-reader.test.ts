@@ -41,10 +41,10 @@ describe('a reader of chunks', () => {
             const end = await reader.fill(target, 2);
             got.push(target.subarray(2, end));
             if (end < target.length) break;
-          } else if (!(await reader.more())) break;
+          } else if (!(await reader.hasMore())) break;
         }
         expect(Buffer.concat(got).equals(expected(total))).toBe(true);
-        expect([reader.size, await reader.more(), await reader.fill(Buffer.alloc(1))]).toEqual([total, false, 0]);
+        expect([reader.size, await reader.hasMore(), await reader.fill(Buffer.alloc(1))]).toEqual([total, false, 0]);
       }
     }
   });
@@ -65,7 +65,7 @@ describe('a reader of chunks', () => {
       const stream = Readable.from(chunks, { objectMode: false });
       const reader = new ChunkReader(isOwner ? withOwnedChunks(stream) : stream);
       const [first, second] = [Buffer.alloc(120), Buffer.alloc(130)];
-      expect([await reader.fill(first), await reader.fill(second), await reader.more()]).toEqual([120, 130, false]);
+      expect([await reader.fill(first), await reader.fill(second), await reader.hasMore()]).toEqual([120, 130, false]);
       expect(Buffer.concat([first, second])).toEqual(Buffer.concat([Buffer.alloc(100, 1), Buffer.alloc(50, 2), Buffer.alloc(100, 3)]));
       // The second chunk is split between both targets, so its memory is not released.
       expect(chunks.map(({ length }) => length)).toEqual(isOwner ? [0, 50, 0] : [100, 50, 100]);
@@ -97,15 +97,15 @@ describe('a reader of chunks', () => {
     const filling = reader.fill(Buffer.alloc(1000));
     end(stream);
     await expect(filling).rejects.toThrow(message);
-    await expect(reader.more()).rejects.toThrow(message);
+    await expect(reader.hasMore()).rejects.toThrow(message);
     await new Promise((resolve) => setImmediate(resolve));
     await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
   });
 
   it('rejects with the StorageError that an open body makes of the failure of its socket', async () => {
-    for (const read of [(reader: ChunkReader) => reader.more(), (reader: ChunkReader) => reader.fill(Buffer.alloc(10))]) {
+    for (const read of [(reader: ChunkReader) => reader.hasMore(), (reader: ChunkReader) => reader.fill(Buffer.alloc(10))]) {
       const body = bodyOf(new Readable({ read() {} }));
-      guardBody(body, { signal: undefined, idleSeconds: 60, closed: () => {} });
+      guardBody(body, { signal: undefined, idleSeconds: 60, onClose: () => {} });
       const reading = read(new ChunkReader(body));
       body.fail(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
       await expect(reading).rejects.toMatchObject({ code: 'storage_unavailable', cause: { code: 'ECONNRESET' } });

@@ -11,7 +11,7 @@ const chunkBytes = 64 * 1024;
 /** Reads a stream in the amounts that its reader wants. Rejects with the stream's own error. */
 export class ChunkReader {
   readonly #source: ChunkSource;
-  #left: Buffer | undefined;
+  #leftover: Buffer | undefined;
   #size = 0;
   #failure: Error | undefined;
   #fail: ((reason: Error) => void) | undefined;
@@ -35,7 +35,7 @@ export class ChunkReader {
   }
 
   /** Whether there is another byte. */
-  async more(): Promise<boolean> {
+  async hasMore(): Promise<boolean> {
     return this.#load(1);
   }
 
@@ -43,8 +43,8 @@ export class ChunkReader {
   async chunks(atLeast: number): Promise<Buffer[]> {
     const chunks: Buffer[] = [];
     for (let size = 0; size < atLeast && (await this.#load(chunkBytes));) {
-      const chunk = this.#left!;
-      this.#left = undefined;
+      const chunk = this.#leftover!;
+      this.#leftover = undefined;
       chunks.push(chunk);
       size += chunk.length;
       this.#size += chunk.length;
@@ -54,16 +54,16 @@ export class ChunkReader {
 
   /** Puts back the last bytes that were handed out. */
   unread(bytes: Buffer): void {
-    this.#left = this.#left === undefined ? bytes : Buffer.concat([bytes, this.#left]);
+    this.#leftover = this.#leftover === undefined ? bytes : Buffer.concat([bytes, this.#leftover]);
     this.#size -= bytes.length;
   }
 
   /** Fills `target` from `start` on. @returns where the bytes end: before the end of `target` if the stream has ended */
   async fill(target: Buffer, start = 0): Promise<number> {
     let end = start;
-    if (this.#left !== undefined) {
-      end += this.#left.copy(target, end);
-      this.#left = this.#left.length > end - start ? this.#left.subarray(end - start) : undefined;
+    if (this.#leftover !== undefined) {
+      end += this.#leftover.copy(target, end);
+      this.#leftover = this.#leftover.length > end - start ? this.#leftover.subarray(end - start) : undefined;
     }
     if (end < target.length) {
       const free = end === 0 ? target : target.subarray(end);
@@ -73,10 +73,10 @@ export class ChunkReader {
     return end;
   }
 
-  async #load(most: number): Promise<boolean> {
-    while (this.#left === undefined || this.#left.length === 0) {
-      this.#left = await this.#unlessGivenUp(() => this.#source.next(most));
-      if (this.#left === undefined) return false;
+  async #load(maxBytes: number): Promise<boolean> {
+    while (this.#leftover === undefined || this.#leftover.length === 0) {
+      this.#leftover = await this.#unlessGivenUp(() => this.#source.next(maxBytes));
+      if (this.#leftover === undefined) return false;
     }
     return true;
   }

@@ -4,8 +4,8 @@ import type { ChunkSource } from './chunk-source.ts';
 export function directSource(read: (target: Buffer) => Promise<number>): ChunkSource {
   read(Buffer.alloc(0)).catch(() => {}); // starts reading before anybody else listens to the stream
   return {
-    async next(most) {
-      const chunk = Buffer.allocUnsafe(most);
+    async next(maxBytes) {
+      const chunk = Buffer.allocUnsafe(maxBytes);
       const bytes = await read(chunk);
       return bytes === 0 ? undefined : chunk.subarray(0, bytes);
     },

@@ -94,15 +94,15 @@ describe('UploadMemory', () => {
   it('is not asked for by small uploads', async () => {
     const uploads = memory();
     await take(uploads, 16, partSize);
-    const [held] = await take(uploads, 1, UploadMemory.unasked);
-    expect(held?.buffer).toHaveLength(UploadMemory.unasked);
+    const [held] = await take(uploads, 1, UploadMemory.unmeteredBytes);
+    expect(held?.buffer).toHaveLength(UploadMemory.unmeteredBytes);
   });
 
   it('does not keep an aborted caller waiting', async () => {
     const uploads = memory();
     const held = await take(uploads, 16, partSize);
     const cancel = new AbortController();
-    const soon = uploads.takeSoon(partSize, { signal: cancel.signal });
+    const soon = uploads.takeUnlessStuck(partSize, { signal: cancel.signal });
     cancel.abort(new Error('no more'));
     await expect(soon).rejects.toThrow('no more');
     give(held);
@@ -119,7 +119,7 @@ describe('UploadMemory', () => {
   it('makes parts larger than its capacity wait while nobody is slow', async () => {
     const uploads = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     const first = await uploads.take(3 * partSize, {});
-    const soon = uploads.takeSoon(3 * partSize, {});
+    const soon = uploads.takeUnlessStuck(3 * partSize, {});
     first.release(true);
     expect((await soon)?.buffer).toHaveLength(3 * partSize);
   });
@@ -129,10 +129,10 @@ describe('UploadMemory, over time', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
-  /** The current outcome of `takeSoon`. */
+  /** The current outcome of `takeUnlessStuck`. */
   const soon = (memory: UploadMemory, signal?: AbortSignal): { readonly now: () => unknown } => {
     let told: unknown = 'waiting';
-    void memory.takeSoon(partSize, { ...(signal !== undefined && { signal }) }).then((held) => (told = held));
+    void memory.takeUnlessStuck(partSize, { ...(signal !== undefined && { signal }) }).then((held) => (told = held));
     return { now: () => told };
   };
 
@@ -145,7 +145,7 @@ describe('UploadMemory, over time', () => {
     expect(waiting.now()).toBe('waiting');
     await vi.advanceTimersByTimeAsync(200);
     expect(waiting.now()).toBeUndefined();
-    expect(await memory.takeSoon(partSize, {})).toBeUndefined(); // at once from now on
+    expect(await memory.takeUnlessStuck(partSize, {})).toBeUndefined(); // at once from now on
   });
 
   it('is waited for up to a second while slow clients leave enough room', async () => {

@@ -14,9 +14,9 @@ export interface HeldBuffer {
 const smallest = 64 * 1024;
 /** Milliseconds after which a client whose bytes are still arriving counts as slow. */
 const slowAfter = 1000;
-const lookEvery = 100;
+const checkInterval = 100;
 /** Parts' worth of unused memory to keep; less while more than that is in use. */
-const mostIdleParts = 4;
+const maxIdleParts = 4;
 
 /**
  * The single limit on the memory of all uploads. Released buffers are reused by the next upload of about the same size. Garbage collection
@@ -24,7 +24,7 @@ const mostIdleParts = 4;
  */
 export class UploadMemory {
   /** Bytes that an upload may hold without asking, so that small uploads do not wait for large ones. */
-  static readonly unasked: number = 256 * 1024;
+  static readonly unmeteredBytes: number = 256 * 1024;
   readonly partSize: number;
   readonly #capacity: number;
   readonly #slots: Slots;
@@ -41,13 +41,13 @@ export class UploadMemory {
     const { capacity, partSize, ...rest } = options;
     this.partSize = partSize;
     this.#capacity = Math.max(capacity, partSize);
-    const slots = { ...rest, what: 'buffers for uploads', smallest: partSize };
+    const slots = { ...rest, resource: 'buffers for uploads', smallest: partSize };
     this.#slots = new Slots({ ...slots, capacity: this.#capacity });
     this.#spooledSlots = new Slots({ ...slots, capacity: Math.max(this.#capacity / 4, partSize) });
   }
 
   async take(size: number, taker: Taker): Promise<HeldBuffer> {
-    return this.#hold(size, size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined);
+    return this.#hold(size, size > UploadMemory.unmeteredBytes ? await this.#slots.take(size, taker) : undefined);
   }
 
   /** Memory in addition to the capacity: a quarter of it, or a part if that is more, shared by all spooled parts. */
@@ -56,23 +56,23 @@ export class UploadMemory {
   }
 
   /** Like `take`, as long as the holders of memory are about to release it. @returns undefined if they are waiting for their clients */
-  async takeSoon(size: number, taker: Taker): Promise<HeldBuffer | undefined> {
+  async takeUnlessStuck(size: number, taker: Taker): Promise<HeldBuffer | undefined> {
     const free = this.#slots.takeFree(size, taker);
     if (free !== undefined) return this.#hold(size, free);
     if (this.#isStuck(size, 0)) return undefined;
-    const leave = new AbortController();
+    const giveUp = new AbortController();
     const since = performance.now();
-    let isLeft = false;
+    let hasGivenUp = false;
     const timer = setInterval(() => {
       if (!this.#isStuck(size, performance.now() - since)) return;
-      isLeft = true;
-      leave.abort();
-    }, lookEvery);
-    const stopWaiting = onAbort(taker.signal, () => leave.abort(taker.signal?.reason));
+      hasGivenUp = true;
+      giveUp.abort();
+    }, checkInterval);
+    const stopWaiting = onAbort(taker.signal, () => giveUp.abort(taker.signal?.reason));
     try {
-      return this.#hold(size, await this.#slots.take(size, { ...taker, signal: leave.signal }));
+      return this.#hold(size, await this.#slots.take(size, { ...taker, signal: giveUp.signal }));
     } catch (error) {
-      if (isLeft) return undefined;
+      if (hasGivenUp) return undefined;
       throw error;
     } finally {
       clearInterval(timer);
@@ -140,19 +140,19 @@ export class UploadMemory {
 
   /** Frees idle buffers of other sizes to make room, but no more than necessary. */
   #allocate(size: number): Buffer {
-    const room = mostIdleParts * this.partSize - this.#heldBytes - size;
+    const room = maxIdleParts * this.partSize - this.#heldBytes - size;
     this.#trimIdle(Math.max(room, this.#idleBytes - size));
-    return size > UploadMemory.unasked ? pages(size) : Buffer.allocUnsafeSlow(size);
+    return size > UploadMemory.unmeteredBytes ? allocatePages(size) : Buffer.allocUnsafeSlow(size);
   }
 
   #keep(memory: Buffer): void {
     this.#idle.push(memory);
     this.#idleBytes += memory.length;
-    this.#trimIdle(mostIdleParts * this.partSize);
+    this.#trimIdle(maxIdleParts * this.partSize);
   }
 
-  #trimIdle(most: number): void {
-    while (this.#idleBytes > Math.max(most, 0)) {
+  #trimIdle(maxBytes: number): void {
+    while (this.#idleBytes > Math.max(maxBytes, 0)) {
       const memory = this.#idle.shift()!;
       this.#idleBytes -= memory.length;
       releaseChunk(memory);
@@ -165,6 +165,6 @@ export class UploadMemory {
  * memory in fragments, which after a while amount to as much again as all parts. Up to Node 22, `fetch` does not accept such buffers;
  * sockets and hashes do.
  */
-function pages(size: number): Buffer {
+function allocatePages(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size, { maxByteLength: size }), 0, size);
 }

@@ -11,7 +11,7 @@ import { bodyOf, noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../testing/eventually.ts';
-import { doors } from '../testing/fault-bench.ts';
+import { transports } from '../testing/fault-bench.ts';
 import { newStage } from '../testing/lean.ts';
 import { answering, ok, refusal } from '../testing/scripted.ts';
 
@@ -28,7 +28,7 @@ const taking: ReturnType<typeof answering> = (request, response) => {
   return answering(document)(request, response);
 };
 
-it.each(doors)('once a part has failed, the others stop being sent (%s)', async (transport) => {
+it.each(transports)('once a part has failed, the others stop being sent (%s)', async (transport) => {
   const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
   const first = Promise.withResolvers<void>();
   let isStopped = false;
@@ -57,7 +57,7 @@ it.each(doors)('once a part has failed, the others stop being sent (%s)', async 
   expect(server.requests.at(-1)?.method).toBe('DELETE');
 });
 
-it.each(doors)('once a part has failed, nobody waits for a client that sends nothing more (%s)', async (transport) => {
+it.each(transports)('once a part has failed, nobody waits for a client that sends nothing more (%s)', async (transport) => {
   const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
   const server = await serve((request, response) => {
     if (request.method === 'POST') return begun(request, response);
@@ -73,7 +73,7 @@ it.each(doors)('once a part has failed, nobody waits for a client that sends not
   expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'DELETE']);
 });
 
-describe.each(doors)('an object of parts (%s)', (transport) => {
+describe.each(transports)('an object of parts (%s)', (transport) => {
   const [data, partSum] = [Buffer.alloc(9 * 2 ** 20), '0123456789abcdef'.repeat(2)];
   const madeOfParts = `${createHash('md5')
     .update(Buffer.from(partSum.repeat(2), 'hex'))
@@ -98,7 +98,7 @@ describe.each(doors)('an object of parts (%s)', (transport) => {
   });
 });
 
-it.each(doors)(
+it.each(transports)(
   'an object of parts is described when the upload is created, and has its condition when it is completed (%s)',
   async (transport) => {
     const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');

@@ -5,11 +5,11 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { unlessAborted } from '../concurrency.ts';
-import { mostParts } from '../limits.ts';
+import { maxParts } from '../limits.ts';
 import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from '../transport.ts';
-import { writtenBefore } from './written-before.ts';
+import { recoverLostWrite } from './recover-lost-write.ts';
 
 /** One part: bytes in memory, or a range of another object. */
 interface Part {
@@ -28,11 +28,11 @@ export interface Parts {
 }
 
 /** Enough parts at once to keep a nearby provider busy. */
-const usuallyAtOnce = 4;
+const defaultConcurrency = 4;
 /** Milliseconds after which parts in flight count as slow. */
 const slowAfter = 250;
 /** Milliseconds that an aborted call waits for the cleanup. */
-const longestGoodbye = 1000;
+const abortGrace = 1000;
 
 /** Writes an object part by part, several at a time. On any error, the upload is aborted. */
 export async function writeByParts(
@@ -45,7 +45,7 @@ export async function writeByParts(
   // Not cancellable: an upload whose id nobody received could not be aborted.
   const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
   const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
-    void store.cleaning.run(creating.then((id) => abortUpload(store, at, id))); // in case it is created after all
+    void store.cleanup.run(creating.then((id) => abortUpload(store, at, id))); // in case it is created after all
     throw error;
   });
   try {
@@ -56,9 +56,9 @@ export async function writeByParts(
       ...(ifMatch !== undefined && { ifMatch }),
     });
   } catch (error) {
-    const aborting = store.cleaning.run(abortUpload(store, at, uploadId)); // leftovers are up to the lifecycle rule, or the sweep
+    const aborting = store.cleanup.run(abortUpload(store, at, uploadId)); // leftovers are up to the lifecycle rule, or the sweep
     // A caller who has left does not wait for a provider that does not answer.
-    await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(longestGoodbye, undefined, { ref: false })]) : aborting);
+    await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(abortGrace, undefined, { ref: false })]) : aborting);
     throw error;
   }
 }
@@ -67,10 +67,10 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const giveUp = new AbortController();
   const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
   const sent: SentPart[] = [];
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   const { partsAtOnce, maxPoolConnections } = store.settings;
   // A part that waits for a connection gains nothing, and if parts take long, it times out before it gets one.
-  const most = Math.min(partsAtOnce, maxPoolConnections);
+  const maxInFlight = Math.min(partsAtOnce, maxPoolConnections);
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
     if (failure !== undefined) return;
@@ -92,32 +92,32 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
     for (let number = 1; failure === undefined; number++) {
       const part = await parts.next();
       if (part === undefined) break;
-      if (number > mostParts) {
+      if (number > maxParts) {
         part.done(false);
         throw storageError(
           'payload_too_large',
-          `An upload of unknown length can have at most ${mostParts} parts of ${store.memory.partSize} bytes.`,
+          `An upload of unknown length can have at most ${maxParts} parts of ${store.memory.partSize} bytes.`,
         );
       }
-      const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));
-      underWay.add(sending);
-      await roomAmong(underWay, most);
+      const sending: Promise<void> = send(part, number).finally(() => inFlight.delete(sending));
+      inFlight.add(sending);
+      await waitForCapacity(inFlight, maxInFlight);
     }
-    await Promise.all(underWay);
+    await Promise.all(inFlight);
     if (failure === undefined) await parts.verify();
   } catch (error) {
     fail(error);
-    await Promise.all(underWay);
+    await Promise.all(inFlight);
   }
   if (failure !== undefined) throw failure;
   return sent;
 }
 
 /** With a distant provider, the time until a part is acknowledged limits an upload, and so does the number of parts in flight. */
-async function roomAmong(underWay: ReadonlySet<Promise<void>>, most: number): Promise<void> {
-  if (underWay.size < Math.min(usuallyAtOnce, most)) return;
-  if (underWay.size >= most) await Promise.race(underWay);
-  else await Promise.race([...underWay, delay(slowAfter, undefined, { ref: false })]);
+async function waitForCapacity(inFlight: ReadonlySet<Promise<void>>, maxInFlight: number): Promise<void> {
+  if (inFlight.size < Math.min(defaultConcurrency, maxInFlight)) return;
+  if (inFlight.size >= maxInFlight) await Promise.race(inFlight);
+  else await Promise.race([...inFlight, delay(slowAfter, undefined, { ref: false })]);
 }
 
 async function complete(
@@ -131,7 +131,7 @@ async function complete(
     const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
-    return writtenBefore(store, upload.at, error, (now) => now.etag === etagOfParts(sent));
+    return recoverLostWrite(store, upload.at, error, (now) => now.etag === etagOfParts(sent));
   }
 }
 

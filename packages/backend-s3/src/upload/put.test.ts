@@ -10,7 +10,7 @@ import { largestPut } from '../limits.ts';
 import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
 import type { EndpointProfile } from '../profile.ts';
-import { doors } from '../testing/fault-bench.ts';
+import { transports } from '../testing/fault-bench.ts';
 import { newStage } from '../testing/lean.ts';
 import { ok, refusal } from '../testing/scripted.ts';
 import type { Transport } from '../transport.ts';
@@ -26,7 +26,7 @@ const size = first.length + last.length;
 const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
-describe.each(doors)('a stream written with one conditional PUT (%s)', (transport) => {
+describe.each(transports)('a stream written with one conditional PUT (%s)', (transport) => {
   it.each([
     ['has another sha256 than was declared', [last], { sha256: '0'.repeat(64) }, 'checksum_mismatch'],
     ['has another md5 than was declared', [last], { md5: '0'.repeat(32) }, 'checksum_mismatch'],
@@ -74,7 +74,7 @@ it('a write reports the defaults of S3 for options that were not given', async (
   expect(await backend.put(at, body, { contentType: 'text/plain', ...more }, noContext)).toMatchObject({ ...plain, ...more });
 });
 
-describe.each(doors)('metadata (%s)', (transport) => {
+describe.each(transports)('metadata (%s)', (transport) => {
   it.each<[Partial<EndpointProfile>, Readonly<Record<string, string>>, readonly string[]]>([
     [{}, { a_b: '1', 'c.d': '2', 'e.5ff': '3', 'g.2eh_': '4' }, ['a_b: 1', 'c.d: 2', 'e.5ff: 3', 'g.2eh_: 4']],
     [
@@ -100,7 +100,7 @@ describe.each(doors)('metadata (%s)', (transport) => {
   });
 });
 
-describe.each(doors)('the condition of a write (%s)', (transport) => {
+describe.each(transports)('the condition of a write (%s)', (transport) => {
   const body = { kind: 'buffer', data: Buffer.from('x') } as const;
 
   it.each<[Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'>, Partial<EndpointProfile>, string | readonly (string | undefined)[]]>([

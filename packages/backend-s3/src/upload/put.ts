@@ -3,23 +3,23 @@ import { Readable } from 'node:stream';
 import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
-import { withAclNamed } from '../acl-support.ts';
+import { aclHeader } from '../acl-header.ts';
+import { translateAclError } from '../acl-support.ts';
 import { isEtag, putMatchFor } from '../etag.ts';
 import { largestObject, largestPut, partSizeFor } from '../limits.ts';
 import { encodeMetadata } from '../metadata.ts';
 import type { Store } from '../store.ts';
-import { toldAcl } from '../told-acl.ts';
 import type { KnownSums, WriteHeaders, Written } from '../transport.ts';
 import { ignoresNoneMatch } from '../versioning.ts';
-import { assertWriteHolds } from '../write-support.ts';
+import { assertWriteSupported } from '../write-support.ts';
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import { gathered } from './gather.ts';
-import type { Gathered } from './gather.ts';
 import { UploadMemory } from './memory.ts';
 import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
-import { isOf, writtenBefore } from './written-before.ts';
+import { readPart } from './read-part.ts';
+import type { FilledBuffer } from './read-part.ts';
+import { matchesWrite, recoverLostWrite } from './recover-lost-write.ts';
 
 interface Write {
   readonly at: ObjectAddress;
@@ -40,8 +40,8 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
       body.stream.on('error', () => {}); // until somebody reads it
       destroyOnAbort(body.stream, ctx.signal);
     }
-    store.tenants.meet(ctx.tenant);
-    await assertWriteHolds(store, at, options, ctx);
+    store.tenants.note(ctx.tenant);
+    await assertWriteSupported(store, at, options, ctx);
     const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
     const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
@@ -50,7 +50,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
   } catch (error) {
     discard(body, error instanceof Error ? error : undefined);
     // Servers differ about the error if there is no object to match.
-    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw withAclNamed(error, options.acl);
+    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw translateAclError(error, options.acl);
     throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
 }
@@ -65,7 +65,7 @@ async function headersFor(
 ): Promise<Pick<Write, 'headers' | 'byParts'>> {
   const { sha256: _sha256, md5: _md5, acl, ifMatch, ...others } = options;
   const metadata = await encodeMetadata(store, bucket, options.metadata ?? {}, ctx);
-  const headers = { ...others, ...toldAcl(acl), metadata };
+  const headers = { ...others, ...aclHeader(acl), metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
   if (ifMatch !== undefined && !isEtag(ifMatch)) throw storageError('precondition_failed', 'The object has a different ETag.');
   const profile = await store.endpoint.profile(bucket, ctx);
@@ -104,7 +104,7 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
   verifySums(data, options);
   const written = await store.transport
     .put(at, { kind: 'buffer', data, ...declaredIn(options) }, headers, ctx)
-    .catch((error: unknown) => writtenBefore(store, at, error, (now) => isOf(now, data, headers)));
+    .catch((error: unknown) => recoverLostWrite(store, at, error, (now) => matchesWrite(now, data, headers)));
   return { size: data.byteLength, ...written };
 }
 
@@ -114,18 +114,18 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
   const reader = new ChunkReader(stream);
   if (size === undefined) {
     // If the hint announces more than a few bytes, do not collect some only to copy them.
-    if (sizeHint !== undefined && sizeHint > UploadMemory.unasked)
+    if (sizeHint !== undefined && sizeHint > UploadMemory.unmeteredBytes)
       return putUnknown(store, { reader, stream, chunks: [], sizeHint }, write);
-    const chunks = await reader.chunks(UploadMemory.unasked);
-    const isWhole = reader.size < UploadMemory.unasked || (reader.size <= memory.partSize && !(await reader.more()));
+    const chunks = await reader.chunks(UploadMemory.unmeteredBytes);
+    const isWhole = reader.size < UploadMemory.unmeteredBytes || (reader.size <= memory.partSize && !(await reader.hasMore()));
     if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
   if (size > memory.partSize) return putParts(store, { reader, stream, size, partSize: partSizeFor(size, memory.partSize) }, write);
-  const { held, end } = await gathered(store, reader, { size, isMaybeAll: true }, write.ctx);
+  const { held, end } = await readPart(store, reader, { size, mayBeLast: true }, write.ctx);
   try {
     if (end < size) throw sizeMismatch(end, size);
-    if (await reader.more()) throw sizeMismatch(size + 1, size);
+    if (await reader.hasMore()) throw sizeMismatch(size + 1, size);
     const put = await putWhole(store, held.buffer, write);
     held.release(true);
     return put;
@@ -141,7 +141,7 @@ interface Source {
   /** Bytes of every part but the last one. */
   readonly partSize: number;
   /** The first bytes. The caller releases the memory if no part does. */
-  readonly first?: Gathered;
+  readonly first?: FilledBuffer;
 }
 
 interface Unknown {
@@ -165,14 +165,14 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
   const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(sizeHint + hintSlack, memory.partSize);
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-  let { held, end } = await gathered(store, reader, { size: expected, isMaybeAll: true }, write.ctx);
+  let { held, end } = await readPart(store, reader, { size: expected, mayBeLast: true }, write.ctx);
   try {
-    if (end === expected && expected < partSize && (await reader.more())) {
+    if (end === expected && expected < partSize && (await reader.hasMore())) {
       held.release(false); // nobody waits for memory while holding some
       reader.unread(held.buffer);
-      ({ held, end } = await gathered(store, reader, { size: partSize, isMaybeAll: true }, write.ctx));
+      ({ held, end } = await readPart(store, reader, { size: partSize, mayBeLast: true }, write.ctx));
     }
-    if (end < held.buffer.length || !(await reader.more())) {
+    if (end < held.buffer.length || !(await reader.hasMore())) {
       const put = await putWhole(store, held.buffer.subarray(0, end), write);
       held.release(true);
       return put;
@@ -215,8 +215,8 @@ async function putParts(
       sums.verify();
     },
   };
-  const nextPart = async (): Promise<Gathered> => {
-    const part = await gathered(store, reader, { size: partSize }, ctx);
+  const nextPart = async (): Promise<FilledBuffer> => {
+    const part = await readPart(store, reader, { size: partSize }, ctx);
     if (size === undefined || reader.size <= size) return part;
     part.held.release(false);
     throw sizeMismatch(reader.size, size);
@@ -243,7 +243,7 @@ async function putStreaming(store: Store, stream: Readable, size: number, { at, 
         // The last chunk is sent only once everything is verified: until then the server has no complete object.
         if (left > 0) yield chunk;
         else {
-          if (await reader.more()) throw sizeMismatch(size + 1, size);
+          if (await reader.hasMore()) throw sizeMismatch(size + 1, size);
           sums.verify();
           yield chunk;
         }

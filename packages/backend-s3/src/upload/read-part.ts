@@ -7,42 +7,42 @@ import { UploadMemory } from './memory.ts';
 import type { HeldBuffer } from './memory.ts';
 
 /** Memory, and where the bytes in it end: before its own end if the source ended earlier. */
-export interface Gathered {
+export interface FilledBuffer {
   readonly held: HeldBuffer;
   readonly end: number;
 }
 
 /** What to read. */
-interface Wanted {
+interface PartRequest {
   readonly size: number;
   /** Whether these bytes may be all there is. If so, wait until that is known as well: that, too, means waiting for the client. */
-  readonly isMaybeAll?: boolean;
+  readonly mayBeLast?: boolean;
 }
 
 /**
  * Reads `size` bytes, or what there is, into memory. While slow clients hold the memory, the bytes are written to a file and take memory
  * only once all have arrived, so a slow client blocks nobody else.
  */
-export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted, ctx: CallContext): Promise<Gathered> {
+export async function readPart(store: Store, reader: ChunkReader, request: PartRequest, ctx: CallContext): Promise<FilledBuffer> {
   const { memory } = store;
-  const { size, isMaybeAll = false } = wanted;
-  if (size <= UploadMemory.unasked) return filled(await memory.take(size, ctx), (buffer) => reader.fill(buffer));
+  const { size, mayBeLast = false } = request;
+  if (size <= UploadMemory.unmeteredBytes) return fillBuffer(await memory.take(size, ctx), (buffer) => reader.fill(buffer));
   const fromClient = async (buffer: Buffer, start: number): Promise<number> => {
     const end = await reader.fill(buffer, start);
-    if (isMaybeAll && end === size) await reader.more();
+    if (mayBeLast && end === size) await reader.hasMore();
     return end;
   };
-  const inMemory = async (buffer: HeldBuffer): Promise<Gathered> =>
-    filled(buffer, (target) => memory.whileFilling(size, fromClient(target, 0)));
-  const held = await memory.takeSoon(size, ctx);
+  const inMemory = async (buffer: HeldBuffer): Promise<FilledBuffer> =>
+    fillBuffer(buffer, (target) => memory.whileFilling(size, fromClient(target, 0)));
+  const held = await memory.takeUnlessStuck(size, ctx);
   if (held !== undefined) return inMemory(held);
   const file = await spoolFile(store.settings.spoolDirectory);
   if (file === undefined) return inMemory(await memory.take(size, ctx));
   try {
-    const isWhole = await spooled(reader, file, size);
-    if (isMaybeAll && isWhole) await reader.more();
+    const isWhole = await spoolInto(reader, file, size);
+    if (mayBeLast && isWhole) await reader.hasMore();
     // If the disk is full, the rest waits for memory as if there were no file.
-    return await filled(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
+    return await fillBuffer(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
       await file.readInto(buffer);
       return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
     });
@@ -51,7 +51,7 @@ export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted
   }
 }
 
-async function filled(held: HeldBuffer, fill: (buffer: Buffer) => Promise<number>): Promise<Gathered> {
+async function fillBuffer(held: HeldBuffer, fill: (buffer: Buffer) => Promise<number>): Promise<FilledBuffer> {
   try {
     return { held, end: await fill(held.buffer) };
   } catch (error) {
@@ -66,7 +66,7 @@ function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined
 }
 
 /** @returns whether all of it is in the file; what could not be written is put back to be read again */
-async function spooled(reader: ChunkReader, file: SpoolFile, size: number): Promise<boolean> {
+async function spoolInto(reader: ChunkReader, file: SpoolFile, size: number): Promise<boolean> {
   while (file.size < size) {
     const [chunk] = await reader.chunks(1);
     if (chunk === undefined) return true;

@@ -1,6 +1,6 @@
 import { isStorageError } from '@coffer/storage-core';
 
-import { isUnreached } from './network-errors.ts';
+import { isConnectError } from './network-errors.ts';
 import { statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
 
@@ -8,13 +8,13 @@ import type { ProviderError } from './provider-error.ts';
  * Whether a failed attempt may have been carried out all the same: its answer got lost, or a gateway answered instead. If the server itself
  * answers with an error, nothing was done; Ceph tells the loser of a race for a key this way.
  */
-export function leavesDoubt(error: unknown): boolean {
+export function isInDoubt(error: unknown): boolean {
   const status = statusOf(error);
   if (status !== undefined) return status === 502 || status === 504;
-  return !isUnreached(error);
+  return !isConnectError(error);
 }
 
 /** Whether an earlier attempt left such doubt, according to the cause of a StorageError. */
 export function wasInDoubt(error: unknown): boolean {
-  return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.isDoubtful === true;
+  return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.wasInDoubt === true;
 }

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { wasInDoubt } from '../doubt.ts';
+import { wasInDoubt } from '../in-doubt.ts';
 import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
 import type { ObjectHeaders, WriteHeaders, Written } from '../transport.ts';
@@ -12,25 +12,25 @@ import { versionOf } from '../version-id.ts';
 /**
  * If an earlier attempt succeeded but its answer got lost, the next one finds its own object where the condition allows none or another
  * one, or no longer finds its upload.
- * @param isIt whether an object is the one that was to be written
+ * @param isExpected whether an object is the one that was to be written
  * @returns what was written
  * @throws `error` unless that object is there
  */
-export async function writtenBefore(
+export async function recoverLostWrite(
   store: Store,
   at: ObjectAddress,
   error: unknown,
-  isIt: (now: ObjectHeaders) => boolean,
+  isExpected: (now: ObjectHeaders) => boolean,
 ): Promise<Written> {
-  const mayBeThere = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasInDoubt(error));
-  if (!mayBeThere) throw error;
-  const now = await store.transport.head(at, noContext).catch(() => undefined);
-  if (now === undefined || !isIt(now)) throw error;
-  return { etag: now.etag, ...versionOf(now.versionId) };
+  const mayBeWritten = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasInDoubt(error));
+  if (!mayBeWritten) throw error;
+  const current = await store.transport.head(at, noContext).catch(() => undefined);
+  if (current === undefined || !isExpected(current)) throw error;
+  return { etag: current.etag, ...versionOf(current.versionId) };
 }
 
 /** Whether an object has these bytes, content type and metadata. */
-export function isOf(now: ObjectHeaders, data: Uint8Array, { contentType, metadata = {} }: WriteHeaders): boolean {
+export function matchesWrite(now: ObjectHeaders, data: Uint8Array, { contentType, metadata = {} }: WriteHeaders): boolean {
   if (now.etag !== hash('md5', data) || now.contentType !== contentType) return false;
   return Object.entries(metadata).every(([name, value]) => now.metadata[name] === value);
 }

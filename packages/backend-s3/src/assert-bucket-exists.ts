@@ -4,7 +4,7 @@ import type { CallContext } from '@coffer/storage-core';
 import type { Store } from './store.ts';
 
 /** Some servers accept rules for buckets that do not exist, and report success. @throws no_such_bucket */
-export async function assertBucketThere(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+export async function assertBucketExists(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   if (store.settings.isAws) return;
   try {
     await store.transport.headBucket(bucket, ctx);

@@ -4,7 +4,7 @@ import { lazily } from './lazily.ts';
 import type { Store } from './store.ts';
 
 /** Operations that are rarely used. Each group is loaded when it is first called. */
-export function rareOperations(store: Store): Rare {
+export function lazyOperations(store: Store): LazyOperations {
   return {
     copy: async (source, destination, options, ctx) => (await import('./copy.ts')).copyObject(store, { source, destination }, options, ctx),
     buckets: lazily<Required<BucketOperations>>(
@@ -23,4 +23,4 @@ export function rareOperations(store: Store): Rare {
   };
 }
 
-type Rare = Required<Pick<StorageBackend, 'copy' | 'buckets' | 'acl' | 'lifecycle' | 'maintenance'>>;
+type LazyOperations = Required<Pick<StorageBackend, 'copy' | 'buckets' | 'acl' | 'lifecycle' | 'maintenance'>>;

@@ -7,8 +7,8 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { openStore } from '../open-store.ts';
 import type { Store } from '../store.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import { gathered } from './gather.ts';
 import { UploadMemory } from './memory.ts';
+import { readPart } from './read-part.ts';
 
 const mib = 2 ** 20;
 const partSize = 5 * mib;
@@ -25,7 +25,7 @@ async function storeOfSlow(): Promise<{ readonly store: Store; leave(): Promise<
   let fill = (_end: number): void => {};
   const slow = await store.memory.take(partSize, {});
   const filling = store.memory.whileFilling(partSize, new Promise<number>((resolve) => (fill = resolve)));
-  await expect.poll(() => store.memory.takeSoon(mib, {})).toBeUndefined();
+  await expect.poll(() => store.memory.takeUnlessStuck(mib, {})).toBeUndefined();
   const leave = async (): Promise<void> => {
     fill(0);
     await filling;
@@ -46,7 +46,7 @@ it('goes on in memory with what a full disk did not take', async () => {
   });
   const pieces = Array.from({ length: 31 }, (_, index) => data.subarray(index * 100_000, (index + 1) * 100_000));
   const reader = new ChunkReader(Readable.from([...pieces, data.subarray(3_100_000)], { objectMode: false }));
-  const gathering = gathered(store, reader, { size: 2 * mib + 3 }, noContext);
+  const gathering = readPart(store, reader, { size: 2 * mib + 3 }, noContext);
   await expect.poll(() => appended).toBeGreaterThan(900_000);
   (await store.memory.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })).release(true);
   await leave();
@@ -64,7 +64,7 @@ it('writes no file for what may be held without asking', async () => {
   const { store, leave } = await storeOfSlow();
   const open = vi.spyOn(SpoolFile, 'open');
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
-  const { held, end } = await gathered(store, reader, { size: UploadMemory.unasked, isMaybeAll: true }, noContext);
+  const { held, end } = await readPart(store, reader, { size: UploadMemory.unmeteredBytes, mayBeLast: true }, noContext);
   expect(held.buffer.subarray(0, end).equals(data.subarray(0, 256 * 1024))).toBe(true);
   expect(open).not.toHaveBeenCalled();
   held.release(true);
@@ -82,7 +82,7 @@ it.each(['in memory', 'in a file'])(
     const reader = new ChunkReader(stream);
     for (const size of [2 * mib, mib]) {
       const start = reader.size;
-      const { held, end } = await gathered(store, reader, { size }, noContext);
+      const { held, end } = await readPart(store, reader, { size }, noContext);
       expect(held.buffer.subarray(0, end).equals(data.subarray(start, start + size))).toBe(true);
       held.release(true);
     }
@@ -96,7 +96,7 @@ it('waits for memory where no file can be written', async () => {
   const nowhere = { ...store, settings: { ...store.settings, spoolDirectory: '/dev/null/spool' } };
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
   const ended = vi.fn<() => void>();
-  const gathering = gathered(nowhere, reader, { size: 2 * mib }, noContext).finally(ended);
+  const gathering = readPart(nowhere, reader, { size: 2 * mib }, noContext).finally(ended);
   await delay(100);
   expect(ended).not.toHaveBeenCalled();
   await leave();
@@ -114,7 +114,7 @@ it('releases its memory even if the file that was read fails to close', async ()
     throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // network file systems do this, because they write late
   });
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
-  const { held, end } = await gathered(store, reader, { size: 4 * mib }, noContext);
+  const { held, end } = await readPart(store, reader, { size: 4 * mib }, noContext);
   expect(end).toBe(data.length); // all there was
   expect(held.buffer.subarray(0, end).equals(data)).toBe(true);
   held.release(true);
@@ -128,7 +128,7 @@ it('keeps no file of an upload that fails', async () => {
   const close = vi.spyOn(SpoolFile.prototype, 'close');
   const stream = new Readable({ read() {} });
   stream.push(data);
-  const gathering = gathered(store, new ChunkReader(stream), { size: 4 * mib }, noContext);
+  const gathering = readPart(store, new ChunkReader(stream), { size: 4 * mib }, noContext);
   stream.destroy(new Error('gone'));
   await expect(gathering).rejects.toThrow('gone');
   expect(close).toHaveBeenCalledTimes(1);
@@ -142,10 +142,10 @@ it('counts a client as slow whom it waits for in memory because the disk is full
   const stream = new Readable({ read() {} });
   stream.push(data.subarray(0, mib));
   const take = vi.spyOn(store.memory, 'take');
-  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib }, noContext);
+  const gathering = readPart(store, new ChunkReader(stream), { size: 2 * mib }, noContext);
   await expect.poll(() => take.mock.calls.length).toBe(1);
   await leave();
-  await expect.poll(() => store.memory.takeSoon(partSize, {})).toBeUndefined();
+  await expect.poll(() => store.memory.takeUnlessStuck(partSize, {})).toBeUndefined();
   stream.push(data.subarray(mib, 2 * mib));
   const { held, end } = await gathering;
   expect(held.buffer.subarray(0, end).equals(data.subarray(0, 2 * mib))).toBe(true);
@@ -156,14 +156,14 @@ it('counts a client as slow whom it waits for in memory because the disk is full
 it('does not reuse memory that a failed source may still write to', async () => {
   const { store, leave } = await storeOfSlow();
   await leave();
-  const takeSoon = vi.spyOn(store.memory, 'takeSoon');
+  const takeUnlessStuck = vi.spyOn(store.memory, 'takeUnlessStuck');
   const stream = new Readable({ read() {} });
-  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib }, noContext);
-  await expect.poll(() => takeSoon.mock.settledResults[0]?.type).toBe('fulfilled');
+  const gathering = readPart(store, new ChunkReader(stream), { size: 2 * mib }, noContext);
+  await expect.poll(() => takeUnlessStuck.mock.settledResults[0]?.type).toBe('fulfilled');
   stream.destroy(new Error('gone'));
   await expect(gathering).rejects.toThrow('gone');
   const next = await store.memory.take(2 * mib, {});
-  const held = await takeSoon.mock.results[0]?.value;
+  const held = await takeUnlessStuck.mock.results[0]?.value;
   expect(next.buffer).not.toBe(held?.buffer);
   next.release(true);
   store.connection.close();
@@ -174,13 +174,13 @@ it('waits for a client that does not tell that this was all, and counts it as sl
   const store = { ...openStore({ accessKey: 'a', secretKey: 'b' }), memory };
   const stream = new Readable({ read() {} });
   stream.push(data.subarray(0, 2 * mib));
-  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib, isMaybeAll: true }, noContext);
-  expect(await memory.takeSoon(partSize, {})).toBeUndefined();
+  const gathering = readPart(store, new ChunkReader(stream), { size: 2 * mib, mayBeLast: true }, noContext);
+  expect(await memory.takeUnlessStuck(partSize, {})).toBeUndefined();
   stream.push(null);
   const { held, end } = await gathering;
   expect(end).toBe(2 * mib);
   held.release(true);
-  (await memory.takeSoon(partSize, {}))?.release(true);
+  (await memory.takeUnlessStuck(partSize, {}))?.release(true);
   store.connection.close();
 });
 
@@ -190,7 +190,7 @@ it('holds no memory while a spooled client does not say whether this was all', a
   stream.push(data.subarray(0, 2 * mib));
   const takeForSpooled = vi.spyOn(store.memory, 'takeForSpooled');
   const append = vi.spyOn(SpoolFile.prototype, 'append');
-  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib, isMaybeAll: true }, noContext);
+  const gathering = readPart(store, new ChunkReader(stream), { size: 2 * mib, mayBeLast: true }, noContext);
   await expect.poll(() => append.mock.calls.length).toBeGreaterThan(0);
   await delay(100);
   expect(takeForSpooled).not.toHaveBeenCalled();

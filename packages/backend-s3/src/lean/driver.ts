@@ -1,6 +1,6 @@
 import { administrationCalls } from '../administration.ts';
 import type { Administration } from '../administration.ts';
-import type { Door } from '../door.ts';
+import type { Driver } from '../driver.ts';
 import type { Connection } from '../http/connection.ts';
 import { lazily } from '../lazily.ts';
 import { presignersOf } from '../presigner.ts';
@@ -14,7 +14,7 @@ import { leanPull } from './pull.ts';
 import { leanUploads } from './uploads.ts';
 
 /** Signed requests of our own, at a fraction of the SDK's time. */
-export function leanDoor(settings: Settings, connection: Connection): Door {
+export function leanDriver(settings: Settings, connection: Connection): Driver {
   const client = new LeanClient(settings, connection);
   return {
     transport: {

@@ -10,8 +10,8 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { s3Backend } from '../backend.ts';
 import { refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
-import { doors, faultBench } from '../testing/fault-bench.ts';
-import type { Door } from '../testing/fault-bench.ts';
+import { faultBench, transports } from '../testing/fault-bench.ts';
+import type { TransportName } from '../testing/fault-bench.ts';
 import { scripted } from '../testing/scripted.ts';
 
 const options = { contentType: 'text/plain' };
@@ -19,8 +19,8 @@ const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
 const unavailable = { code: 'storage_unavailable', retryable: true };
 
-describe.each(doors)('readers that pause (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('readers that pause (%s)', (transport) => {
+  const bench = faultBench(transport);
   const open = async (backend: StorageBackend, key = 'large', get: GetOptions = {}, ctx: CallContext = noContext): Promise<Readable> =>
     ((await backend.get(bench.at(key), get, ctx)) as ObjectStream).body;
   const write = (key: string, data: Buffer): Promise<unknown> =>
@@ -202,8 +202,8 @@ describe.each(doors)('readers that pause (%s)', (door) => {
   });
 });
 
-describe.each(doors)('a body whose connection is cut (%s)', (door) => {
-  const bench = faultBench(door);
+describe.each(transports)('a body whose connection is cut (%s)', (transport) => {
+  const bench = faultBench(transport);
   const read = async (backend: StorageBackend, get: GetOptions = {}): Promise<Buffer> =>
     readAll(((await backend.get(bench.at('large'), get, noContext)) as ObjectStream).body);
 
@@ -255,10 +255,10 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
 });
 
 it.each(
-  doors.flatMap((door): [string, string, Record<string, string>][] => [
-    [door, 'whose ETag may stand for other bytes as well', { etag: 'W/"made"', 'accept-ranges': 'bytes' }],
-    [door, 'of a server that may serve no ranges', { etag: '"made"' }],
-    [door, 'without an ETag', { 'accept-ranges': 'bytes' }],
+  transports.flatMap((transport): [string, string, Record<string, string>][] => [
+    [transport, 'whose ETag may stand for other bytes as well', { etag: 'W/"made"', 'accept-ranges': 'bytes' }],
+    [transport, 'of a server that may serve no ranges', { etag: '"made"' }],
+    [transport, 'without an ETag', { 'accept-ranges': 'bytes' }],
   ]),
 )('over the %s door, an object %s is read over a single connection', async (transport, _what, headers) => {
   const server = await scripted(({ url }, response) => {
@@ -271,7 +271,7 @@ it.each(
     accessKey: 'key',
     secretKey: 'secret',
     maxPoolConnections: 2,
-    transport: transport as Door,
+    transport: transport as TransportName,
   });
   onTestFinished(async () => {
     await backend.close();
@@ -287,7 +287,7 @@ it.each(
 });
 
 it.each(
-  doors.flatMap((door) =>
+  transports.flatMap((transport) =>
     (
       [
         ['another ETag', { etag: '"other"' }],
@@ -297,7 +297,7 @@ it.each(
         ['fewer bytes than it says', { sent: 1000 }],
         ['all of it', { status: 200 }],
       ] as const
-    ).map(([what, lie]) => [door, what, lie] as const),
+    ).map(([what, lie]) => [transport, what, lie] as const),
   ),
 )('over the %s door, an answer with %s instead of the rest fails the body', async (transport, _what, lie) => {
   const server = await scripted(({ headers, socket }, response) => {
@@ -328,7 +328,7 @@ it.each(
   expect(large.subarray(0, 1_000_000).indexOf(Buffer.concat(chunks))).toBe(0);
 });
 
-it.each(doors.flatMap((door) => [403, 400, 405, 501].map((status) => [door, status] as const)))(
+it.each(transports.flatMap((transport) => [403, 400, 405, 501].map((status) => [transport, status] as const)))(
   'over the %s door, a reader that is refused the version (%i) learns that the object was replaced',
   async (transport, status) => {
     const asked: string[] = [];

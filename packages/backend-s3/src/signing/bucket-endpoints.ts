@@ -4,7 +4,7 @@ import type { Settings } from '../settings.ts';
 import { uriEncode } from './signature.ts';
 
 /** Where the objects of a bucket are reached. */
-export interface Place {
+export interface BucketEndpoint {
   readonly region: string;
   readonly hostname: string;
   readonly port: number;
@@ -15,50 +15,50 @@ export interface Place {
 }
 
 /** Limits how many buckets are remembered. */
-const mostPlaces = 10_000;
+const maxEndpoints = 10_000;
 
 /** Where buckets are located. A server may reveal that only to a request at the wrong place. */
-export class Places {
+export class BucketEndpoints {
   readonly #settings: Settings;
-  readonly #places = new Map<string, Place>();
+  readonly #endpoints = new Map<string, BucketEndpoint>();
 
   constructor(settings: Settings) {
     this.#settings = settings;
   }
 
   /** Without a bucket: the place for requests about the account. */
-  of(bucket = ''): Place {
-    return this.#places.get(bucket) ?? this.#remember(bucket, this.#settings.region);
+  of(bucket = ''): BucketEndpoint {
+    return this.#endpoints.get(bucket) ?? this.#remember(bucket, this.#settings.region);
   }
 
-  /** @returns whether the bucket is in another region than `asked` */
-  learn(bucket: string | undefined, asked: Place, region: string | undefined): boolean {
-    if (bucket === undefined || region === undefined || region === asked.region || !isRegion(region)) return false;
+  /** @returns whether the bucket is in another region than `used` */
+  learn(bucket: string | undefined, used: BucketEndpoint, region: string | undefined): boolean {
+    if (bucket === undefined || region === undefined || region === used.region || !isRegion(region)) return false;
     this.#remember(bucket, region);
     return true;
   }
 
-  #remember(bucket: string, region: string): Place {
-    if (this.#places.size >= mostPlaces) this.#places.clear();
-    const place = placeOf(this.#settings, bucket, region);
-    this.#places.set(bucket, place);
-    return place;
+  #remember(bucket: string, region: string): BucketEndpoint {
+    if (this.#endpoints.size >= maxEndpoints) this.#endpoints.clear();
+    const endpoint = endpointOf(this.#settings, bucket, region);
+    this.#endpoints.set(bucket, endpoint);
+    return endpoint;
   }
 }
 
-function placeOf({ endpoint, forcePathStyle, isAws, region: configured }: Settings, bucket: string, region: string): Place {
-  const given = new URL(endpoint ?? `https://${awsHost(region)}`);
+function endpointOf({ endpoint, forcePathStyle, isAws, region: configured }: Settings, bucket: string, region: string): BucketEndpoint {
+  const url = new URL(endpoint ?? `https://${awsHost(region)}`);
   // Endpoints of a private network serve every region that they reach.
-  const isRegional = isAws && /^s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?$/.test(given.hostname);
-  if (isRegional && region !== configured) given.hostname = awsHost(region);
-  const isHosted = !forcePathStyle && isIP(bare(given.hostname)) === 0 && isHostable(bucket);
-  if (isHosted) given.hostname = `${bucket}.${given.hostname}`;
-  const base = given.pathname.replace(/\/+$/, '');
+  const isRegional = isAws && /^s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?$/.test(url.hostname);
+  if (isRegional && region !== configured) url.hostname = awsHost(region);
+  const isHosted = !forcePathStyle && isIP(withoutBrackets(url.hostname)) === 0 && isHostable(bucket);
+  if (isHosted) url.hostname = `${bucket}.${url.hostname}`;
+  const base = url.pathname.replace(/\/+$/, '');
   return {
     region,
-    hostname: bare(given.hostname),
-    port: Number(given.port) || (given.protocol === 'http:' ? 80 : 443),
-    host: given.host,
+    hostname: withoutBrackets(url.hostname),
+    port: Number(url.port) || (url.protocol === 'http:' ? 80 : 443),
+    host: url.host,
     prefix: isHosted || bucket === '' ? `${base}/` : `${base}/${uriEncode(bucket)}/`,
   };
 }
@@ -73,7 +73,7 @@ function isHostable(bucket: string): boolean {
   return /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(bucket);
 }
 
-function bare(hostname: string): string {
+function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '');
 }
 

@@ -1,6 +1,6 @@
 import { administrationCalls } from '../administration.ts';
 import type { Administration } from '../administration.ts';
-import type { Door } from '../door.ts';
+import type { Driver } from '../driver.ts';
 import type { Connection } from '../http/connection.ts';
 import { lazily } from '../lazily.ts';
 import { presignersOf } from '../presigner.ts';
@@ -9,8 +9,8 @@ import type { Settings } from '../settings.ts';
 import type { Transport } from '../transport.ts';
 import type { Sdk } from './client.ts';
 
-/** The door of the AWS SDK. The SDK is loaded with the first call: importing it takes 100 ms and 80 MB. */
-export function sdkDoor(settings: Settings, connection: Connection): Door {
+/** The driver over the AWS SDK, which is loaded with the first call: importing it takes 100 ms and 80 MB. */
+export function sdkDriver(settings: Settings, connection: Connection): Driver {
   let opened: Sdk | undefined;
   const sdk = async (): Promise<Sdk> => {
     const { openSdk } = await import('./client.ts');

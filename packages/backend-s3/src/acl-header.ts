@@ -1,9 +1,9 @@
 import type { CannedAcl } from '@coffer/storage-core';
 
 /** `private` is never sent: every server applies it anyway, and some buckets refuse any mention of ACLs. */
-export type ToldAcl = Exclude<CannedAcl, 'private'>;
+export type AclHeader = Exclude<CannedAcl, 'private'>;
 
 /** The ACL as it is sent to the provider. */
-export function toldAcl(acl: CannedAcl | undefined): { readonly acl?: ToldAcl } {
+export function aclHeader(acl: CannedAcl | undefined): { readonly acl?: AclHeader } {
   return acl === undefined || acl === 'private' ? {} : { acl };
 }

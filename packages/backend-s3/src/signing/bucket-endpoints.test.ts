@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 
 import type { S3BackendOptions } from '../options.ts';
 import { settingsOf } from '../settings.ts';
-import { Places } from './places.ts';
+import { BucketEndpoints } from './bucket-endpoints.ts';
 
 const urlOf = (options: S3BackendOptions, bucket = 'bucket', region?: string): string => {
-  const places = new Places(settingsOf(options));
+  const places = new BucketEndpoints(settingsOf(options));
   if (region !== undefined) places.learn(bucket, places.of(bucket), region);
   const { host, prefix } = places.of(bucket);
   return `${host}${prefix}`;
@@ -28,7 +28,7 @@ describe('places', () => {
   });
 
   it('tell where to connect', () => {
-    const placeOf = (endpoint: string): unknown => new Places(settingsOf({ endpoint })).of('bucket');
+    const placeOf = (endpoint: string): unknown => new BucketEndpoints(settingsOf({ endpoint })).of('bucket');
     expect(placeOf('http://[::1]')).toMatchObject({ hostname: '::1', port: 80 });
     expect(placeOf('https://storage.test')).toMatchObject({ hostname: 'storage.test', port: 443 });
     expect(placeOf('https://storage.test:8443')).toMatchObject({ hostname: 'storage.test', port: 8443 });
@@ -52,7 +52,7 @@ describe('places', () => {
   });
 
   it('are learnt once', () => {
-    const places = new Places(settingsOf({}));
+    const places = new BucketEndpoints(settingsOf({}));
     const asked = places.of('bucket');
     expect(places.learn('bucket', asked, undefined)).toBe(false);
     expect(places.learn('bucket', asked, 'us-east-1')).toBe(false);
