@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { accessParameters, anybody, mayChange } from './file-access.ts';
+import { accessParameters, mayChange, systemAccess } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
-import { unstoppable } from './file-parts.ts';
+import { withoutSignal } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
@@ -14,7 +14,7 @@ import type { PendingUpload } from './file-statements.ts';
 import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';
 
-const attempts = 5;
+const maxAttempts = 5;
 
 /**
  * See `FileService.completeUpload`. Copies the object to a key that no presigned form can write to, and verifies the copy, so that later
@@ -25,9 +25,9 @@ const attempts = 5;
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
   ctx.signal?.throwIfAborted();
   const parameters = { id, ...accessParameters(access) };
-  for (let attempt = 1; attempt <= attempts; attempt++) {
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const [pending] = await beginCompleting(parts.sql, parameters);
-    const record = pending === undefined ? await completed(parts, parameters, access) : await complete(parts, pending, unstoppable(ctx));
+    const record = pending === undefined ? await completed(parts, parameters, access) : await complete(parts, pending, withoutSignal(ctx));
     if (record !== undefined) return record;
   }
   throw storageError('storage_unavailable', 'The upload keeps changing; try again when it has ended.', { retryAfter: 1 });
@@ -66,15 +66,15 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
     if (arrived !== undefined) await removeObject(storage, destination, ctx); // the copy may exist despite the error
     throw error;
   });
-  if (copy === 'absent') return notInTime(parts, row);
+  if (copy === 'absent') return notUploaded(parts, row);
   if (copy === 'refused') return arrived === undefined ? undefined : refused(parts, row, { source, arrived }, ctx);
   return settle(parts, row, { source, destination, arrived, copy }, ctx);
 }
 
 /** Undefined when the file is no longer pending: another attempt was faster. */
-async function notInTime(parts: FileParts, row: PendingUpload): Promise<undefined> {
-  const [still] = await findFile(parts.sql, { id: row.id, ...anybody });
-  if (still?.status !== 'pending') return undefined;
+async function notUploaded(parts: FileParts, row: PendingUpload): Promise<undefined> {
+  const [current] = await findFile(parts.sql, { id: row.id, ...systemAccess });
+  if (current?.status !== 'pending') return undefined;
   if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the upload expired.');
   throw storageError('upload_not_found', 'Nothing has been uploaded yet.');
 }
@@ -86,7 +86,7 @@ async function refused(
   { source, arrived }: { readonly source: ObjectAddress; readonly arrived: ObjectInfo },
   ctx: CallContext,
 ): Promise<undefined> {
-  if (isLate(row, arrived)) return notInTime(parts, row);
+  if (isLate(row, arrived)) return notUploaded(parts, row);
   const problem = mismatch(row, arrived);
   return problem === undefined ? undefined : fail(parts, row, { source, problem }, ctx);
 }
@@ -112,13 +112,13 @@ async function settle(
     const isSame = copy.etag === arrived?.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
     const info = isSame ? arrived : await storage.getFileInfo(destination, ctx);
     const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hashObject(storage, destination, ctx));
-    const late = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
-    if (late !== undefined) {
+    const problem = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
+    if (problem !== undefined) {
       await removeObject(storage, destination, ctx);
-      return await fail(parts, row, { source, problem: late }, ctx);
+      return await fail(parts, row, { source, problem }, ctx);
     }
     isSettling = true;
-    const settled = await parts.turns.settle(row.tenant_uuid, {
+    const settled = await parts.tenantQueues.settle(row.tenant_uuid, {
       id: row.id,
       sizeBytes: info.size,
       contentType: row.content_type,
@@ -169,8 +169,8 @@ async function fail(
 /** For a file that is no longer pending. The file may be this very copy, if the answer to a statement was lost. */
 async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAddress, ctx: CallContext): Promise<void> {
   try {
-    const [now] = await findFile(parts.sql, { id: row.id, ...anybody });
-    if (now?.storage_key !== copy.key) await removeObject(parts.storage, copy, ctx);
+    const [current] = await findFile(parts.sql, { id: row.id, ...systemAccess });
+    if (current?.storage_key !== copy.key) await removeObject(parts.storage, copy, ctx);
   } catch {
     // The database is unavailable; the sweep clears everything below the file's prefix.
   }

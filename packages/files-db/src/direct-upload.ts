@@ -10,8 +10,8 @@ import {
   metadataProblem,
   ownerProblem,
 } from './field-checks.ts';
-import { anybody } from './file-access.ts';
-import { labelled, unstoppable } from './file-parts.ts';
+import { systemAccess } from './file-access.ts';
+import { labelled, withoutSignal } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
@@ -31,7 +31,7 @@ const firstStep = 64 * 1024;
 const longestStep = 64 * 1024 * 1024;
 
 /** Milliseconds. */
-const longestRemoval = 5000;
+const removalTimeout = 5000;
 
 /** See `FileService.uploadFile`. Runs two statements: one inserts a pending row and reserves its space, one makes the row available. */
 export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, context: CallContext = noContext): Promise<FileRecord> {
@@ -69,8 +69,8 @@ async function uploadClaimed(
     opening.catch(() => {}); // awaited below, once there is space
     // A body of unknown length may end within its first bytes.
     const unknown = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
-    const seen = unknown ? (await opening).body : body;
-    const size = seen.kind === 'buffer' ? seen.data.byteLength : seen.size;
+    const peeked = unknown ? (await opening).body : body;
+    const size = peeked.kind === 'buffer' ? peeked.data.byteLength : peeked.size;
     const reservation = await reserve(
       parts,
       {
@@ -147,16 +147,18 @@ async function withinQuota(
   const { granted, limited } = upload.reservation;
   if (!limited || tenant === undefined) return body;
   if (body.kind === 'stream' && body.size !== undefined) return body; // exactly this much is reserved, and enforced
-  const patience = parts.waiters.patienceFor(canonicalTenantUuid(tenant.tenantUuid));
+  const budget = parts.waiters.budgetFor(canonicalTenantUuid(tenant.tenantUuid));
   let reserved = granted;
   const more = async (needed: number, waiting: AbortSignal | undefined): Promise<number> => {
     const step = body.kind === 'buffer' ? 0 : Math.min(Math.max(reserved, firstStep), longestStep);
-    const bytes = await topUp(parts, { id, needed, asked: Math.max(step, needed - reserved), patience, signal: waiting });
+    const bytes = await topUp(parts, { id, needed, asked: Math.max(step, needed - reserved), budget, signal: waiting });
     reserved += bytes;
     return bytes;
   };
   if (body.kind === 'stream') {
-    return meterBody(body.stream, granted, (needed, gone) => more(needed, signal === undefined ? gone : AbortSignal.any([gone, signal])));
+    return meterBody(body.stream, granted, (needed, closed) =>
+      more(needed, signal === undefined ? closed : AbortSignal.any([closed, signal])),
+    );
   }
   while (reserved < body.data.byteLength) await more(body.data.byteLength, signal);
   return body;
@@ -184,7 +186,7 @@ async function settle(
   },
 ): Promise<FileRecord> {
   const { id, tenant, contentType, info, late } = upload;
-  const row = await parts.turns.settle(tenant?.tenantUuid ?? null, {
+  const row = await parts.tenantQueues.settle(tenant?.tenantUuid ?? null, {
     id,
     contentType,
     sizeBytes: info.size,
@@ -223,18 +225,18 @@ async function undo(
 ): Promise<FileRecord | 'deleted' | undefined> {
   const { sql, storage } = parts;
   const { id, mayCome } = file;
-  const ctx = unstoppable(context);
+  const ctx = withoutSignal(context);
   let isDeleted = false;
   try {
     const [abandoned] = await abandonFile(sql, { id, mayCome });
     parts.waiters.wake(file.tenant?.tenantUuid);
     if (abandoned === undefined) {
-      const [row] = await findFile(sql, { id, ...anybody });
+      const [row] = await findFile(sql, { id, ...systemAccess });
       if (row?.status === 'available') return fileRecordOf(row);
       isDeleted = row === undefined;
     }
     // The caller must not wait for a storage that does not answer.
-    const signal = AbortSignal.timeout(longestRemoval);
+    const signal = AbortSignal.timeout(removalTimeout);
     const isGone = await removeObject(storage, file, { ...ctx, signal });
     if (isGone && !mayCome) await forgetFile(sql, { id });
   } catch {

@@ -26,7 +26,7 @@ export interface AccessParameters {
 }
 
 /** For look-ups of Coffer itself, whoever owns the file. */
-export const anybody: AccessParameters = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
+export const systemAccess: AccessParameters = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 type Source = (name: keyof AccessParameters, type: 'boolean' | 'text') => string;
 

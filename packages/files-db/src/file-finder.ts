@@ -1,16 +1,16 @@
 import type { Sql } from 'postgres';
 
+import { Batcher, inputProcessed } from './batcher.ts';
 import type { FileRow } from './file-record.ts';
 import { findFile, findFiles } from './file-statements.ts';
 import type { SoughtFile } from './file-statements.ts';
-import { allRead, Gathered } from './gathered.ts';
 
 /** Finds files. Requests that arrive together share one statement. */
 export class FileFinder {
-  readonly #gathered: Gathered<SoughtFile, FileRow | undefined>;
+  readonly #batcher: Batcher<SoughtFile, FileRow | undefined>;
 
   constructor(sql: Sql) {
-    this.#gathered = new Gathered({
+    this.#batcher = new Batcher({
       one: async (sought) => {
         const [row] = await findFile(sql, sought);
         return row;
@@ -25,14 +25,14 @@ export class FileFinder {
 
   /** See `findFile`. */
   find(sought: SoughtFile): Promise<FileRow | undefined> {
-    const isFirst = !this.#gathered.isWaiting;
-    const found = this.#gathered.add(sought);
+    const isFirst = !this.#batcher.isWaiting;
+    const found = this.#batcher.add(sought);
     if (isFirst) void this.#run();
     return found;
   }
 
   async #run(): Promise<void> {
-    await allRead();
-    while (this.#gathered.isWaiting) void this.#gathered.take();
+    await inputProcessed();
+    while (this.#batcher.isWaiting) void this.#batcher.flush();
   }
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
-import { claimPlace, findStrays, switchPlace } from './relocation-statements.ts';
+import { claimDestination, findStrays, switchLocation } from './relocation-statements.ts';
 import { acme, admin, globex, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -195,8 +195,8 @@ describe.each(['embedded', 'debian'] as const)('the rows that lists read on Post
     await rig.query(`update files set storage_key = id::text, etag = ''`);
     for (const { id } of await rig.query<{ id: string }>('select id from files limit 200')) {
       const move = { id, key: id, from: 'b', to: 'acme-uploads' };
-      await claimPlace(database.sql, { ...move, until: '3026-01-01' });
-      expect(await switchPlace(database.sql, { ...move, etag: '', sweepAt: '3026-01-01' })).toHaveLength(1);
+      await claimDestination(database.sql, { ...move, until: '3026-01-01' });
+      expect(await switchLocation(database.sql, { ...move, etag: '', sweepAt: '3026-01-01' })).toHaveLength(1);
     }
     await rig.query('vacuum analyze files');
     await files.list({ access: admin, limit: 50 });

@@ -1,8 +1,8 @@
 import type { CallContext, StorageService, TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import type { QuotaWaiters } from './quota-wait.ts';
-import type { TenantTurns } from './tenants/turns.ts';
+import type { QuotaWaiters } from './quota-waiters.ts';
+import type { TenantQueues } from './tenants/tenant-queues.ts';
 
 /** Dependencies of the file operations. */
 export interface FileParts {
@@ -11,7 +11,7 @@ export interface FileParts {
   readonly newId: () => string;
   readonly presignExpires: number | undefined;
   readonly waiters: QuotaWaiters;
-  readonly turns: TenantTurns;
+  readonly tenantQueues: TenantQueues;
 }
 
 /** Counts and logs a call under the tenant's slug, unless the caller chose another label. */
@@ -20,6 +20,6 @@ export function labelled(ctx: CallContext, tenant: TenantContext | undefined): C
 }
 
 /** Drops the abort signal, for cleanup that must go on when the caller goes away. */
-export function unstoppable({ signal: _signal, ...ctx }: CallContext): CallContext {
+export function withoutSignal({ signal: _signal, ...ctx }: CallContext): CallContext {
   return ctx;
 }

@@ -11,7 +11,7 @@ import { accessParameters } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
 import { FileFinder } from './file-finder.ts';
 import { FileLister } from './file-list.ts';
-import { unstoppable } from './file-parts.ts';
+import { withoutSignal } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord, FileRow } from './file-record.ts';
@@ -34,9 +34,9 @@ import type { DeletedFile } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObject, removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';
-import { QuotaWaiters } from './quota-wait.ts';
+import { QuotaWaiters } from './quota-waiters.ts';
 import { sweepFiles } from './sweep.ts';
-import { TenantTurns } from './tenants/turns.ts';
+import { TenantQueues } from './tenants/tenant-queues.ts';
 
 /** Tracked files: each is a row in PostgreSQL and an object in storage, kept in step. */
 export class FileService {
@@ -58,7 +58,7 @@ export class FileService {
       newId: createIdGenerator(),
       presignExpires: options.presignExpires,
       waiters: new QuotaWaiters(),
-      turns: new TenantTurns(sql),
+      tenantQueues: new TenantQueues(sql),
     };
     this.#finder = new FileFinder(sql);
     this.#lister = new FileLister(sql);
@@ -86,7 +86,7 @@ export class FileService {
    * @throws file_not_found, forbidden, upload_not_found, upload_expired, upload_mismatch, storage_unavailable while it keeps changing
    */
   async completeUpload(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
-    return completeUpload(this.#parts, known(id), access, ctx);
+    return completeUpload(this.#parts, requireId(id), access, ctx);
   }
 
   /** Newest first. @throws validation_failed, tenant_context_required */
@@ -96,8 +96,8 @@ export class FileService {
 
   /** @throws file_not_found */
   async get(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
-    const sought = { id: known(id), ...accessParameters(access) };
-    return found(await untilAborted(() => this.#finder.find(sought), ctx));
+    const sought = { id: requireId(id), ...accessParameters(access) };
+    return requireRecord(await untilAborted(() => this.#finder.find(sought), ctx));
   }
 
   /** An abort may come too late to stop the change. @throws file_not_found, forbidden, validation_failed */
@@ -109,7 +109,7 @@ export class FileService {
       metadata: metadataProblem(metadata),
     });
     const change = {
-      id: known(id),
+      id: requireId(id),
       ...accessParameters(access),
       filename: filename ?? null,
       isPublic: isPublic ?? null,
@@ -128,17 +128,17 @@ export class FileService {
     const { sql, storage } = this.#parts;
     const now = new Date().toISOString();
     const [formerBucket = null, otherFormerBucket = null] = await this.#sharedBuckets();
-    const deleted = await deleteFile(sql, { id: known(id), ...accessParameters(access), now, formerBucket, otherFormerBucket });
+    const deleted = await deleteFile(sql, { id: requireId(id), ...accessParameters(access), now, formerBucket, otherFormerBucket });
     const [file] = deleted;
     if (file === undefined) return this.#refuse(id, access);
     for (const each of deleted) await this.#removeFormer(each, ctx);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
-    const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, unstoppable(ctx));
+    const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, withoutSignal(ctx));
     // A presigned form or a running upload may still bring bytes: the tombstone stays then, and the sweep looks again.
     const final = file.upload_key === null && file.was !== 'pending';
     // If these fail too, the sweep gets to the row a day later.
-    if (left.length > 0) await hurrySweep(sql, { id: known(id) }).catch(() => {});
-    else if (final) await forgetFile(sql, { id: known(id) }).catch(() => {});
+    if (left.length > 0) await hurrySweep(sql, { id: requireId(id) }).catch(() => {});
+    else if (final) await forgetFile(sql, { id: requireId(id) }).catch(() => {});
   }
 
   /** Where files of tenants may have been stored before tenants had buckets of their own. */
@@ -155,7 +155,7 @@ export class FileService {
   ): Promise<void> {
     if (id === null || bucket === null) return;
     const { sql, storage } = this.#parts;
-    const isGone = await removeObject(storage, { bucket, key }, unstoppable(ctx));
+    const isGone = await removeObject(storage, { bucket, key }, withoutSignal(ctx));
     if (isGone && former_upload_key === null) await forgetFile(sql, { id }).catch(() => {});
   }
 
@@ -216,13 +216,13 @@ export class FileService {
 
   async #available(id: string, access: FileAccess, ctx: CallContext | undefined): Promise<FileRecord> {
     const file = await this.get(id, access, ctx);
-    return file.status === 'available' ? file : missing();
+    return file.status === 'available' ? file : notFound();
   }
 
   async #public(id: string, ctx: CallContext | undefined): Promise<FileRecord> {
-    const sought = { id: known(id) };
+    const sought = { id: requireId(id) };
     const [row] = await untilAborted(() => findPublicFile(this.#parts.sql, sought), ctx);
-    return found(row);
+    return requireRecord(row);
   }
 
   async #open(file: FileRecord, options: GetOptions, ctx?: CallContext): Promise<OpenedFile> {
@@ -242,12 +242,12 @@ export class FileService {
   }
 }
 
-function known(id: string): string {
-  return parseId(id) ?? missing();
+function requireId(id: string): string {
+  return parseId(id) ?? notFound();
 }
 
-function found(row: FileRow | undefined): FileRecord {
-  return row === undefined ? missing() : fileRecordOf(row);
+function requireRecord(row: FileRow | undefined): FileRecord {
+  return row === undefined ? notFound() : fileRecordOf(row);
 }
 
 /** Nobody is to learn where the bytes of a file are, or were. */
@@ -258,6 +258,6 @@ function withoutAddress(error: unknown): never {
   throw error;
 }
 
-function missing(): never {
+function notFound(): never {
   throw storageError('file_not_found', 'There is no such file.');
 }

@@ -3,10 +3,10 @@ import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
 import type { FileRow, FileStatus } from './file-record.ts';
-import { placeOf } from './relocation-statements.ts';
+import { tombstoneIdOf } from './relocation-statements.ts';
 
 // A tracked upload runs `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`. Each is one
-// statement, and so one transaction and one round trip; requests that arrive together share them (TenantTurns, FileFinder). A statement
+// statement, and so one transaction and one round trip; requests that arrive together share them (TenantQueues, FileFinder). A statement
 // that moves a file into or out of `pending` or `available` also updates the tenant's usage. It locks the file's row first and the usage
 // row second, so that no two of them deadlock.
 
@@ -217,7 +217,7 @@ export interface DeletedFile {
 /** Uses a scalar subquery: no plan can turn it into a join that reads all rows. */
 const releasedAt = (bucket: string): string => `
     update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
-    where f.id = (select ${placeOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text)
+    where f.id = (select ${tombstoneIdOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text)
       and f.status = 'deleted' and f.owner_id = ''
     returning f.id, f.bucket, f.upload_key`;
 

@@ -23,12 +23,12 @@ interface Mark {
 }
 
 /** Records every check that the parser makes of a file that matches none. */
-class NotingParser extends OpenParser {
+class RecordingParser extends OpenParser {
   readonly marks: Mark[] = [];
 
-  override check(header: ArrayLike<number>, { offset = 0, mask: given }: Place = {}): boolean {
+  override check(header: ArrayLike<number>, { offset = 0, mask: maskOption }: Place = {}): boolean {
     const bytes = Uint8Array.from(header);
-    const mask = Uint8Array.from(header, (_byte, index) => given?.[index] ?? 0xff);
+    const mask = Uint8Array.from(header, (_byte, index) => maskOption?.[index] ?? 0xff);
     // The parser reads as it checks. Bytes not read yet are zero in its buffer, whatever the file has there; this file has no zeros.
     for (const [index, byte] of bytes.entries()) {
       if (this.buffer[offset + index] !== 0) continue;
@@ -44,7 +44,7 @@ class NotingParser extends OpenParser {
 type Index = readonly (readonly [offset: number, byFirst: readonly (readonly Mark[] | undefined)[]])[];
 
 async function indexOfMarks(): Promise<Index> {
-  const parser = new NotingParser();
+  const parser = new RecordingParser();
   await parser.fromBuffer(new Uint8Array(8192).fill(0xab));
   const index = new Map<number, Mark[][]>();
   for (const mark of parser.marks) {
@@ -55,7 +55,7 @@ async function indexOfMarks(): Promise<Index> {
   return [...index];
 }
 
-let noting: Promise<Index> | undefined;
+let loadingIndex: Promise<Index> | undefined;
 
 /** Whether any check of the parser would match. If none would, the parser's answer is known; calling it is 7 % of a small upload. */
 function hasMark(sample: Uint8Array, index: Index): boolean {
@@ -77,7 +77,7 @@ function isAt(sample: Uint8Array, { offset, bytes, mask }: Mark): boolean {
 
 /** @returns the media type of a file that begins like this; undefined if its first bytes do not tell */
 export async function typeOfBytes(sample: Uint8Array): Promise<string | undefined> {
-  if (!hasMark(sample, await (noting ??= indexOfMarks()))) return undefined;
+  if (!hasMark(sample, await (loadingIndex ??= indexOfMarks()))) return undefined;
   const found = await new FileTypeParser().fromBuffer(sample).catch(() => undefined);
   return found?.mime;
 }

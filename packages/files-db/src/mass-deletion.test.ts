@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase } from './index.ts';
 import type { Database } from './index.ts';
-import { deleteFiles, findFileIn, formerPlaces } from './mass-deletion.ts';
+import { deleteFiles, findFileIn, releaseFormerLocations } from './mass-deletion.ts';
 import { acme, openRig } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -64,7 +64,7 @@ describe.each(['embedded', 'debian'] as const)('a mass deletion on PostgreSQL, %
     await rig.query(`update files set owner_id = '', sweep_at = now() + interval '1 day'`);
     await insert(each, 'cleared', each, 'deleted');
     const former: string[] = [];
-    for await (const rows of formerPlaces(database.sql, { tenant: acme.tenantUuid })) former.push(...rows.map(({ id }) => id));
+    for await (const rows of releaseFormerLocations(database.sql, { tenant: acme.tenantUuid })) former.push(...rows.map(({ id }) => id));
     expect([former.length, new Set(former).size]).toEqual([each, each]);
     expect(await rig.query(`select 1 from files where bucket = 'former' and sweep_at = to_timestamp(0)`)).toHaveLength(each);
   });

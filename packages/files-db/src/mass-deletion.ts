@@ -72,7 +72,7 @@ const releaseFormer = statement<Batch, TombstoneRow>(`
   returning f.id, f.bucket, f.storage_key, f.upload_key`);
 
 /** Yields, in batches, what moves of a tenant's files left behind for URLs already handed out, and makes it due for the sweep. */
-export async function* formerPlaces(sql: Sql, of: { readonly tenant: string }): AsyncGenerator<readonly TombstoneRow[], void> {
+export async function* releaseFormerLocations(sql: Sql, of: { readonly tenant: string }): AsyncGenerator<readonly TombstoneRow[], void> {
   yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }), 'descending');
 }
 
@@ -108,11 +108,11 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
  * @see reserveFile, which rechecks `closed` after waiting for this
  * @returns false, with nothing changed, when the tenant has files and `force` is not set
  */
-export async function closeTenant(sql: Sql, ask: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
+export async function closeTenant(sql: Sql, request: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
   return onDatabase(() => {
     const closing = inTransaction(sql, async (transaction) => {
-      await lockUsage(transaction, { tenant: ask.tenant });
-      return (await close(transaction, ask)).length > 0;
+      await lockUsage(transaction, { tenant: request.tenant });
+      return (await close(transaction, request)).length > 0;
     });
     return whileWatched(sql, closing);
   });

@@ -2,7 +2,7 @@ import { hasCode } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
 /** Keys per call to a provider with batch deletes. */
-const batch = 1000;
+const batchSize = 1000;
 const parallel = 8;
 /** Each tenant has its own bucket, and a batch delete covers one bucket only. */
 const bucketsAtOnce = 4;
@@ -20,19 +20,19 @@ export async function removeObjectsOfRows(
   objects: readonly ObjectOfRow[],
   ctx: CallContext,
 ): Promise<ReadonlySet<string>> {
-  const left = new Set<string>();
+  const remaining = new Set<string>();
   const buckets = [...Map.groupBy(objects, ({ bucket }) => bucket)];
   for (let start = 0; start < buckets.length; start += bucketsAtOnce) {
-    const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, some]) => {
-      const ids = new Map(some.map(({ key, id }) => [key, id]));
+    const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, group]) => {
+      const ids = new Map(group.map(({ key, id }) => [key, id]));
       for (const key of await removeObjects(storage, { bucket, keys: [...ids.keys()] }, ctx)) {
         const id = ids.get(key); // a backend may report keys that nobody named
-        if (id !== undefined) left.add(id);
+        if (id !== undefined) remaining.add(id);
       }
     });
     await Promise.all(removals);
   }
-  return left;
+  return remaining;
 }
 
 /**
@@ -50,17 +50,17 @@ export async function removeObjects(
   try {
     if (keys.length > 1 && storage.backend.batchDelete !== undefined) {
       const failed: string[] = [];
-      for (let start = 0; start < keys.length; start += batch) {
-        const { errors } = await storage.deleteFiles({ bucket, keys: keys.slice(start, start + batch) }, ctx);
+      for (let start = 0; start < keys.length; start += batchSize) {
+        const { errors } = await storage.deleteFiles({ bucket, keys: keys.slice(start, start + batchSize) }, ctx);
         failed.push(...errors.map(({ key }) => key));
       }
       return failed;
     }
     const failed: string[] = [];
     for (let start = 0; start < keys.length; start += parallel) {
-      const some = keys.slice(start, start + parallel);
-      const results = await Promise.allSettled(some.map((key) => storage.deleteFile({ bucket, key }, ctx)));
-      failed.push(...some.filter((_key, index) => isFailure(results[index])));
+      const slice = keys.slice(start, start + parallel);
+      const results = await Promise.allSettled(slice.map((key) => storage.deleteFile({ bucket, key }, ctx)));
+      failed.push(...slice.filter((_key, index) => isFailure(results[index])));
     }
     return failed;
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Sql } from 'postgres';
 
 import { labelled } from './file-parts.ts';
 import { hashObject } from './object-hash.ts';
-import { claimPlace, findAt, findStrays, switchPlace } from './relocation-statements.ts';
+import { claimDestination, findAt, findStrays, switchLocation } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
 import type { TenantRepository } from './tenants/repository.ts';
 import { listTenants, tenantOf } from './tenants/rows.ts';
@@ -85,20 +85,20 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   const { id, key, from, tenant } = file;
   const to = await tenants.bucketFor(tenant);
   if (to === from) return 'gone';
-  const counted = labelled(ctx, tenant);
-  if (options.provision) await storage.ensureBucket(to, {}, counted, (bucket) => tenants.keeps(bucket));
+  const tenantCtx = labelled(ctx, tenant);
+  if (options.provision) await storage.ensureBucket(to, {}, tenantCtx, (bucket) => tenants.keeps(bucket));
   const move = { id, key, from, to };
-  const claimed = await claimPlace(sql, { ...move, until: inSeconds(claimSeconds) });
-  if (claimed.length === 0) return (await isThere(sql, file)) ? 'waits' : 'gone';
+  const claimed = await claimDestination(sql, { ...move, until: inSeconds(claimSeconds) });
+  if (claimed.length === 0) return (await isStillThere(sql, file)) ? 'waits' : 'gone';
   try {
-    const copied = await copyVerified(storage, file, to, counted);
+    const copied = await copyVerified(storage, file, to, tenantCtx);
     ctx.signal?.throwIfAborted();
     const sweepAt = inSeconds(options.keepSeconds - sweepDelay);
-    if ((await switchPlace(sql, { ...move, etag: copied, sweepAt })).length > 0) return 'moved';
+    if ((await switchLocation(sql, { ...move, etag: copied, sweepAt })).length > 0) return 'moved';
   } catch (error) {
-    if (!hasCode(error, 'file_not_found') || (await isThere(sql, file))) throw error;
+    if (!hasCode(error, 'file_not_found') || (await isStillThere(sql, file))) throw error;
   }
-  return (await isThere(sql, file)) ? 'waits' : 'gone';
+  return (await isStillThere(sql, file)) ? 'waits' : 'gone';
 }
 
 /** @returns the ETag of the copy, which some stores change for objects of several parts. @throws checksum_mismatch */
@@ -107,19 +107,19 @@ async function copyVerified(storage: StorageService, file: StrayFile, to: string
   const destination: ObjectAddress = { bucket: to, key: file.key };
   await storage.copyFile({ source, destination }, ctx);
   const { etag, size } = await storage.getFileInfo(destination, ctx);
-  if (size !== file.sizeBytes) throw changed();
+  if (size !== file.sizeBytes) throw objectChanged();
   if (etag === file.etag) return etag;
-  if ((await storage.getFileInfo(source, ctx)).etag !== file.etag) throw changed();
+  if ((await storage.getFileInfo(source, ctx)).etag !== file.etag) throw objectChanged();
   const sha256 = file.sha256 ?? (await hashObject(storage, source, ctx));
-  if ((await hashObject(storage, destination, ctx)) !== sha256) throw changed();
+  if ((await hashObject(storage, destination, ctx)) !== sha256) throw objectChanged();
   return etag;
 }
 
-function changed(): Error {
+function objectChanged(): Error {
   return storageError('checksum_mismatch', 'The object is not the one that was recorded for the file; the file stays where it is.');
 }
 
-async function isThere(sql: Sql, { id, from }: StrayFile): Promise<boolean> {
+async function isStillThere(sql: Sql, { id, from }: StrayFile): Promise<boolean> {
   return (await findAt(sql, { id, bucket: from })).length > 0;
 }
 

@@ -3,10 +3,10 @@ import { statement } from './database/statement.ts';
 // While a file moves, its new and its old place each have a tombstone, which the sweep clears in time: whatever dies in between, no object
 // is left without a row. A tombstone's id is made from its place, so a place has at most one. It is lower than any file's id, since the
 // list of all files begins with the highest ids.
-export const placeOf = (bucket: string, key = '{key}::text'): string =>
+export const tombstoneIdOf = (bucket: string, key = '{key}::text'): string =>
   `overlay(md5(${bucket} || '/' || ${key}) placing '00' from 1)::uuid`;
 /** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says. */
-const untaken = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
+const unclaimed = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
 
 export interface StrayRow {
   readonly id: string;
@@ -48,33 +48,33 @@ export interface Move {
   readonly to: string;
 }
 
-const asItWas = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
+const unchangedFile = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
   and (upload_key is null or complete_attempts <= 1)`;
 
 /** Claims the place for a copy. No row when the file is not where it was, or a sweep is clearing the place. */
-export const claimPlace = statement<Move & { readonly until: string }, { readonly id: string }>(`
+export const claimDestination = statement<Move & { readonly until: string }, { readonly id: string }>(`
   insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
-  select ${placeOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', {until}::text::timestamptz
-  from files where ${asItWas} for update
-  on conflict (id) do update set sweep_at = excluded.sweep_at where ${untaken('files')}
+  select ${tombstoneIdOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', {until}::text::timestamptz
+  from files where ${unchangedFile} for update
+  on conflict (id) do update set sweep_at = excluded.sweep_at where ${unclaimed('files')}
   returning id`);
 
 /**
  * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
  * write to. No row when the file is not where it was, or the copy's place is not claimed any more.
  */
-export const switchPlace = statement<Move & { readonly etag: string; readonly sweepAt: string }, { readonly id: string }>(`
+export const switchLocation = statement<Move & { readonly etag: string; readonly sweepAt: string }, { readonly id: string }>(`
   with file as (
-    select * from files where ${asItWas} for update
+    select * from files where ${unchangedFile} for update
   ), claimed as (
-    delete from files f using file where f.id = ${placeOf('{to}::text')} and ${untaken('f')} returning f.id
+    delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and ${unclaimed('f')} returning f.id
   ), moved as (
     update files f set bucket = {to}::text, etag = {etag}::text, upload_key = null, expires_at = null, sweep_at = null
     from file, claimed where f.id = file.id
     returning f.id
   ), vacated as (
     insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, upload_key, status, expires_at, sweep_at)
-    select ${placeOf('{from}::text')}, file.tenant_uuid, '', file.filename, file.content_type, file.bucket, file.storage_key,
+    select ${tombstoneIdOf('{from}::text')}, file.tenant_uuid, '', file.filename, file.content_type, file.bucket, file.storage_key,
       file.upload_key, 'deleted', file.expires_at, greatest({sweepAt}::text::timestamptz, file.sweep_at, file.expires_at)
     from file, moved
     on conflict (id) do update set upload_key = excluded.upload_key, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at

@@ -2,11 +2,11 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { mayBeDone } from './database/error.ts';
+import { mayHaveCommitted } from './database/error.ts';
 import type { FileParts } from './file-parts.ts';
 import { abandonFile, findContention, findQuota, forgetFile, insertFile, reserveMore } from './file-statements.ts';
 import type { NewFileRow } from './file-statements.ts';
-import type { Patience } from './quota-wait.ts';
+import type { WaitBudget } from './quota-waiters.ts';
 import { resolveTenant } from './tenants/rows.ts';
 import { overQuota } from './upload-body.ts';
 
@@ -24,7 +24,7 @@ export interface Reservation {
  * @throws quota_exceeded, tenant_not_found, tenant_mismatch, the signal's reason
  */
 export async function reserve(
-  { sql, waiters, turns }: FileParts,
+  { sql, waiters, tenantQueues }: FileParts,
   row: NewFileRow,
   ask: {
     readonly tenant: TenantContext | undefined;
@@ -40,11 +40,11 @@ export async function reserve(
   }
   const tenantUuid = canonicalTenantUuid(tenant.tenantUuid);
   const parameters = { ...row, tenant: tenantUuid, asked: bytes, least };
-  let patience: Patience | undefined;
+  let budget: WaitBudget | undefined;
   for (;;) {
-    const granted = await turns.reserve(parameters).catch(async (error: unknown) => {
-      if (mayBeDone(error)) {
-        await giveBack(sql, row.id);
+    const granted = await tenantQueues.reserve(parameters).catch(async (error: unknown) => {
+      if (mayHaveCommitted(error)) {
+        await cancelReservation(sql, row.id);
         waiters.wake(tenantUuid);
       }
       throw error;
@@ -57,9 +57,9 @@ export async function reserve(
       continue;
     }
     if (quota.free_bytes === null || Number(quota.free_bytes) >= least) continue; // space has become free since
-    patience ??= waiters.patienceFor(tenantUuid);
+    budget ??= waiters.budgetFor(tenantUuid);
     const hopeless = Number(quota.unused_bytes) < least || !quota.contended;
-    if (hopeless || !(await patience.wait(signal))) {
+    if (hopeless || !(await budget.wait(signal))) {
       const left = Math.max(Number(quota.free_bytes), 0);
       throw storageError('quota_exceeded', `The file is larger than what is left of the tenant's quota: ${left} bytes.`);
     }
@@ -67,7 +67,7 @@ export async function reserve(
 }
 
 /** Gives back a reservation that nobody will use, and that would otherwise last until a sweep a day later. */
-async function giveBack(sql: Sql, id: string): Promise<void> {
+async function cancelReservation(sql: Sql, id: string): Promise<void> {
   try {
     await abandonFile(sql, { id, mayCome: false });
     await forgetFile(sql, { id });
@@ -89,18 +89,18 @@ export async function topUp(
     readonly id: string;
     readonly needed: number;
     readonly asked: number;
-    readonly patience: Patience;
+    readonly budget: WaitBudget;
     readonly signal: AbortSignal | undefined;
   },
 ): Promise<number> {
-  const { id, needed, asked, patience, signal } = ask;
+  const { id, needed, asked, budget, signal } = ask;
   for (;;) {
     const [more] = await reserveMore(sql, { id, needed, asked });
     if (more !== undefined) return Number(more.granted_bytes);
-    const [found] = await findContention(sql, { id });
-    if (found === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
-    if (found.closed) throw storageError('tenant_not_found', 'The tenant is being deleted.');
-    if (found.free_bytes === null || Number(found.free_bytes) > 0) continue; // space has become free since
-    if (Number(found.unused_bytes) < needed || found.gives_up || !(await patience.wait(signal))) throw overQuota();
+    const [contention] = await findContention(sql, { id });
+    if (contention === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
+    if (contention.closed) throw storageError('tenant_not_found', 'The tenant is being deleted.');
+    if (contention.free_bytes === null || Number(contention.free_bytes) > 0) continue; // space has become free since
+    if (Number(contention.unused_bytes) < needed || contention.gives_up || !(await budget.wait(signal))) throw overQuota();
   }
 }

@@ -42,24 +42,24 @@ const families: readonly RegExp[] = [
  * The media type to store for a file: the declared one, unless its first bytes clearly show something else. Without a declaration, what the
  * bytes or else the name show; `application/octet-stream`, which says nothing, gives way to whatever the bytes show.
  */
-export async function decideContentType(ask: {
+export async function decideContentType(request: {
   readonly declared: string | undefined;
   readonly filename: string;
   readonly sample: Uint8Array;
 }): Promise<string> {
-  const { filename, sample } = ask;
-  const declared = ask.declared !== undefined && isContentType(ask.declared) ? withoutTabs(ask.declared) : undefined;
+  const { filename, sample } = request;
+  const declared = request.declared !== undefined && isContentType(request.declared) ? withoutTabs(request.declared) : undefined;
   const bare = bareType(declared ?? defaultContentType);
-  const shown = sample.length === 0 ? undefined : looksLikeText(sample) ? markedText(sample) : await sniffed(sample);
-  if (shown === undefined) return declared ?? contentTypeOf(filename);
-  if (declared !== undefined && bare !== defaultContentType) return (await clash(shown, bare)) ? shown : declared;
+  const detected = sample.length === 0 ? undefined : looksLikeText(sample) ? detectMarkup(sample) : await detectBinary(sample);
+  if (detected === undefined) return declared ?? contentTypeOf(filename);
+  if (declared !== undefined && bare !== defaultContentType) return (await contradicts(detected, bare)) ? detected : declared;
   // The bytes of a .docx may show no more than a ZIP; its name then says more.
   const named = contentTypeOf(filename);
-  return named === defaultContentType || (await clash(shown, named)) ? shown : named;
+  return named === defaultContentType || (await contradicts(detected, named)) ? detected : named;
 }
 
-async function clash(shown: string, declared: string): Promise<boolean> {
-  const found = bareType(shown);
+async function contradicts(detected: string, declared: string): Promise<boolean> {
+  const found = bareType(detected);
   if (found === declared || families.some((family) => family.test(found) && family.test(declared))) return false;
   if (textual.test(declared)) return !textual.test(found) && found !== 'image/svg+xml';
   // Other formats may consist of markup, or of such a container: only types that the bytes would have shown clash.
@@ -83,7 +83,7 @@ async function fileTypes(): Promise<typeof FileTypes> {
   }));
 }
 
-async function sniffed(sample: Uint8Array): Promise<string | undefined> {
+async function detectBinary(sample: Uint8Array): Promise<string | undefined> {
   const { typeOfBytes } = await fileTypes();
   return typeOfBytes(sample);
 }
@@ -106,7 +106,7 @@ function isCutCharacter(bytes: Uint8Array, length: number): boolean {
 }
 
 /** The type that text states about itself beyond doubt. */
-function markedText(sample: Uint8Array): string | undefined {
+function detectMarkup(sample: Uint8Array): string | undefined {
   const head = Buffer.from(sample.buffer, sample.byteOffset, Math.min(sample.length, textBytes)).toString('utf8');
   const start = head.replace(/^\uFEFF/, '').trimStart();
   if (start.startsWith('%PDF-')) return 'application/pdf';

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
-import { deleteFiles, formerPlaces } from './mass-deletion.ts';
-import { TenantTurns } from './tenants/turns.ts';
+import { deleteFiles, releaseFormerLocations } from './mass-deletion.ts';
+import { TenantQueues } from './tenants/tenant-queues.ts';
 import { reserved, settled } from './testing/rows.ts';
 import { acme, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
@@ -30,7 +30,7 @@ describe.each(['embedded', 'debian'] as const)('a statement prepared while there
   };
 
   it('never reads the whole table later, however many files are reserved, settled, found and deleted together', async () => {
-    const turns = new TenantTurns(database.sql);
+    const turns = new TenantQueues(database.sql);
     const files = new FileService({ database, storage: rig.storage });
     const access = userOf(acme, 'alice');
     const before = await scans();
@@ -64,7 +64,7 @@ describe.each(['embedded', 'debian'] as const)('a statement prepared while there
         const before = await scans();
         await files.sweep();
         for await (const _ of deleteFiles(database.sql, { tenant: acme.tenantUuid })) break;
-        for await (const _ of formerPlaces(database.sql, { tenant: acme.tenantUuid }));
+        for await (const _ of releaseFormerLocations(database.sql, { tenant: acme.tenantUuid }));
         expect([mode, (await scans()) - before]).toEqual([mode, 0]);
       }
     }

@@ -1,7 +1,7 @@
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
-import { isReferredTo } from './database/error.ts';
+import { isForeignKeyViolation } from './database/error.ts';
 import { statement } from './database/statement.ts';
 import type { FileParts } from './file-parts.ts';
 import type { FileStatus } from './file-record.ts';
@@ -14,7 +14,12 @@ const batchSize = 200;
 const lease = 600;
 
 type Counted = Exclude<keyof FileSweepReport, 'retained'>;
-const countOf: Readonly<Record<FileStatus, Counted>> = { pending: 'expired', failed: 'failed', deleted: 'deleted', available: 'received' };
+const counterOf: Readonly<Record<FileStatus, Counted>> = {
+  pending: 'expired',
+  failed: 'failed',
+  deleted: 'deleted',
+  available: 'received',
+};
 
 interface DueRow {
   readonly id: string;
@@ -93,7 +98,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   const times = { due: before(olderThanSeconds), uploads: before(longestUpload) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
   if (dryRun) {
-    for (const { status, rows } of await countDue(sql, times)) report[countOf[status]] = Number(rows);
+    for (const { status, rows } of await countDue(sql, times)) report[counterOf[status]] = Number(rows);
     return report;
   }
   const until = before(olderThanSeconds - lease);
@@ -104,7 +109,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     const retained = await removeObjectsOf(storage, rows, ctx);
     const finished = rows.map(({ id }) => id).filter((id) => !retained.has(id));
     for (const id of await finishRows(sql, finished, now.toISOString())) retained.add(id);
-    for (const { id, was } of rows) if (!retained.has(id)) report[countOf[was]]++;
+    for (const { id, was } of rows) if (!retained.has(id)) report[counterOf[was]]++;
     report.retained += retained.size;
   }
 }
@@ -118,7 +123,7 @@ async function finishRows(sql: FileParts['sql'], ids: readonly string[], now: st
     await finish(sql, { ids: JSON.stringify(ids), now });
     return [];
   } catch (error) {
-    if (!isReferredTo(error)) throw error;
+    if (!isForeignKeyViolation(error)) throw error;
     if (ids.length === 1) return ids;
     const half = Math.ceil(ids.length / 2);
     return [...(await finishRows(sql, ids.slice(0, half), now)), ...(await finishRows(sql, ids.slice(half), now))];
@@ -127,7 +132,7 @@ async function finishRows(sql: FileParts['sql'], ids: readonly string[], now: st
 
 /** @returns the ids of rows that still have objects */
 async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[], ctx: CallContext): Promise<Set<string>> {
-  const unseen: string[] = [];
+  const unlistable: string[] = [];
   const objects: ObjectOfRow[] = [];
   for (const row of rows) {
     const { id, bucket } = row;
@@ -138,10 +143,10 @@ async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[],
       for (const key of await copiesOf(storage, row, ctx))
         if (row.was !== 'available' || key !== row.storage_key) objects.push({ id, bucket, key });
     } catch {
-      unseen.push(id);
+      unlistable.push(id);
     }
   }
-  return new Set([...unseen, ...(await removeObjectsOfRows(storage, objects, ctx))]);
+  return new Set([...unlistable, ...(await removeObjectsOfRows(storage, objects, ctx))]);
 }
 
 async function copiesOf(storage: StorageService, row: DueRow, ctx: CallContext): Promise<readonly string[]> {

@@ -107,19 +107,19 @@ async function readable(stream: Readable, signal: AbortSignal | undefined): Prom
  * nobody reads the body any more
  */
 export function meterBody(stream: Readable, granted: number, more: (passed: number, signal: AbortSignal) => Promise<number>): Body {
-  const gone = new AbortController();
+  const closed = new AbortController();
   let passed = 0;
-  let most = granted;
+  let allowed = granted;
   const pass = (bytes: number): Promise<void> | undefined => {
     passed += bytes;
-    return passed <= most ? undefined : grow();
+    return passed <= allowed ? undefined : grow();
   };
   const grow = async (): Promise<void> => {
-    while (passed > most) most += await more(passed, gone.signal);
+    while (passed > allowed) allowed += await more(passed, closed.signal);
   };
   return {
     kind: 'stream',
-    stream: (isDirectSource(stream) ? meterReads(stream, pass) : meterChunks(stream, pass)).once('close', () => gone.abort()),
+    stream: (isDirectSource(stream) ? meterReads(stream, pass) : meterChunks(stream, pass)).once('close', () => closed.abort()),
   };
 }
 

@@ -65,11 +65,11 @@ export class AnswerWatch {
   };
 
   async during<T>(work: PromiseLike<T>): Promise<T> {
-    const over = this.#running.add(performance.now());
+    const finish = this.#running.add(performance.now());
     try {
       return await work;
     } finally {
-      over();
+      finish();
     }
   }
 

@@ -78,8 +78,8 @@ export function connectDatabase(options: DatabaseOptions): Database {
     async check() {
       // With a parameter: after a statement without any, postgres.js sends others before it is answered, even with `prepare=false`, and
       // PgBouncer 1.18 may have given the server to another client by the time they arrive.
-      const asked = sql<{ setting: string }[]>`select current_setting(${'transaction_read_only'}) as setting`;
-      const [row] = await onDatabase(() => whileWatched(sql, asked));
+      const query = sql<{ setting: string }[]>`select current_setting(${'transaction_read_only'}) as setting`;
+      const [row] = await onDatabase(() => whileWatched(sql, query));
       return { readOnly: row?.setting === 'on' };
     },
     close,

@@ -29,17 +29,17 @@ const connectionCodes: ReadonlySet<string> = new Set([
 ]);
 
 // Codes of Node's TLS: this process does not, or no longer, accept the server's certificate.
-const untrusted = /CERT|UNABLE_TO_VERIFY|^ERR_TLS/;
+const certificateCodes = /CERT|UNABLE_TO_VERIFY|^ERR_TLS/;
 
 // Two transactions conflicted, and PostgreSQL ended one of them.
-const conflicts = /^40(?:001|P01)$/;
+const conflictCodes = /^40(?:001|P01)$/;
 
 // The statement was prepared before a migration changed its tables. It did nothing, and is prepared again the next time.
-const stale = (error: unknown): boolean =>
+const isStalePlan = (error: unknown): boolean =>
   codeOf(error) === '0A000' && (error as { readonly routine?: unknown }).routine === 'RevalidateCachedQuery';
 
 // Cancelled by statement_timeout, lock_timeout or a timeout of the transaction.
-const gaveUp = /^(?:57014|55P03|25P0[34])$/;
+const timeoutCodes = /^(?:57014|55P03|25P0[34])$/;
 
 /**
  * The only place that knows PostgreSQL's error codes. Errors that mean a bug in Coffer come back as they are, without drizzle's wrapper,
@@ -56,13 +56,14 @@ export function databaseError(error: unknown): unknown {
     return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
   // From OpenSSL: client and server cannot agree.
   if (code.startsWith('ERR_SSL')) return unavailable('No TLS connection to the database could be made.', cause);
-  if (untrusted.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
+  if (certificateCodes.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
   // 55000: the database accepts no connections. Class 58: a system error, such as a failing disk.
   if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not accept statements at the moment.', cause);
   if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
-  if (gaveUp.test(code)) return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
-  if (conflicts.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
-  if (stale(cause)) return unavailable('The tables were changed under the statement; try again.', cause);
+  if (timeoutCodes.test(code))
+    return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
+  if (conflictCodes.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
+  if (isStalePlan(cause)) return unavailable('The tables were changed under the statement; try again.', cause);
   if (code === '26000') {
     const message = 'The database does not know a prepared statement; behind a pooler, its URL needs prepare=false.';
     return unavailable(message, cause, false);
@@ -97,14 +98,14 @@ export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
 
 /** Whether a statement was undone because another one conflicted with it, or changed its tables. */
 export function isConflict(error: unknown): boolean {
-  return isStorageError(error) && (conflicts.test(codeOf(error.cause) ?? '') || stale(error.cause));
+  return isStorageError(error) && (conflictCodes.test(codeOf(error.cause) ?? '') || isStalePlan(error.cause));
 }
 
 // Codes for established connections. With any other code, the statement did not reach the server, or failed there.
 const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_CLOSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
 /** Whether a failed statement may have taken effect all the same: the connection ended while it ran. */
-export function mayBeDone(error: unknown): boolean {
+export function mayHaveCommitted(error: unknown): boolean {
   return isStorageError(error) && lostCodes.has(codeOf(error.cause) ?? '');
 }
 
@@ -114,7 +115,7 @@ export function isMissingTable(error: unknown): boolean {
 }
 
 /** Whether a foreign key kept a row from being deleted. PostgreSQL 18 has different codes for `restrict` and `no action`. */
-export function isReferredTo(error: unknown): boolean {
+export function isForeignKeyViolation(error: unknown): boolean {
   return /^23(?:503|001)$/.test(codeOf(queryCause(error)) ?? '');
 }
 

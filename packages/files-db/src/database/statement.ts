@@ -1,8 +1,8 @@
 import type { Sql, TransactionSql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
-import { despiteConflicts } from './despite-conflicts.ts';
 import { onDatabase } from './error.ts';
+import { retryConflicts } from './retry-conflicts.ts';
 
 export type Parameter = string | number | boolean | null | undefined;
 
@@ -26,6 +26,6 @@ export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(t
       const rows = await onDatabase(() => whileWatched(sql, (sql as Sql)(strings, ...values)));
       return rows as unknown as readonly Row[];
     };
-    return 'savepoint' in sql ? run() : despiteConflicts(run); // a transaction has to be repeated as a whole
+    return 'savepoint' in sql ? run() : retryConflicts(run); // a transaction has to be repeated as a whole
   };
 }

@@ -1,9 +1,9 @@
 import type { Sql, TransactionSql } from 'postgres';
 
-import { despiteConflicts } from './despite-conflicts.ts';
+import { retryConflicts } from './retry-conflicts.ts';
 
 /** Seconds: as long as a statement waits for its answer. */
-const mostIdle = 30;
+const maxIdleSeconds = 30;
 
 /**
  * Runs statements as one transaction, in which each sees what others have committed by then, even if the database or its user defaults to
@@ -14,8 +14,8 @@ const mostIdle = 30;
  * @param work does nothing but run its statements
  * @param idleSeconds after which the server ends an idle transaction
  */
-export function inTransaction<T>(sql: Sql, work: (transaction: TransactionSql) => Promise<T>, idleSeconds = mostIdle): Promise<T> {
-  return despiteConflicts(() => once(sql, work, idleSeconds));
+export function inTransaction<T>(sql: Sql, work: (transaction: TransactionSql) => Promise<T>, idleSeconds = maxIdleSeconds): Promise<T> {
+  return retryConflicts(() => once(sql, work, idleSeconds));
 }
 
 async function once<T>(sql: Sql, work: (transaction: TransactionSql) => Promise<T>, idleSeconds: number): Promise<T> {

@@ -18,7 +18,7 @@ const defaultPort = 5432;
 const percent = 'has a "%" that encodes nothing; the sign itself is %25';
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 /** libpq applies these to its own sockets, so they must not be sent to a server. */
-const ofClient = ['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'load_balance_hosts', 'sslsni'];
+const clientOnlyParameters = ['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'load_balance_hosts', 'sslsni'];
 
 /**
  * Parses a URL as libpq does: with one host, or several separated by commas; the query may name them as well. postgres.js itself sends
@@ -33,7 +33,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
     url.searchParams.delete(name);
     return value;
   };
-  for (const name of ofClient) take(name);
+  for (const name of clientOnlyParameters) take(name);
   if (take('gssencmode') === 'require') throw invalid('has gssencmode=require, which Coffer cannot do');
   const sslMode = sslModeOf(take('sslmode'), take('channel_binding'), take('sslrootcert'));
   const [host, port] = [take('host'), take('port')];
@@ -44,9 +44,9 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   const attributes = attributesOf(take('target_session_attrs'), places.length);
   const database = take('dbname') ?? decodeURIComponent(url.pathname.slice(1));
   const application = take('fallback_application_name') ?? 'coffer';
-  const max = mostOf(take('max'));
+  const max = maxConnectionsOf(take('max'));
   const place = {
-    ...whereOf(places),
+    ...addressOf(places),
     ...(database !== '' && { database }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
@@ -128,7 +128,7 @@ function portOf(text: string | undefined): number | undefined {
   return port;
 }
 
-function mostOf(text: string | undefined): number | undefined {
+function maxConnectionsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[1-9]\d{0,3}$/.test(text)) throw invalid('has a max that is not a number of connections');
   return Number(text);
@@ -138,7 +138,7 @@ function mostOf(text: string | undefined): number | undefined {
  * postgres.js accepts lists, although its types do not say so, or the directory of a socket. It takes what is left out from PGHOST and
  * PGPORT, as it does for user, password and database. Nothing can be left out of a list, and so of an IPv6 address.
  */
-function whereOf(places: readonly HostAndPort[]): object {
+function addressOf(places: readonly HostAndPort[]): object {
   const [{ host, port }] = places as readonly [HostAndPort];
   const named = port === undefined ? {} : { port };
   if (places.length === 1 && host === '') return named;

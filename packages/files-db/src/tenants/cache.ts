@@ -12,11 +12,11 @@ interface Entry {
 export class TenantCache {
   readonly #entries = new Map<string, Entry>();
   readonly #milliseconds: number;
-  readonly #most: number;
+  readonly #maxEntries: number;
 
-  constructor(seconds: number, most = 10_000) {
+  constructor(seconds: number, maxEntries = 10_000) {
     this.#milliseconds = seconds * 1000;
-    this.#most = most;
+    this.#maxEntries = maxEntries;
   }
 
   /** A load that fails is not remembered. */
@@ -50,7 +50,7 @@ export class TenantCache {
   #remember(key: string, entry: Entry): void {
     this.#entries.delete(key); // makes the entry the newest
     this.#entries.set(key, entry);
-    if (this.#entries.size <= this.#most) return;
+    if (this.#entries.size <= this.#maxEntries) return;
     const oldest = this.#entries.keys().next();
     if (oldest.done !== true) this.#entries.delete(oldest.value);
   }

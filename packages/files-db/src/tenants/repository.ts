@@ -14,16 +14,16 @@ import {
   findByUuid,
   findOwners,
   findUsage,
-  isTaken,
+  isUniqueViolation,
   listTenants,
   lockNames,
   lockUsage,
   register,
+  releaseBucket,
   renameTenant,
   resolveTenant,
   setQuota,
   snapshotUsage,
-  takeBucket,
   tenantOf,
 } from './rows.ts';
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
@@ -116,7 +116,7 @@ export class TenantRepository {
         await whileWatched(sql, change);
       }
     } catch (error) {
-      if (isTaken(error)) throw slugTaken();
+      if (isUniqueViolation(error)) throw slugTaken();
       throw databaseError(error);
     } finally {
       this.#cache.forget(uuid);
@@ -128,8 +128,8 @@ export class TenantRepository {
   async list(page: { readonly limit?: number | undefined; readonly cursor?: string | undefined } = {}): Promise<TenantPage> {
     const { limit = 100, cursor } = page;
     const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
-    const sound = cursor === undefined || (tenantNameProblem(after) === undefined && Buffer.from(after).toString('base64url') === cursor);
-    assertFields({ limit: limitProblem(limit), cursor: sound ? undefined : 'Is not a cursor from a list.' });
+    const isValid = cursor === undefined || (tenantNameProblem(after) === undefined && Buffer.from(after).toString('base64url') === cursor);
+    assertFields({ limit: limitProblem(limit), cursor: isValid ? undefined : 'Is not a cursor from a list.' });
     const rows = await listTenants(this.#database.sql, { after, limit: limit + 1 });
     const found = rows.slice(0, limit).map(tenantOf);
     const last = rows.length > limit ? found.at(-1) : undefined;
@@ -165,7 +165,7 @@ export class TenantRepository {
   async bucketFor(tenant: TenantContext, { adopt = false }: { readonly adopt?: boolean } = {}): Promise<string> {
     let bucket = '';
     // Another look finds the bucket that another process assigned to the tenant, or took away, in the meantime.
-    for (let look = 1; look <= 3; look++) {
+    for (let attempt = 1; attempt <= 3; attempt++) {
       const { tenantUuid, tenantSlug, buckets } = await this.resolve(tenant);
       const [primary] = buckets;
       if (primary !== undefined) return primary;
@@ -197,7 +197,7 @@ export class TenantRepository {
 
   /** Takes a bucket from whichever tenant has it. */
   async removeBucket(bucket: string): Promise<void> {
-    for (const row of await takeBucket(this.#database.sql, { bucket })) this.#cache.forget(row.tenant_uuid);
+    for (const row of await releaseBucket(this.#database.sql, { bucket })) this.#cache.forget(row.tenant_uuid);
   }
 
   /** The uuids of the tenants that have these buckets, by bucket. */

@@ -128,7 +128,7 @@ export const claimBucket = statement<
   returning bucket`);
 
 /** Takes a bucket from whichever tenant has it. */
-export const takeBucket = statement<{ readonly bucket: string }, { readonly tenant_uuid: string }>(
+export const releaseBucket = statement<{ readonly bucket: string }, { readonly tenant_uuid: string }>(
   `delete from tenant_buckets where bucket = {bucket}::text returning tenant_uuid`,
 );
 
@@ -172,13 +172,13 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
     });
     return await whileWatched(sql, insert);
   } catch (error) {
-    if (isTaken(error)) return false; // another tenant took the slug between the check and the insert
+    if (isUniqueViolation(error)) return false; // another tenant took the slug between the check and the insert
     throw databaseError(error);
   }
 }
 
 /** Whether a statement failed because a key exists: PostgreSQL's unique_violation. */
-export function isTaken(error: unknown): boolean {
+export function isUniqueViolation(error: unknown): boolean {
   const cause = databaseError(error) as { readonly code?: unknown } | undefined;
   return cause?.code === '23505';
 }
@@ -192,7 +192,7 @@ export async function resolveTenant(sql: Sql, claimed: TenantContext): Promise<T
   assertFields({ tenant_uuid: tenantNameProblem(tenantUuid), tenant_slug: tenantNameProblem(slug) });
   const uuid = canonicalTenantUuid(tenantUuid);
   // The second look finds what this or another process has registered.
-  for (let look = 1; look <= 2; look++) {
+  for (let attempt = 1; attempt <= 2; attempt++) {
     const [row] = await findByUuid(sql, { uuid, slug });
     if (row !== undefined) {
       if (row.state === 'active' && row.knows_slug) return tenantOf(row);

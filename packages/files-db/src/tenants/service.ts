@@ -2,9 +2,9 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
 
 import type { Database } from '../database/database.ts';
-import { labelled, unstoppable } from '../file-parts.ts';
+import { labelled, withoutSignal } from '../file-parts.ts';
 import { hurrySweep } from '../file-statements.ts';
-import { closeTenant, deleteFiles, findFileIn, forgetTenant, formerPlaces, reopenTenant } from '../mass-deletion.ts';
+import { closeTenant, deleteFiles, findFileIn, forgetTenant, releaseFormerLocations, reopenTenant } from '../mass-deletion.ts';
 import type { TombstoneRow } from '../mass-deletion.ts';
 import { removeObjectsOfRows } from '../object-removal.ts';
 import { relocateFile, strayFiles } from '../relocate-file.ts';
@@ -60,16 +60,16 @@ export class TenantService {
     ctx.signal?.throwIfAborted();
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
-    const counted = labelled(ctx, tenant);
+    const tenantCtx = labelled(ctx, tenant);
     const isNew = tenant.buckets.length === 0;
     const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
     try {
-      await this.#storage.provisionBucket(bucket, { region, acl }, counted);
+      await this.#storage.provisionBucket(bucket, { region, acl }, tenantCtx);
     } catch (error) {
-      if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(counted)))) await this.#tenants.removeBucket(bucket);
+      if (isNew && (await this.#isNotOurs(bucket, withoutSignal(tenantCtx)))) await this.#tenants.removeBucket(bucket);
       throw error;
     }
-    await this.#assertKept(bucket, counted);
+    await this.#assertKept(bucket, tenantCtx);
     return { bucket };
   }
 
@@ -84,19 +84,19 @@ export class TenantService {
     const { sql } = this.#database;
     const found = await this.#tenants.read(id);
     const { tenantUuid: tenant, buckets } = found;
-    const counted = labelled(ctx, found);
-    if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, counted)) throw notEmpty();
+    const tenantCtx = labelled(ctx, found);
+    if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, tenantCtx)) throw notEmpty();
     if (!(await closeTenant(sql, { tenant, force }))) {
       await this.#tenants.read(id); // another call may have deleted it since
       throw notEmpty();
     }
     this.#tenants.forget(tenant);
     const own = await this.#bucketsOf(tenant); // it gets no others from now on
-    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, counted);
-    for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, own, counted);
+    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, tenantCtx);
+    for await (const rows of releaseFormerLocations(sql, { tenant })) await this.#removeElsewhere(rows, own, tenantCtx);
     for (const bucket of own) {
       try {
-        await this.deleteBucket(bucket, { force }, counted);
+        await this.deleteBucket(bucket, { force }, tenantCtx);
       } catch (error) {
         if (hasCode(error, 'no_such_bucket')) continue; // another call has deleted it since
         if (force || !hasCode(error, 'bucket_not_empty')) throw error;
@@ -121,8 +121,8 @@ export class TenantService {
       info = await this.#storage.createBucket({ bucket, region, acl }, ctx);
       await this.#storage.provisionBucket(bucket, {}, ctx);
     } catch (error) {
-      const gone = info === undefined || (await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).then(yes, no));
-      if (claimed && gone) await this.#tenants.removeBucket(bucket);
+      const isRolledBack = info === undefined || (await this.#storage.deleteBucket(bucket, {}, withoutSignal(ctx)).then(yes, no));
+      if (claimed && isRolledBack) await this.#tenants.removeBucket(bucket);
       throw error;
     }
     await this.#assertKept(bucket, ctx);
@@ -149,7 +149,7 @@ export class TenantService {
     // Rows whose objects went with the bucket, including rows added after the check.
     if (force) for await (const _rows of deleteFiles(sql, { bucket }));
     await this.#tenants.removeBucket(bucket);
-    if (owner !== undefined) await this.#seeAgain(bucket, { owner, force }, unstoppable(ctx));
+    if (owner !== undefined) await this.#handleRecreated(bucket, { owner, force }, withoutSignal(ctx));
   }
 
   /** Files that are in no bucket of their tenant, with the bucket they belong in: uploads from before tenants had buckets. */
@@ -179,7 +179,7 @@ export class TenantService {
    * A process that did not know yet may have created the bucket again before it was taken from its owner. The owner then keeps it, unless
    * the owner is being deleted. Whoever creates it from now on learns that it is nobody's (`TenantRepository.keeps`).
    */
-  async #seeAgain(bucket: string, deleted: { readonly owner: string; readonly force: boolean }, ctx: CallContext): Promise<void> {
+  async #handleRecreated(bucket: string, deleted: { readonly owner: string; readonly force: boolean }, ctx: CallContext): Promise<void> {
     const { owner, force } = deleted;
     try {
       if (!(await this.#storage.bucketExists(bucket, ctx))) return;
@@ -202,7 +202,7 @@ export class TenantService {
   /** Called after a bucket was created: whoever deleted its owner, or took it away, may not have seen it. @throws tenant_not_found */
   async #assertKept(bucket: string, ctx: CallContext): Promise<void> {
     if (await this.#tenants.keeps(bucket)) return;
-    await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).catch(() => {});
+    await this.#storage.deleteBucket(bucket, {}, withoutSignal(ctx)).catch(() => {});
     throw storageError('tenant_not_found', 'The tenant or its bucket was deleted in the meantime.');
   }
 
@@ -228,7 +228,7 @@ export class TenantService {
   }
 
   /** Whether a bucket does not exist, or belongs to somebody who denies access to it. */
-  async #isNoneOfOurs(bucket: string, ctx: CallContext): Promise<boolean> {
+  async #isNotOurs(bucket: string, ctx: CallContext): Promise<boolean> {
     try {
       return !(await this.#storage.bucketExists(bucket, ctx));
     } catch (error) {

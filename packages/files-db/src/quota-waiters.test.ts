@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { QuotaWaiters } from './quota-wait.ts';
+import { QuotaWaiters } from './quota-waiters.ts';
 
 const [tenant, other] = ['0190abcd-0000-7000-8000-00000000000a', '0190abcd-0000-7000-8000-00000000000b'];
 
@@ -11,11 +11,11 @@ describe('an upload that waits for space', () => {
   afterEach(() => void vi.useRealTimers());
 
   it('does so for three seconds, in pauses that grow', async () => {
-    const patience = new QuotaWaiters().patienceFor(tenant);
+    const budget = new QuotaWaiters().budgetFor(tenant);
     const pauses: number[] = [];
     for (;;) {
       const begun = performance.now();
-      const waiting = patience.wait(undefined);
+      const waiting = budget.wait(undefined);
       await vi.advanceTimersToNextTimerAsync();
       if (!(await waiting)) break;
       pauses.push(performance.now() - begun);
@@ -25,14 +25,14 @@ describe('an upload that waits for space', () => {
 
   it('is woken at once, and every time, when its tenant gets space back', async () => {
     const waiters = new QuotaWaiters();
-    const [patience, others] = [waiters.patienceFor(tenant), waiters.patienceFor(other)];
+    const [budget, others] = [waiters.budgetFor(tenant), waiters.budgetFor(other)];
     for (let round = 0; round < 10; round++) {
-      const waiting = patience.wait(undefined);
+      const waiting = budget.wait(undefined);
       waiters.wake(tenant.toUpperCase());
       expect(await waiting).toBe(true);
     }
     const woken = vi.fn<() => void>();
-    const [left, waiting] = [patience.wait(undefined).then(woken), others.wait(undefined)];
+    const [left, waiting] = [budget.wait(undefined).then(woken), others.wait(undefined)];
     for (const nobodys of [other, null, undefined]) waiters.wake(nobodys);
     expect(await waiting).toBe(true);
     expect(woken).not.toHaveBeenCalled();
@@ -43,7 +43,7 @@ describe('an upload that waits for space', () => {
 
   it('stops waiting when its caller goes, leaves no listener behind, and delays no other upload', async () => {
     const waiters = new QuotaWaiters();
-    const [mine, theirs] = [waiters.patienceFor(tenant), waiters.patienceFor(tenant)];
+    const [mine, theirs] = [waiters.budgetFor(tenant), waiters.budgetFor(tenant)];
     const caller = new AbortController();
     const [given, waiting] = [mine.wait(caller.signal), theirs.wait(undefined)];
     caller.abort(new Error('gone'));

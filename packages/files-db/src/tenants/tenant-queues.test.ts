@@ -6,7 +6,7 @@ import { connectDatabase } from '../index.ts';
 import { reserved, settled } from '../testing/rows.ts';
 import { acme, codeOf, globex, openRig, upload } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
-import { TenantTurns } from './turns.ts';
+import { TenantQueues } from './tenant-queues.ts';
 
 describe('turns on the numbers of a tenant', () => {
   let rig: Rig;
@@ -25,7 +25,7 @@ describe('turns on the numbers of a tenant', () => {
     rig.query(`select * from files where id in (${ids.map((id) => `'${id}'`).join(',')}) order by id`);
 
   it('writes the same rows, one by one and together', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const expires = { uploadKey: 'incoming/1', expiresAt: '2026-02-03T04:05:06.789Z', sha256: 'a'.repeat(64), isPublic: false };
     const alone = [reserved(), reserved(expires)];
     for (const file of alone) expect(await turns.reserve(file)).toEqual({ granted_bytes: '7', limited: false });
@@ -53,7 +53,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('applies the quota to all that ask together', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const { bytes } = await rig.usage(acme);
     await rig.tenants.update(acme.tenantUuid, { quotaBytes: bytes + 1000 });
     const files = [reserved(), reserved(), reserved()];
@@ -64,7 +64,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('settles nothing twice, and tells a late call so', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const files = [reserved(), reserved(), reserved()];
     await Promise.all(files.map((file) => turns.reserve(file)));
     const [gone, ...others] = files.map(({ id }) => id) as [string, string, string];
@@ -76,7 +76,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('settles a file once, however many of those that wait together ask for it', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const files = [reserved(), reserved()];
     await Promise.all(files.map((file) => turns.reserve(file)));
     const [first, twice] = files.map(({ id }) => id) as [string, string];
@@ -91,7 +91,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it.each(['the same order', 'the other order'])('settles all, though somebody else locks them in %s', async (order) => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const files = [reserved(), reserved(), reserved()];
     for (const file of files) await turns.reserve(file);
     const [first, lower, upper] = files.map(({ id }) => id) as [string, string, string];
@@ -109,7 +109,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('locks in the order of ids, wherever the rows lie and however they are found', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const files = Array.from({ length: 40 }, () => reserved());
     for (const file of files.toReversed()) await turns.reserve(file);
     const ids = files.map(({ id }) => id);
@@ -128,7 +128,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('does not fail one call because of another', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const files = [reserved(), reserved(), reserved({ filename: '\0' }), reserved({ filename: '\uD800' })];
     const results = await Promise.allSettled(files.map((file) => turns.reserve(file)));
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
@@ -137,7 +137,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('counts every byte of what is asked for together, however much that is', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const most = Number.MAX_SAFE_INTEGER;
     const files = [7, most, 2, ...Array.from({ length: 3 }, () => most)].map((asked) => reserved({ asked, least: asked }));
     await Promise.all(files.map((file) => turns.reserve(file)));
@@ -146,7 +146,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it('refuses what is more than can be counted', async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const before = await rig.usage(acme);
     const files = Array.from({ length: 1040 }, () => reserved({ asked: Number.MAX_SAFE_INTEGER }));
     const codes = await Promise.all(files.map((file) => codeOf(turns.reserve(file))));
@@ -181,7 +181,7 @@ describe('turns on the numbers of a tenant', () => {
   });
 
   it("waits for a tenant's usage on one connection, whatever starts and ends in the meantime", async () => {
-    const turns = new TenantTurns(rig.database.sql);
+    const turns = new TenantQueues(rig.database.sql);
     const ending = [reserved(), reserved(), reserved()];
     const coming = [reserved(), reserved(), reserved()];
     for (const file of ending) await turns.reserve(file);
@@ -202,7 +202,7 @@ describe('turns on the numbers of a tenant', () => {
 
   it('tells all that wait when the database is away', async () => {
     const nobody = connectDatabase({ url: 'postgres://nobody@127.0.0.1:1/none' });
-    const turns = new TenantTurns(nobody.sql);
+    const turns = new TenantQueues(nobody.sql);
     const results = await Promise.allSettled([reserved(), reserved(), reserved()].map((file) => turns.reserve(file)));
     for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'storage_unavailable' } });
     await nobody.close();

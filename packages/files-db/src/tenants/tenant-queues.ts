@@ -1,21 +1,21 @@
 import { canonicalTenantUuid } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import { Batcher, inputProcessed } from '../batcher.ts';
 import type { FileRow } from '../file-record.ts';
 import { reserveFile, reserveFiles, settleFile, settleFiles } from '../file-statements.ts';
 import type { Granted, ReservedFile, SettledFile } from '../file-statements.ts';
-import { allRead, Gathered } from '../gathered.ts';
 
-/** Up to this many lanes stay while idle: creating one for each upload is wasted work, and the map would hold on to it (see `InFlight`). */
-const mostLanes = 1000;
+/** Up to this many queues stay while idle: creating one for each upload is wasted work, and the map would hold on to it (see `InFlight`). */
+const maxIdleQueues = 1000;
 
 /**
  * Runs the statements with which every upload changes its tenant's usage: one at a time per tenant, combining those that arrive while one
  * runs. In the database they would wait for each other anyway, each on a connection that other tenants need.
  */
-export class TenantTurns {
+export class TenantQueues {
   readonly #sql: Sql;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #queues = new Map<string, TenantQueue>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -23,47 +23,47 @@ export class TenantTurns {
 
   /** See `reserveFile`. */
   reserve(file: ReservedFile): Promise<Granted | undefined> {
-    return this.#in(file.tenant, (lane) => lane.reserving, file);
+    return this.#enqueue(file.tenant, (queue) => queue.reserving, file);
   }
 
   /** See `settleFile`. @param tenantUuid null for a file without a tenant, whose row nobody else waits for */
   async settle(tenantUuid: string | null, file: SettledFile): Promise<FileRow | undefined> {
-    if (tenantUuid !== null) return this.#in(canonicalTenantUuid(tenantUuid), (lane) => lane.settling, file);
+    if (tenantUuid !== null) return this.#enqueue(canonicalTenantUuid(tenantUuid), (queue) => queue.settling, file);
     const [row] = await settleFile(this.#sql, file);
     return row;
   }
 
-  #in<P, R>(tenant: string, of: (lane: Lane) => Gathered<P, R>, parameters: P): Promise<R> {
-    let lane = this.#lanes.get(tenant);
-    if (lane === undefined) {
-      lane = { reserving: reserving(this.#sql), settling: settling(this.#sql), isRunning: false };
-      this.#lanes.set(tenant, lane);
+  #enqueue<P, R>(tenant: string, of: (queue: TenantQueue) => Batcher<P, R>, parameters: P): Promise<R> {
+    let queue = this.#queues.get(tenant);
+    if (queue === undefined) {
+      queue = { reserving: reserving(this.#sql), settling: settling(this.#sql), isRunning: false };
+      this.#queues.set(tenant, queue);
     }
-    const done = of(lane).add(parameters);
-    if (!lane.isRunning) void this.#run(tenant, lane);
+    const done = of(queue).add(parameters);
+    if (!queue.isRunning) void this.#run(tenant, queue);
     return done;
   }
 
-  async #run(tenant: string, lane: Lane): Promise<void> {
-    lane.isRunning = true;
-    while (lane.settling.isWaiting || lane.reserving.isWaiting) {
-      await allRead();
-      await lane.settling.take();
-      await lane.reserving.take();
+  async #run(tenant: string, queue: TenantQueue): Promise<void> {
+    queue.isRunning = true;
+    while (queue.settling.isWaiting || queue.reserving.isWaiting) {
+      await inputProcessed();
+      await queue.settling.flush();
+      await queue.reserving.flush();
     }
-    lane.isRunning = false;
-    if (this.#lanes.size > mostLanes) this.#lanes.delete(tenant);
+    queue.isRunning = false;
+    if (this.#queues.size > maxIdleQueues) this.#queues.delete(tenant);
   }
 }
 
-interface Lane {
-  readonly reserving: Gathered<ReservedFile, Granted | undefined>;
-  readonly settling: Gathered<SettledFile, FileRow | undefined>;
+interface TenantQueue {
+  readonly reserving: Batcher<ReservedFile, Granted | undefined>;
+  readonly settling: Batcher<SettledFile, FileRow | undefined>;
   isRunning: boolean;
 }
 
-function reserving(sql: Sql): Lane['reserving'] {
-  return new Gathered({
+function reserving(sql: Sql): TenantQueue['reserving'] {
+  return new Batcher({
     one: async (file) => {
       const [granted] = await reserveFile(sql, file);
       return granted;
@@ -77,8 +77,8 @@ function reserving(sql: Sql): Lane['reserving'] {
   });
 }
 
-function settling(sql: Sql): Lane['settling'] {
-  return new Gathered({
+function settling(sql: Sql): TenantQueue['settling'] {
+  return new Batcher({
     one: async (file) => {
       const [row] = await settleFile(sql, file);
       return row;

@@ -3,7 +3,7 @@ import { canonicalTenantUuid } from '@coffer/storage-core';
 /** Milliseconds: the first pause, the longest pause, and all pauses together. */
 const firstPause = 25;
 const longestPause = 400;
-const patience = 3000;
+const totalWait = 3000;
 
 /**
  * Uploads that wait for space that another one may give back. Space freed by this process wakes them at once; space freed by another
@@ -18,9 +18,9 @@ export class QuotaWaiters {
     for (const wake of this.#waiting.get(canonicalTenantUuid(tenantUuid)) ?? []) wake();
   }
 
-  /** The patience of one upload, for all its waits together. */
-  patienceFor(tenantUuid: string): Patience {
-    return new Patience((milliseconds, signal) => this.#sleep(tenantUuid, milliseconds, signal));
+  /** How long one upload may wait, for all its waits together. */
+  budgetFor(tenantUuid: string): WaitBudget {
+    return new WaitBudget((milliseconds, signal) => this.#sleep(tenantUuid, milliseconds, signal));
   }
 
   async #sleep(tenantUuid: string, milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
@@ -44,10 +44,10 @@ export class QuotaWaiters {
 type Sleep = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
 
 /** How long one upload may still wait. */
-export class Patience {
+export class WaitBudget {
   readonly #sleep: Sleep;
   #pause = firstPause;
-  #left = patience;
+  #remaining = totalWait;
 
   constructor(sleep: Sleep) {
     this.#sleep = sleep;
@@ -55,12 +55,12 @@ export class Patience {
 
   /** Waits a little. @returns false, at once, when the upload has waited long enough. @throws the signal's reason */
   async wait(signal: AbortSignal | undefined): Promise<boolean> {
-    if (this.#left <= 0) return false;
-    const begun = performance.now();
-    const pause = Math.min(this.#pause, this.#left);
+    if (this.#remaining <= 0) return false;
+    const startedAt = performance.now();
+    const pause = Math.min(this.#pause, this.#remaining);
     await this.#sleep(pause, signal);
-    const slept = performance.now() - begun;
-    this.#left -= slept;
+    const slept = performance.now() - startedAt;
+    this.#remaining -= slept;
     if (slept >= pause - 1) this.#pause = Math.min(this.#pause * 2, longestPause);
     return true;
   }
