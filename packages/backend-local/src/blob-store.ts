@@ -14,9 +14,9 @@ import type { TempFiles } from './temp-files.ts';
 
 const openFile = promisify(open);
 
-const rememberedShards = 4096;
+const maxKnownShards = 4096;
 // A writer that finds its bucket gone removes the bucket's directories, and so may every concurrent writer: hence many attempts.
-const placings = 100;
+const maxPlaceAttempts = 100;
 
 export interface BlobAddress {
   readonly bucket: string;
@@ -69,7 +69,7 @@ export class BlobStore {
   }
 
   /** Moves a blob to a temporary file, at once. @returns its path, or undefined when the blob is gone */
-  takeAway(at: BlobAddress): string | undefined {
+  moveToTemp(at: BlobAddress): string | undefined {
     const path = this.#temp.reserve();
     try {
       renameSync(this.#path(at), path);
@@ -160,7 +160,7 @@ export class BlobStore {
         await fill(from, this.#path(at));
         break;
       } catch (error) {
-        if (codeOf(error) !== 'ENOENT' || attempt === placings || !existsSync(from)) throw error;
+        if (codeOf(error) !== 'ENOENT' || attempt === maxPlaceAttempts || !existsSync(from)) throw error;
         this.#shards.delete(shard); // removed together with a bucket of this name
       }
     }
@@ -171,7 +171,7 @@ export class BlobStore {
   #ensureShard(bucket: string, shard: string): Promise<void> {
     let known = this.#shards.get(shard);
     if (known === undefined) {
-      if (this.#shards.size >= rememberedShards) this.#shards.clear();
+      if (this.#shards.size >= maxKnownShards) this.#shards.clear();
       const directory = join(this.#root, bucket);
       known = this.#makeDirectory(directory, this.#root).then(() => this.#makeDirectory(shard, directory));
       this.#shards.set(shard, known);
@@ -188,7 +188,7 @@ export class BlobStore {
   async #sync(directory: string): Promise<void> {
     let sync = this.#syncs.get(directory);
     if (sync === undefined) {
-      if (this.#syncs.size >= rememberedShards) this.#syncs.clear();
+      if (this.#syncs.size >= maxKnownShards) this.#syncs.clear();
       sync = new CoalescedSync(() => syncDirectory(directory));
       this.#syncs.set(directory, sync);
     }

@@ -68,7 +68,7 @@ export class BucketIndex {
   }
 
   /** The id of an existing bucket. Call it within a read or a transaction of the index. @throws no_such_bucket */
-  existing(name: string): number {
+  requireId(name: string): number {
     const id = this.#idOf(name);
     if (id === undefined) throw noSuchBucket(name);
     return id;
@@ -96,7 +96,7 @@ export class BucketIndex {
    */
   remove(name: string, force: boolean): Promise<{ readonly blobs: readonly BlobId[]; readonly gone: boolean }> {
     return this.#file.remove(() => {
-      const id = this.existing(name);
+      const id = this.requireId(name);
       const rows = this.#some.all(id, force ? removalBatch : 1) as unknown as readonly {
         readonly key: Uint8Array;
         readonly blob: Uint8Array;

@@ -62,10 +62,10 @@ const bySqlite: Readonly<Record<number, Meaning>> = {
 /** The only place that knows what errno and SQLite result codes mean. */
 export function toStorageError(cause: unknown): StorageError {
   if (isStorageError(cause)) return cause;
-  return meant(cause, meaningOf(cause) ?? { code: 'internal_error', message: 'The local storage failed.' });
+  return errorOf(cause, meaningOf(cause) ?? { code: 'internal_error', message: 'The local storage failed.' });
 }
 
-function meant(cause: unknown, meaning: Meaning): StorageError {
+function errorOf(cause: unknown, meaning: Meaning): StorageError {
   return storageError(meaning.code, meaning.message, { cause, ...(meaning.retryable !== undefined && { retryable: meaning.retryable }) });
 }
 
@@ -130,13 +130,13 @@ export function isFailedWrite(error: unknown): boolean {
 
 /** Says why the index cannot be opened, which SQLite does not: access is denied, or the file system lacks locks or shared memory. */
 export async function toOpeningError(cause: unknown, path: string): Promise<StorageError> {
-  if (withoutMeans.has(extendedCode(cause) ?? 0)) return meant(cause, unsuitable);
-  const refused = [3, 8, 14].includes(sqliteCode(cause) ?? 0); // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
-  return toStorageError((refused && (await refusalOf(path))) || cause);
+  if (unsuitableCodes.has(extendedCode(cause) ?? 0)) return errorOf(cause, unsuitable);
+  const isRefusal = [3, 8, 14].includes(sqliteCode(cause) ?? 0); // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
+  return toStorageError((isRefusal && (await refusalOf(path))) || cause);
 }
 
 // SQLITE_IOERR_LOCK, _SHMOPEN, _SHMLOCK, _SHMMAP
-const withoutMeans: ReadonlySet<number> = new Set([15, 18, 20, 21].map((detail) => 10 | (detail << 8)));
+const unsuitableCodes: ReadonlySet<number> = new Set([15, 18, 20, 21].map((detail) => 10 | (detail << 8)));
 
 async function refusalOf(path: string): Promise<unknown> {
   const { R_OK, W_OK, X_OK } = fileModes;

@@ -19,8 +19,8 @@ export interface StreamHash {
 
 // Blocks are sent as buffer, offset and length, because Deno inspects every element of a typed array in a message.
 type Block = Pick<Uint8Array, 'buffer' | 'byteOffset' | 'byteLength'>;
-type Question = { readonly id: number } & (Block | { readonly end: 'digest' | 'discard' });
-type Answer = { readonly id: number; readonly digests?: Digests };
+type ThreadRequest = { readonly id: number } & (Block | { readonly end: 'digest' | 'discard' });
+type ThreadResponse = { readonly id: number; readonly digests?: Digests };
 
 interface Waiting {
   readonly resolve: (digests: Digests | undefined) => void;
@@ -63,14 +63,14 @@ export class HashThread {
     const worker = (this.#worker ??= this.#start());
     return {
       update: async ({ buffer, byteOffset, byteLength }) => {
-        await this.#ask(worker, { id, buffer, byteOffset, byteLength });
+        await this.#request(worker, { id, buffer, byteOffset, byteLength });
       },
       digest: async () => {
-        const digests = await this.#ask(worker, { id, end: 'digest' });
+        const digests = await this.#request(worker, { id, end: 'digest' });
         if (digests === undefined) throw ended();
         return digests;
       },
-      discard: () => worker.postMessage({ id, end: 'discard' } satisfies Question),
+      discard: () => worker.postMessage({ id, end: 'discard' } satisfies ThreadRequest),
     };
   }
 
@@ -79,25 +79,25 @@ export class HashThread {
     await this.#worker?.terminate();
   }
 
-  #ask(worker: Worker, question: Question): Promise<Digests | undefined> {
+  #request(worker: Worker, request: ThreadRequest): Promise<Digests | undefined> {
     return new Promise((resolve, reject) => {
       if (worker !== this.#worker) throw ended();
-      const queue = this.#waiting.get(question.id);
-      if (queue === undefined) this.#waiting.set(question.id, [{ resolve, reject }]);
+      const queue = this.#waiting.get(request.id);
+      if (queue === undefined) this.#waiting.set(request.id, [{ resolve, reject }]);
       else queue.push({ resolve, reject });
       worker.ref();
-      worker.postMessage(question);
+      worker.postMessage(request);
     });
   }
 
   #start(): Worker {
     const worker = new Worker(program, { eval: true, name: 'coffer-hash' });
-    worker.on('message', ({ id, digests }: Answer) => {
+    worker.on('message', ({ id, digests }: ThreadResponse) => {
       const queue = this.#waiting.get(id);
-      const asked = queue?.shift();
+      const waiting = queue?.shift();
       if (queue?.length === 0) this.#waiting.delete(id);
       if (this.#waiting.size === 0) worker.unref();
-      asked?.resolve(digests);
+      waiting?.resolve(digests);
     });
     // When the thread ends, its hash states are lost: those uploads fail, and the next one starts another thread.
     worker.on('error', (error) => this.#fail(worker, error));

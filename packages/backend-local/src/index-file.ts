@@ -70,7 +70,7 @@ export class IndexFile {
   readonly #opening: Reserve;
   readonly #reserving: Promise<void>;
   /** Whether there was no room for the opening reserve; `close()` then tries again. */
-  #isOwing = false;
+  #lacksOpeningReserve = false;
   readonly #sync: CoalescedSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -82,7 +82,7 @@ export class IndexFile {
     this.#wal = wal;
     this.#reserve = removalReserve(path);
     this.#opening = openingReserve(path);
-    this.#reserving = this.#setAside(); // only writers have to wait for it
+    this.#reserving = this.#restoreReserves(); // only writers have to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -95,19 +95,19 @@ export class IndexFile {
    */
   static async open(path: string): Promise<IndexFile> {
     try {
-      return await spending(removalReserve(path), () => spending(openingReserve(path), () => IndexFile.#opened(path)));
+      return await withReserve(removalReserve(path), () => withReserve(openingReserve(path), () => IndexFile.#openDatabase(path)));
     } catch (error) {
       throw await toOpeningError(error, path);
     }
   }
 
-  static async #opened(path: string): Promise<IndexFile> {
+  static async #openDatabase(path: string): Promise<IndexFile> {
     let db: DatabaseSync | undefined;
     try {
       createPrivate(path);
       const opened = new DatabaseSync(path, { timeout: blockingWaitMs, enableForeignKeyConstraints: true });
       db = opened;
-      await patiently(() => prepare(opened));
+      await retryWhileBusy(() => prepare(opened));
       return new IndexFile(opened, path, await openFile(`${path}-wal`, 'r+'));
     } catch (error) {
       db?.close();
@@ -118,7 +118,7 @@ export class IndexFile {
   /** Runs `work`, which must be synchronous; retries for up to 10 s while another process holds a lock. */
   async read<T>(work: () => T): Promise<T> {
     try {
-      return await patiently(work);
+      return await retryWhileBusy(work);
     } catch (error) {
       throw toStorageError(error);
     }
@@ -127,7 +127,7 @@ export class IndexFile {
   /** Runs `work`, which must be synchronous, in a transaction that holds the write lock. Call `durable()` afterwards. */
   async write<T>(work: () => T): Promise<T> {
     try {
-      return await patiently(() => this.#transaction(work));
+      return await retryWhileBusy(() => this.#transaction(work));
     } catch (error) {
       throw toStorageError(error);
     }
@@ -139,7 +139,7 @@ export class IndexFile {
    */
   async remove<T>(work: () => T): Promise<T> {
     try {
-      return await spending(this.#reserve, () => patiently(() => this.#transaction(work)));
+      return await withReserve(this.#reserve, () => retryWhileBusy(() => this.#transaction(work)));
     } catch (error) {
       throw toStorageError(error);
     }
@@ -186,12 +186,12 @@ export class IndexFile {
     await this.#reserving;
     this.db.close();
     await closeFile(this.#wal);
-    if (this.#isOwing) await this.#opening.restore().catch(() => {}); // fails if others still have the index open
+    if (this.#lacksOpeningReserve) await this.#opening.restore().catch(() => {}); // fails if others still have the index open
   }
 
-  async #setAside(): Promise<void> {
+  async #restoreReserves(): Promise<void> {
     await this.#reserve.restore().catch(() => {});
-    await this.#opening.restore().catch(() => (this.#isOwing = true));
+    await this.#opening.restore().catch(() => (this.#lacksOpeningReserve = true));
   }
 
   #transaction<T>(work: () => T): T {
@@ -239,14 +239,14 @@ function prepare(db: DatabaseSync): void {
 }
 
 /** Runs `work`; if the disk has no room for it, runs it once more with the space of `reserve`. */
-async function spending<T>(reserve: Reserve, work: () => Promise<T>): Promise<T> {
+async function withReserve<T>(reserve: Reserve, work: () => Promise<T>): Promise<T> {
   return work().catch((error: unknown) => {
     if (!isFull(error) && !isFailedWrite(error)) throw error;
     return reserve.spend(work);
   });
 }
 
-async function patiently<T>(work: () => T): Promise<T> {
+async function retryWhileBusy<T>(work: () => T): Promise<T> {
   const started = performance.now();
   for (;;) {
     try {

@@ -14,7 +14,7 @@ export const objectsFrom = `
 type ListedRow = Pick<StoredRow, 'size' | 'md5' | 'modified' | 'storage_class'> & { readonly key: Uint8Array };
 
 /** Rows with `from <= key < below` in key order, read lazily. */
-type Scan = (from: Uint8Array, below: Uint8Array) => Iterable<Record<string, unknown>>;
+type Scan = (from: Uint8Array, end: Uint8Array) => Iterable<Record<string, unknown>>;
 
 // Sorts after every key: UTF-8 has no byte 0xff.
 const endOfKeys = Uint8Array.of(0xff);
@@ -31,24 +31,24 @@ export function listPage(scan: Scan, { prefix = '', delimiter = '', maxKeys = 10
   if (!prefix.isWellFormed() || !delimiter.isWellFormed()) {
     throw storageError('invalid_argument', 'A prefix and a delimiter must be valid Unicode.');
   }
-  const within = Buffer.from(prefix);
-  const split = Buffer.from(delimiter);
-  const below = within.length === 0 ? endOfKeys : after(within);
+  const prefixBytes = Buffer.from(prefix);
+  const delimiterBytes = Buffer.from(delimiter);
+  const end = prefixBytes.length === 0 ? endOfKeys : upperBound(prefixBytes);
   const objects: ObjectSummary[] = [];
   const commonPrefixes: string[] = [];
-  let from = continuationToken === undefined ? within : resumeAt(continuationToken, within);
+  let from = continuationToken === undefined ? prefixBytes : resumeAt(continuationToken, prefixBytes);
   let last: { readonly kind: 'key' | 'prefix'; readonly bytes: Buffer } | undefined;
 
   for (;;) {
     let rolledUp: Buffer | undefined;
-    for (const row of scan(from, below) as Iterable<ListedRow>) {
+    for (const row of scan(from, end) as Iterable<ListedRow>) {
       if (objects.length + commonPrefixes.length === maxKeys) {
         return { objects, commonPrefixes, isTruncated: true, nextContinuationToken: tokenOf(last!) };
       }
       const key = Buffer.from(row.key.buffer, row.key.byteOffset, row.key.byteLength);
-      const found = split.length === 0 ? -1 : key.indexOf(split, within.length);
+      const found = delimiterBytes.length === 0 ? -1 : key.indexOf(delimiterBytes, prefixBytes.length);
       if (found >= 0) {
-        rolledUp = key.subarray(0, found + split.length);
+        rolledUp = key.subarray(0, found + delimiterBytes.length);
         break;
       }
       objects.push({
@@ -63,12 +63,12 @@ export function listPage(scan: Scan, { prefix = '', delimiter = '', maxKeys = 10
     if (rolledUp === undefined) return { objects, commonPrefixes, isTruncated: false };
     commonPrefixes.push(rolledUp.toString());
     last = { kind: 'prefix', bytes: rolledUp };
-    from = after(rolledUp);
+    from = upperBound(rolledUp);
   }
 }
 
 /** The least byte string above all that start with `prefix`. The last byte is UTF-8, so never 0xff, and can be incremented. */
-function after(prefix: Buffer): Buffer {
+function upperBound(prefix: Buffer): Buffer {
   const next = Buffer.from(prefix);
   next[next.length - 1]! += 1;
   return next;
@@ -79,13 +79,13 @@ function tokenOf(last: { readonly kind: 'key' | 'prefix'; readonly bytes: Buffer
   return Buffer.concat([Buffer.from(last.kind === 'key' ? 'k' : 'p'), last.bytes]).toString('base64url');
 }
 
-function resumeAt(token: string, within: Buffer): Buffer {
+function resumeAt(token: string, prefixBytes: Buffer): Buffer {
   const decoded = Buffer.from(token, 'base64url');
   const kind = decoded.toString('latin1', 0, 1);
   const bytes = decoded.subarray(1);
-  const sound = decoded.toString('base64url') === token && (kind === 'k' || kind === 'p') && bytes.length > 0 && isUtf8(bytes);
-  if (!sound || !bytes.subarray(0, within.length).equals(within)) {
+  const isValid = decoded.toString('base64url') === token && (kind === 'k' || kind === 'p') && bytes.length > 0 && isUtf8(bytes);
+  if (!isValid || !bytes.subarray(0, prefixBytes.length).equals(prefixBytes)) {
     throw storageError('invalid_argument', 'The continuation token is not one of this listing.');
   }
-  return kind === 'p' ? after(bytes) : Buffer.concat([bytes, Uint8Array.of(0)]);
+  return kind === 'p' ? upperBound(bytes) : Buffer.concat([bytes, Uint8Array.of(0)]);
 }

@@ -47,7 +47,7 @@ export class ObjectIndex {
   /** @throws no_such_bucket, file_not_found */
   find(at: ObjectAddress): Promise<ObjectRow> {
     return this.#file.read(() => {
-      const row = this.#row(this.#buckets.existing(at.bucket), at.key);
+      const row = this.#row(this.#buckets.requireId(at.bucket), at.key);
       if (row === undefined) throw notFound(at);
       return row;
     });
@@ -61,24 +61,24 @@ export class ObjectIndex {
     await this.#file.assertRoom();
     return this.#file.read(() => {
       this.#file.assertInPlace();
-      const bucket = this.#buckets.existing(at.bucket);
+      const bucket = this.#buckets.requireId(at.bucket);
       if (conditions.ifNoneMatch !== undefined || conditions.ifMatch !== undefined) assertConditions(this.#row(bucket, at.key), conditions);
     });
   }
 
   /**
-   * Makes `row` the object at `at`, in one transaction, provided that the bucket still exists, the conditions hold, and `bytesAreThere`
+   * Makes `row` the object at `at`, in one transaction, provided that the bucket still exists, the conditions hold, and `blobExists`
    * confirms that no sweep removed the blob.
    * @returns the blob that is no longer referred to
    * @throws no_such_bucket, precondition_failed, storage_unavailable
    */
-  commit(at: ObjectAddress, row: ObjectRow, conditions: WriteConditions, bytesAreThere: () => boolean): Promise<BlobId | undefined> {
+  commit(at: ObjectAddress, row: ObjectRow, conditions: WriteConditions, blobExists: () => boolean): Promise<BlobId | undefined> {
     const stored = storedOf(row);
     return this.#file.write(() => {
-      const bucket = this.#buckets.existing(at.bucket);
+      const bucket = this.#buckets.requireId(at.bucket);
       const replaced = this.#row(bucket, at.key);
       assertConditions(replaced, conditions);
-      if (!bytesAreThere()) throw storageError('storage_unavailable', 'The bytes of the object were swept away before it was complete.');
+      if (!blobExists()) throw storageError('storage_unavailable', 'The bytes of the object were swept away before it was complete.');
       this.#insert.run(
         bucket,
         Buffer.from(at.key),
@@ -99,7 +99,7 @@ export class ObjectIndex {
   /** Removes the rows of `keys`. @returns the blobs that are no longer referred to @throws no_such_bucket */
   remove(bucketName: string, keys: readonly string[]): Promise<readonly BlobId[]> {
     return this.#file.remove(() => {
-      const bucket = this.#buckets.existing(bucketName);
+      const bucket = this.#buckets.requireId(bucketName);
       return keys.flatMap((key) => {
         const removed = this.#delete.get(bucket, Buffer.from(key)) as Pick<StoredRow, 'blob'> | undefined;
         return removed === undefined ? [] : [hex(removed.blob)];
@@ -110,7 +110,7 @@ export class ObjectIndex {
   /** @throws no_such_bucket, file_not_found */
   setAcl(at: ObjectAddress, acl: CannedAcl): Promise<void> {
     return this.#file.write(() => {
-      const { changes } = this.#setAcl.run(acl, this.#buckets.existing(at.bucket), Buffer.from(at.key));
+      const { changes } = this.#setAcl.run(acl, this.#buckets.requireId(at.bucket), Buffer.from(at.key));
       if (changes === 0) throw notFound(at);
     });
   }
@@ -118,8 +118,8 @@ export class ObjectIndex {
   /** One page, in byte order of the keys. @throws no_such_bucket, invalid_argument */
   list(bucketName: string, options: ListOptions): Promise<ListPage> {
     return this.#file.read(() => {
-      const bucket = this.#buckets.existing(bucketName);
-      return listPage((from, below) => this.#page.iterate(bucket, from, below), options);
+      const bucket = this.#buckets.requireId(bucketName);
+      return listPage((from, end) => this.#page.iterate(bucket, from, end), options);
     });
   }
 

@@ -13,7 +13,7 @@ import { receive } from './upload.ts';
 /** Decides whether a reader may see a row; throws if not. */
 export type Gate = (row: ObjectRow) => void;
 
-const open: Gate = () => {};
+const allowAll: Gate = () => {};
 
 /** Writes an object: first its bytes, durably, then its row, which makes it exist. */
 export async function putObject(
@@ -78,7 +78,7 @@ export async function getObject(
   at: ObjectAddress,
   options: GetOptions,
   ctx: CallContext,
-  gate: Gate = open,
+  gate: Gate = allowAll,
 ): Promise<GetResult> {
   const { signal } = ctx;
   let missing: string | undefined;
@@ -106,7 +106,7 @@ export async function getObject(
   }
 }
 
-export async function headObject(store: Store, at: ObjectAddress, gate: Gate = open): Promise<ObjectInfo> {
+export async function headObject(store: Store, at: ObjectAddress, gate: Gate = allowAll): Promise<ObjectInfo> {
   const row = await store.objects.find(at);
   gate(row);
   return infoOf(at, row);

@@ -22,11 +22,11 @@ export class LazyStore {
     ctx.signal?.throwIfAborted();
     if (this.#closed) throw storageError('storage_unavailable', 'The storage is closed.', { retryable: false });
     const run = this.#open().then(work);
-    const over = this.#running.add(run);
+    const finish = this.#running.add(run);
     try {
       return await run;
     } finally {
-      over();
+      finish();
     }
   };
 

@@ -72,13 +72,13 @@ export class Signer {
     this.operations = {
       upload: async (at, options, { tenant, signal }) => {
         signal?.throwIfAborted();
-        const bucketId = await this.#existing(at.bucket);
+        const bucketId = await this.#requireBucketId(at.bucket);
         const grant = { ...grantOf(at, options), ...(tenant !== undefined && { tenant }), bucketId };
         return options.method === 'PUT' ? this.#put(grant, options) : this.#form(grant, options);
       },
       download: async (at, options, { tenant, signal }) => {
         signal?.throwIfAborted();
-        const bucketId = await this.#existing(at.bucket);
+        const bucketId = await this.#requireBucketId(at.bucket);
         return this.#download({ ...at, ...(tenant !== undefined && { tenant }), bucketId }, options);
       },
     };
@@ -195,8 +195,8 @@ export class Signer {
     return `${this.#base}/local/${at.bucket}/${encodeKey(at.key)}?${query.toString()}`;
   }
 
-  #expiry(asked: number): { readonly expiresIn: number; readonly expires: number } {
-    const expiresIn = Math.min(asked, longestExpiry);
+  #expiry(requested: number): { readonly expiresIn: number; readonly expires: number } {
+    const expiresIn = Math.min(requested, longestExpiry);
     return { expiresIn, expires: this.#now().getTime() + expiresIn * 1000 };
   }
 
@@ -204,20 +204,20 @@ export class Signer {
     return createHmac('sha256', this.#key).update(text).digest('base64url');
   }
 
-  async #verify(asked: Omit<Claims, 'bucketId' | 'expires'>, query: URLSearchParams): Promise<void> {
-    const claims = { ...asked, expires: Number(query.get(parameters.expires)), bucketId: Number(query.get(parameters.bucketId)) };
+  async #verify(request: Omit<Claims, 'bucketId' | 'expires'>, query: URLSearchParams): Promise<void> {
+    const claims = { ...request, expires: Number(query.get(parameters.expires)), bucketId: Number(query.get(parameters.bucketId)) };
     this.#assertSignature(canonical(claims), query.get(parameters.signature) ?? undefined);
     this.#assertFresh(claims);
     await this.#assertSameBucket(claims);
   }
 
   async #assertSameBucket({ bucket, bucketId }: Claims): Promise<void> {
-    if ((await this.#existing(bucket)) !== bucketId)
+    if ((await this.#requireBucketId(bucket)) !== bucketId)
       throw denied('The bucket that this was signed for was deleted; the current bucket of that name is a different one.');
   }
 
   /** @throws no_such_bucket */
-  async #existing(bucket: string): Promise<number> {
+  async #requireBucketId(bucket: string): Promise<number> {
     const id = await this.#bucketIdOf(bucket);
     if (id === undefined) throw noSuchBucket(bucket);
     return id;
@@ -225,8 +225,8 @@ export class Signer {
 
   #assertSignature(text: string, signature: string | undefined): void {
     const expected = Buffer.from(this.#sign(text));
-    const given = Buffer.from(signature ?? '');
-    if (expected.length !== given.length || !timingSafeEqual(expected, given)) {
+    const actual = Buffer.from(signature ?? '');
+    if (expected.length !== actual.length || !timingSafeEqual(expected, actual)) {
       throw denied('The signature does not match the request.');
     }
   }

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { datasync } from './sync.ts';
 
 /** Bytes: room for the index pages that removing rows changes. A batch may need more, single rows never do. */
-const forRemovals = 1024 * 1024;
+const defaultSize = 1024 * 1024;
 
 /**
  * Space set aside while the disk has some. Removing a row takes room in the index before its bytes give any back, so without a
@@ -16,16 +16,16 @@ export class Reserve {
   readonly #path: string;
   readonly #size: number;
   #restoring: Promise<void> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, size: number = forRemovals) {
+  constructor(path: string, size: number = defaultSize) {
     this.#path = path;
     this.#size = size;
   }
 
   /** Frees the space and runs `work`. This process restores the reserve only after `work` is done. */
   spend<T>(work: () => Promise<T>): Promise<T> {
-    return this.#inTurn(async () => {
+    return this.#enqueue(async () => {
       await unlink(this.#path).catch(() => {}); // already spent, or there never was room for it
       return work();
     });
@@ -34,7 +34,7 @@ export class Reserve {
   /** Sets the space aside unless it already is. Rejects with the error of the disk when there is no room; the next call tries again. */
   async restore(): Promise<void> {
     if (this.#isWhole()) return;
-    this.#restoring ??= this.#inTurn(() => this.#create()).finally(() => (this.#restoring = undefined));
+    this.#restoring ??= this.#enqueue(() => this.#create()).finally(() => (this.#restoring = undefined));
     await this.#restoring;
   }
 
@@ -43,9 +43,9 @@ export class Reserve {
     return lstatSync(this.#path, { throwIfNoEntry: false })?.size === this.#size;
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work, work);
-    this.#turn = done;
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(work, work);
+    this.#queue = done;
     return done;
   }
 
@@ -69,7 +69,7 @@ export class Reserve {
 /** A failed attempt would temporarily use up what little room there is, and make removals by other processes fail. */
 async function assertRoomFor(draft: string, size: number): Promise<void> {
   const { blocks, bfree, bavail, bsize } = await statfs(dirname(draft));
-  const left = lstatSync(draft, { throwIfNoEntry: false })?.size ?? 0; // will be overwritten
-  const room = (process.getuid?.() === 0 ? bfree : bavail) * bsize + left;
+  const leftover = lstatSync(draft, { throwIfNoEntry: false })?.size ?? 0; // will be overwritten
+  const room = (process.getuid?.() === 0 ? bfree : bavail) * bsize + leftover;
   if (blocks > 0 && room < size) throw Object.assign(new Error(`There is room for ${room} bytes.`), { code: 'ENOSPC' });
 }

@@ -4,7 +4,7 @@ import type { BlobAddress } from './blob-store.ts';
 import type { Store } from './store.ts';
 
 // Blobs looked up or taken away in one call: about a millisecond.
-const batch = 500;
+const batchSize = 500;
 
 /**
  * Removes uploads of dead processes, bytes that no object refers to, and empty directories of deleted buckets. Such bytes remain when
@@ -22,17 +22,17 @@ export async function sweep(
     if (options.bucket !== undefined && bucket !== options.bucket) continue;
     for (const shard of await store.blobs.shards(bucket)) {
       const blobs = await store.blobs.blobs(bucket, shard);
-      for (let first = 0; first < blobs.length; first += batch) {
+      for (let first = 0; first < blobs.length; first += batchSize) {
         ctx.signal?.throwIfAborted();
-        const unowned = await store.objects.unowned(blobs.slice(first, first + batch));
+        const unowned = await store.objects.unowned(blobs.slice(first, first + batchSize));
         const old = unowned.flatMap((blob) => {
           const stats = store.blobs.statOf({ bucket, blob });
           return stats === undefined || stats.placed > before ? [] : [{ bucket, blob, size: stats.size }];
         });
         if (old.length === 0) continue;
-        const gone = options.dryRun === true ? old : await takeAway(store, old);
-        removed += gone.length;
-        bytes += gone.reduce((sum, { size }) => sum + size, 0);
+        const swept = options.dryRun === true ? old : await removeUnowned(store, old);
+        removed += swept.length;
+        bytes += swept.reduce((sum, { size }) => sum + size, 0);
       }
     }
     if (options.dryRun !== true && (await store.buckets.idOf(bucket)) === undefined) await store.blobs.removeBucket(bucket);
@@ -44,13 +44,13 @@ export async function sweep(
  * Bytes may be about to get their row. Under the lock that a commit needs, they either have it or are moved away, which the commit
  * then notices. Freeing them, the slow part, comes afterwards.
  */
-async function takeAway<B extends BlobAddress>(store: Store, candidates: readonly B[]): Promise<readonly B[]> {
+async function removeUnowned<B extends BlobAddress>(store: Store, candidates: readonly B[]): Promise<readonly B[]> {
   await store.temp.prepare();
-  const taken = new Map<B, string>();
+  const moved = new Map<B, string>();
   await store.objects.takeUnowned(candidates, (candidate) => {
-    const path = store.blobs.takeAway(candidate);
-    if (path !== undefined) taken.set(candidate, path);
+    const path = store.blobs.moveToTemp(candidate);
+    if (path !== undefined) moved.set(candidate, path);
   });
-  await Promise.all([...taken.values()].map((path) => store.temp.discard(path)));
-  return [...taken.keys()];
+  await Promise.all([...moved.values()].map((path) => store.temp.discard(path)));
+  return [...moved.keys()];
 }

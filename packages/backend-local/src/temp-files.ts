@@ -24,7 +24,7 @@ interface Owner {
 }
 
 const foreignAgeMs = 24 * 3600 * 1000;
-const named = /^(.+)-(\d+)-(\d+)-[0-9a-f]{12}$/;
+const directoryPattern = /^(.+)-(\d+)-(\d+)-[0-9a-f]{12}$/;
 
 /**
  * Unfinished uploads, in a directory of this process below `.tmp`, a name that no bucket can have. The directory's name identifies its
@@ -91,7 +91,7 @@ export class TempFiles {
       const content = await contentOf(path);
       if (content === undefined) continue;
       const owner = ownerOf(name);
-      const age = Date.now() - content.touched;
+      const age = Date.now() - content.lastWrite;
       const dead = age > foreignAgeMs || (owner?.host === self().host && !isAlive(owner));
       if (!dead || age < olderThan * 1000) continue;
       removed += content.files;
@@ -121,21 +121,21 @@ function self(): Owner {
 
 function startedAt(): number {
   const started = Math.round(Number(process.hrtime.bigint()) / 1e6 - process.uptime() * 1000);
-  return started < 1000 ? toldByLinux(started) : started;
+  return started < 1000 ? startedAtFromProc(started) : started;
 }
 
 /** In Bun and Deno the clock starts with the process, which cannot tell equal pids in containers apart. Linux knows the start time. */
-function toldByLinux(otherwise: number): number {
+function startedAtFromProc(fallback: number): number {
   try {
     const [, after = ''] = readFileSync('/proc/self/stat', 'latin1').split(/\) (?!.*\))/); // the name of a program may have any character
-    return Number(after.split(' ')[19]) * 10 || otherwise;
+    return Number(after.split(' ')[19]) * 10 || fallback;
   } catch {
-    return otherwise;
+    return fallback;
   }
 }
 
 function ownerOf(name: string): Owner | undefined {
-  const [, host, pid, started] = named.exec(name) ?? [];
+  const [, host, pid, started] = directoryPattern.exec(name) ?? [];
   return host === undefined ? undefined : { host, pid: Number(pid), started: Number(started) };
 }
 
@@ -150,19 +150,21 @@ function isAlive({ pid, started }: Owner): boolean {
   }
 }
 
-async function contentOf(path: string): Promise<{ readonly files: number; readonly bytes: number; readonly touched: number } | undefined> {
+async function contentOf(
+  path: string,
+): Promise<{ readonly files: number; readonly bytes: number; readonly lastWrite: number } | undefined> {
   try {
     const directory = await lstat(path);
-    let [files, bytes, touched] = [0, 0, directory.mtimeMs];
-    if (!directory.isDirectory()) return { files: 1, bytes: directory.size, touched };
+    let [files, bytes, lastWrite] = [0, 0, directory.mtimeMs];
+    if (!directory.isDirectory()) return { files: 1, bytes: directory.size, lastWrite };
     for (const name of await readdir(path)) {
       const file = await lstat(join(path, name)).catch(() => undefined);
       if (file === undefined) continue;
       files++;
       bytes += file.size;
-      touched = Math.max(touched, file.mtimeMs);
+      lastWrite = Math.max(lastWrite, file.mtimeMs);
     }
-    return { files, bytes, touched };
+    return { files, bytes, lastWrite };
   } catch {
     return undefined; // gone meanwhile
   }

@@ -53,18 +53,18 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
 
 class FormReader implements MultipartHandler {
   readonly stream: Readable;
-  readonly #found: (file: FormFile) => void;
+  readonly #onFile: (file: FormFile) => void;
   readonly #fields = new Map<string, string>();
   #head: PartHead | undefined;
   #value: Buffer[] = [];
   /** Bytes of the fields before the file; after the file, of everything that follows it. */
   #size = 0;
-  #place: 'before' | 'file' | 'behind' = 'before';
+  #position: 'before' | 'file' | 'behind' = 'before';
   #full = false;
   #onRoom = (): void => {};
 
-  constructor(found: (file: FormFile) => void) {
-    this.#found = found;
+  constructor(onFile: (file: FormFile) => void) {
+    this.#onFile = onFile;
     this.stream = new Readable({
       highWaterMark: fileBuffer,
       read: () => this.#resume(),
@@ -87,16 +87,16 @@ class FormReader implements MultipartHandler {
   }
 
   part(head: PartHead): void {
-    if (this.#place !== 'before') {
-      this.#place = 'behind';
+    if (this.#position !== 'before') {
+      this.#position = 'behind';
       return;
     }
     this.#value = [];
     this.#head = { ...head, name: head.name.toLowerCase() };
     const { name, filename, contentType } = this.#head;
     if (name === 'file') {
-      this.#place = 'file';
-      this.#found({ fields: this.#fields, stream: this.stream, contentType });
+      this.#position = 'file';
+      this.#onFile({ fields: this.#fields, stream: this.stream, contentType });
     } else if (filename !== undefined) {
       throw validationFailed([{ field: name, message: 'is not the file field of this form; send the file in the field "file"' }]);
     } else if (this.#fields.has(name)) {
@@ -107,23 +107,23 @@ class FormReader implements MultipartHandler {
   }
 
   data(bytes: Buffer): void {
-    if (this.#place === 'file') {
+    if (this.#position === 'file') {
       this.#full = !this.stream.push(bytes);
       return;
     }
     this.#size += bytes.length;
-    if (this.#size > (this.#place === 'before' ? maxFieldBytes : maxRestBytes))
+    if (this.#size > (this.#position === 'before' ? maxFieldBytes : maxRestBytes))
       throw malformedForm('The fields of the form are too large.');
-    if (this.#place === 'before') this.#value.push(bytes);
+    if (this.#position === 'before') this.#value.push(bytes);
   }
 
   partEnd(): void {
-    if (this.#place === 'before') this.#fields.set(this.#head!.name, fieldText(this.#head!, Buffer.concat(this.#value)));
-    else if (this.#place === 'file') this.#size = 0;
+    if (this.#position === 'before') this.#fields.set(this.#head!.name, fieldText(this.#head!, Buffer.concat(this.#value)));
+    else if (this.#position === 'file') this.#size = 0;
   }
 
   end(): void {
-    if (this.#place === 'before') throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
+    if (this.#position === 'before') throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
     this.stream.push(null);
   }
 

@@ -25,8 +25,8 @@ export interface LocalHttpOptions {
 export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse, ctx?: CallContext) => Promise<boolean>;
 
 const mount = '/local/';
-const ofKeys = ['GET', 'HEAD', 'PUT'];
-const ofBuckets = ['POST'];
+const objectMethods = ['GET', 'HEAD', 'PUT'];
+const bucketMethods = ['POST'];
 
 /**
  * Serves what a local backend presigned, and public objects to everyone:
@@ -60,10 +60,10 @@ async function answer(backend: LocalBackend, requestTarget: string, exchange: Ex
   const { request, response } = exchange;
   const { method = '' } = request;
   const { bucket, rawKey, query } = targetOf(requestTarget);
-  const methods = rawKey === '' ? ofBuckets : ofKeys;
+  const methods = rawKey === '' ? bucketMethods : objectMethods;
   if (method === 'OPTIONS') {
     response.setHeader('allow', [...methods, 'OPTIONS'].join(', '));
-    answerPreflight(request, response, [...ofKeys, ...ofBuckets].join(', '));
+    answerPreflight(request, response, [...objectMethods, ...bucketMethods].join(', '));
     return;
   }
   const problem = bucketNameProblem(bucket);

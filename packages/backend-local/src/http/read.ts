@@ -39,5 +39,5 @@ export async function answerRead(backend: LocalBackend, { at, query }: Target, e
     headers: { 'cache-control': signed ? 'private' : 'no-cache' },
   };
   if (request.method === 'HEAD') sendObjectHead(request, response, await source.head(at, ctx), options);
-  else await sendObject(request, response, (asked) => source.get(at, asked, ctx), options);
+  else await sendObject(request, response, (getOptions) => source.get(at, getOptions, ctx), options);
 }

@@ -36,13 +36,13 @@ export async function answerForm(backend: LocalBackend, bucket: string, exchange
   response.end();
 }
 
-function acceptedType(grant: WriteGrant, given: string | undefined): string {
-  if (grant.contentType !== undefined && given !== grant.contentType) {
+function acceptedType(grant: WriteGrant, declared: string | undefined): string {
+  if (grant.contentType !== undefined && declared !== grant.contentType) {
     throw storageError('access_denied', `The upload was signed for the type "${grant.contentType}" and no other.`);
   }
-  if (given === undefined) return defaultContentType;
-  if (!isContentType(given)) throw storageError('invalid_argument', 'The Content-Type is not a media type.');
-  return given;
+  if (declared === undefined) return defaultContentType;
+  if (!isContentType(declared)) throw storageError('invalid_argument', 'The Content-Type is not a media type.');
+  return declared;
 }
 
 function putOptionsOf(grant: WriteGrant, contentType: string): PutOptions {
