@@ -105,12 +105,14 @@ describe('a connection of pulls', () => {
   const whole = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
   it('is closed when unrequested bytes arrive', async () => {
+    let writeAgain = (): void => {};
     const { socket, ask, closed } = await connected((peer) => {
       peer.write(whole);
-      setTimeout(() => peer.write(whole), 20);
+      writeAgain = () => void peer.write(whole);
     });
     await ask(() => {});
     expect(socket.isFree).toBe(true);
+    writeAgain();
     await Promise.race([closed, delay(500)]); // before it would be closed for being idle
     expect(socket.isFree).toBe(false);
   });
