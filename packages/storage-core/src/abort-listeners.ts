@@ -1,15 +1,15 @@
-const waiting: unique symbol = Symbol('waiting');
+const listenersKey: unique symbol = Symbol('listeners');
 
-interface Watched {
-  [waiting]?: Listeners;
+interface SignalWithListeners {
+  [listenersKey]?: Listeners;
 }
 
 interface Link {
-  before: Link;
-  after: Link;
+  previous: Link;
+  next: Link;
 }
 
-interface Waiting extends Link {
+interface ListenerLink extends Link {
   readonly listener: () => void;
 }
 
@@ -23,38 +23,38 @@ class Listeners {
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    this.#ring.before = this.#ring.after = this.#ring;
+    this.#ring.previous = this.#ring.next = this.#ring;
   }
 
   add(listener: () => void): () => void {
     if (this.#signal.aborted) return () => {};
     const ring = this.#ring;
-    if (ring.after === ring) this.#signal.addEventListener('abort', this.#tell, { once: true });
-    const own: Waiting = { listener, before: ring.before, after: ring };
-    own.before.after = own;
-    ring.before = own;
+    if (ring.next === ring) this.#signal.addEventListener('abort', this.#notifyAll, { once: true });
+    const link: ListenerLink = { listener, previous: ring.previous, next: ring };
+    link.previous.next = link;
+    ring.previous = link;
     return () => {
-      if (!unlink(own)) return;
+      if (!unlink(link)) return;
       // A signal that nobody waits for must be as collectable as any other.
-      if (ring.after === ring) this.#signal.removeEventListener('abort', this.#tell);
+      if (ring.next === ring) this.#signal.removeEventListener('abort', this.#notifyAll);
     };
   }
 
-  readonly #tell = (): void => {
+  readonly #notifyAll = (): void => {
     // A listener may remove others, which are then not called.
-    for (let next = this.#ring.after; next !== this.#ring; next = this.#ring.after) {
+    for (let next = this.#ring.next; next !== this.#ring; next = this.#ring.next) {
       unlink(next);
-      (next as Waiting).listener();
+      (next as ListenerLink).listener();
     }
   };
 }
 
 /** @returns false when it was already unlinked */
 function unlink(link: Link): boolean {
-  if (link.after === link) return false;
-  link.before.after = link.after;
-  link.after.before = link.before;
-  link.before = link.after = link;
+  if (link.next === link) return false;
+  link.previous.next = link.next;
+  link.next.previous = link.previous;
+  link.previous = link.next = link;
   return true;
 }
 
@@ -67,8 +67,8 @@ function unlink(link: Link): boolean {
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {};
-  const watched = signal as Watched;
-  return (watched[waiting] ??= new Listeners(signal)).add(listener);
+  const watched = signal as SignalWithListeners;
+  return (watched[listenersKey] ??= new Listeners(signal)).add(listener);
 }
 
 /** Waits for `work` until the signal is aborted, whether or not that ends the work as well. @throws the signal's reason */

@@ -9,12 +9,12 @@ export class BucketProvisioner {
   readonly #backend: StorageBackend;
   readonly #corsOrigins: readonly string[];
   /** Buckets that exist, or the pending call that ensures one not known yet. */
-  readonly #known = new Map<string, Promise<void> | 'there'>();
+  readonly #known = new Map<string, Promise<void> | 'exists'>();
   readonly #settingRules = new Map<string, Promise<void>>();
   /** Buckets created here whose rules are not set yet. */
-  readonly #bare = new Set<string>();
+  readonly #withoutRules = new Set<string>();
   /** Buckets that `require` found, whoever created them. */
-  readonly #seen = new Set<string>();
+  readonly #found = new Set<string>();
 
   constructor(backend: StorageBackend, corsOrigins: readonly string[]) {
     this.#backend = backend;
@@ -23,27 +23,27 @@ export class BucketProvisioner {
 
   /**
    * Creates a bucket with its rules; an existing one is left as it is. Asks the provider once per bucket and process.
-   * @param keeps asked once the bucket exists, so that a concurrent deleter either sees it or is seen
+   * @param keepsBucket asked once the bucket exists, so that a concurrent deleter either sees it or is seen
    * @throws no_such_bucket when the bucket is not to be kept; if it was created here and holds nothing, it is deleted again
    */
-  async ensure(bucket: string, options: NewBucket, ctx: CallContext, keeps?: (bucket: string) => Promise<boolean>): Promise<void> {
+  async ensure(bucket: string, options: NewBucket, ctx: CallContext, keepsBucket?: (bucket: string) => Promise<boolean>): Promise<void> {
     ctx.signal?.throwIfAborted();
     let known = this.#known.get(bucket);
     if (known === undefined) {
       // Everybody who needs the bucket waits for this one call, so the first caller cannot cancel it.
       const { signal: _signal, ...shared } = ctx;
       const attempt = this.#createMissing(bucket, options, shared).then(async () => {
-        if (keeps !== undefined && !(await keeps(bucket))) await this.#disown(bucket, shared);
-        if (this.#bare.has(bucket)) await this.#setRules(bucket, shared);
+        if (keepsBucket !== undefined && !(await keepsBucket(bucket))) await this.#discardUnkept(bucket, shared);
+        if (this.#withoutRules.has(bucket)) await this.#setRules(bucket, shared);
       });
       attempt.then(
-        () => this.#known.get(bucket) === attempt && this.#known.set(bucket, 'there'),
+        () => this.#known.get(bucket) === attempt && this.#known.set(bucket, 'exists'),
         () => this.#known.get(bucket) === attempt && this.#known.delete(bucket),
       );
       this.#known.set(bucket, attempt);
       known = attempt;
     }
-    if (known !== 'there') await untilAborted(known, ctx.signal);
+    if (known !== 'exists') await untilAborted(known, ctx.signal);
   }
 
   /** Creates a bucket unless it exists, and sets its rules. Idempotent. */
@@ -55,19 +55,19 @@ export class BucketProvisioner {
   async #createMissing(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
     if (await this.exists(bucket, ctx)) return;
     const buckets = requireAbility(this.#backend, 'buckets');
-    this.#bare.add(bucket); // also when the creation succeeds but its response is lost
+    this.#withoutRules.add(bucket); // also when the creation succeeds but its response is lost
     try {
       await buckets.create(bucket, options, ctx);
     } catch (error) {
-      if (!isStorageError(error) || !error.retryable) this.#bare.delete(bucket);
+      if (!isStorageError(error) || !error.retryable) this.#withoutRules.delete(bucket);
       // Another process was faster; this shows whether the bucket is ours.
       if (!hasCode(error, 'bucket_already_exists')) throw error;
       await this.#find(bucket, ctx);
     }
   }
 
-  async #disown(bucket: string, ctx: CallContext): Promise<never> {
-    if (this.#bare.delete(bucket)) await this.#backend.buckets?.delete(bucket, {}, ctx).catch(() => {}); // by now somebody may depend on it
+  async #discardUnkept(bucket: string, ctx: CallContext): Promise<never> {
+    if (this.#withoutRules.delete(bucket)) await this.#backend.buckets?.delete(bucket, {}, ctx).catch(() => {}); // by now somebody may depend on it
     throw storageError('no_such_bucket', `The bucket "${bucket}" no longer exists.`);
   }
 
@@ -77,7 +77,7 @@ export class BucketProvisioner {
     if (setting === undefined) {
       const { signal: _signal, ...shared } = ctx;
       setting = this.#backend.buckets?.provision?.(bucket, { corsOrigins: this.#corsOrigins }, shared) ?? Promise.resolve();
-      setting = setting.then(() => void this.#bare.delete(bucket)).finally(() => this.#settingRules.delete(bucket));
+      setting = setting.then(() => void this.#withoutRules.delete(bucket)).finally(() => this.#settingRules.delete(bucket));
       this.#settingRules.set(bucket, setting);
     }
     await untilAborted(setting, ctx.signal);
@@ -88,13 +88,13 @@ export class BucketProvisioner {
    * @throws no_such_bucket
    */
   async require(bucket: string, ctx: CallContext): Promise<void> {
-    if (this.#known.has(bucket) || this.#seen.has(bucket)) return;
+    if (this.#known.has(bucket) || this.#found.has(bucket)) return;
     try {
       await this.#find(bucket, ctx);
     } catch (error) {
       if (!hasCode(error, 'access_denied', 'not_supported')) throw error;
     }
-    this.#seen.add(bucket);
+    this.#found.add(bucket);
   }
 
   async exists(bucket: string, ctx: CallContext): Promise<boolean> {
@@ -116,7 +116,7 @@ export class BucketProvisioner {
   /** The next use of the bucket provisions it again. */
   forget(bucket: string): void {
     this.#known.delete(bucket);
-    this.#bare.delete(bucket);
-    this.#seen.delete(bucket);
+    this.#withoutRules.delete(bucket);
+    this.#found.delete(bucket);
   }
 }

@@ -26,16 +26,16 @@ export class BucketService {
 
   /**
    * Creates a bucket unless it exists, with the rules of `provisionBucket`. Asks the provider once per bucket and process.
-   * @param keeps see `StorageServiceOptions.keepsBucket`
+   * @param keepsBucket see `StorageServiceOptions.keepsBucket`
    * @throws no_such_bucket when the bucket is not to be kept
    */
   async ensureBucket(
     bucket: string,
     options: Given<NewBucket> = {},
     ctx: CallContext = noContext,
-    keeps?: (bucket: string) => Promise<boolean>,
+    keepsBucket?: (bucket: string) => Promise<boolean>,
   ): Promise<void> {
-    await this.provisioner.ensure(bucket, this.#newBucket(bucket, options), ctx, keeps);
+    await this.provisioner.ensure(bucket, this.#newBucket(bucket, options), ctx, keepsBucket);
   }
 
   /** Creates a bucket unless it exists, and sets the rules for browser uploads and housekeeping. Idempotent. */
@@ -48,8 +48,8 @@ export class BucketService {
     request: string | (Given<NewBucket> & { readonly bucket: string }),
     ctx: CallContext = noContext,
   ): Promise<BucketInfo> {
-    const { bucket, ...given } = typeof request === 'string' ? { bucket: request } : request;
-    const options = this.#newBucket(bucket, given);
+    const { bucket, ...settings } = typeof request === 'string' ? { bucket: request } : request;
+    const options = this.#newBucket(bucket, settings);
     return requireAbility(this.backend, 'buckets').create(bucket, options, ctx);
   }
 

@@ -1,13 +1,13 @@
 import { storageError } from './errors.ts';
 
 // Types that a browser shows without running any code in them. The HTML standard treats any `+xml` type as a document with scripts.
-const inert =
+const inertType =
   /^(?:(?!image\/svg|.*\+xml$)(?:image|audio|video|font)\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
 
 /** Whether a browser that opens this type might run code in it. Unknown types count as runnable. */
 export function runsInBrowser(contentType: string): boolean {
   const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
-  return !inert.test(type);
+  return !inertType.test(type);
 }
 
 /**
@@ -18,7 +18,7 @@ export function runsInBrowser(contentType: string): boolean {
 export function contentDisposition(kind: 'inline' | 'attachment', filename?: string): string {
   if (filename === undefined || filename === '') return kind;
   if (fallbackOf(filename) === filename) return `${kind}; filename="${filename}"`;
-  const name = shortened(filename);
+  const name = truncated(filename);
   const extended = encodeURIComponent(name.toWellFormed()).replaceAll(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
   return `${kind}; filename="${fallbackOf(name)}"; filename*=UTF-8''${extended}`;
 }
@@ -29,11 +29,11 @@ const fallbackOf = (filename: string): string => filename.replaceAll(/[^\u0020-\
  * Cuts a name to what file systems take and keeps its extension. A character takes up to 9 bytes of the header, and 15 of a presigned URL
  * that asks for it; servers and proxies refuse heads of 8 KiB.
  */
-function shortened(filename: string): string {
-  const most = 255;
-  if (filename.length <= most) return filename;
+function truncated(filename: string): string {
+  const maxLength = 255;
+  if (filename.length <= maxLength) return filename;
   const extension = /\.[^.]{1,16}$/.exec(filename)?.[0] ?? '';
-  return filename.slice(0, most - extension.length).replace(/[\ud800-\udbff]$/, '') + extension; // no half of a surrogate pair
+  return filename.slice(0, maxLength - extension.length).replace(/[\ud800-\udbff]$/, '') + extension; // no half of a surrogate pair
 }
 
 /** @throws invalid_argument for a value that no header can hold */

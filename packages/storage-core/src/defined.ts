@@ -8,10 +8,10 @@ export type Defined<T> = { readonly [K in keyof T as undefined extends T[K] ? ne
 
 /** `value` without the keys that hold undefined, as `exactOptionalPropertyTypes` requires. */
 export function defined<T extends object>(value: T): Defined<T> {
-  const kept: Record<string, unknown> = {};
+  const result: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {
-    const held = (value as Readonly<Record<string, unknown>>)[key];
-    if (held !== undefined) kept[key] = held;
+    const property = (value as Readonly<Record<string, unknown>>)[key];
+    if (property !== undefined) result[key] = property;
   }
-  return kept as Defined<T>;
+  return result as Defined<T>;
 }

@@ -19,20 +19,20 @@ export interface HealthReport {
 /** Checks the provider, for at most `seconds`. Never rejects: the report says what is wrong. */
 export async function checkHealth(backend: StorageBackend, seconds: number): Promise<HealthReport> {
   const started = performance.now();
-  const report = (wrong?: Required<Pick<HealthReport, 'code' | 'message'>>): HealthReport => ({
-    healthy: wrong === undefined,
+  const report = (problem?: Required<Pick<HealthReport, 'code' | 'message'>>): HealthReport => ({
+    healthy: problem === undefined,
     backend: backend.name,
     latencyMs: Math.round(performance.now() - started),
-    ...wrong,
+    ...problem,
   });
-  const late = new Error('late');
+  const timedOut = new Error('late');
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(late), seconds * 1000);
+  const timer = setTimeout(() => deadline.abort(timedOut), seconds * 1000);
   try {
     await untilAborted(backend.check({ signal: deadline.signal }), deadline.signal);
     return report();
   } catch (error) {
-    if (error === late) return report({ code: 'read_timeout', message: `The storage provider did not answer within ${seconds} s.` });
+    if (error === timedOut) return report({ code: 'read_timeout', message: `The storage provider did not answer within ${seconds} s.` });
     if (isStorageError(error)) return report({ code: error.code, message: error.message });
     // The message of any other error may contain the provider's own words.
     return report({ code: 'internal_error', message: 'The storage provider failed.' });

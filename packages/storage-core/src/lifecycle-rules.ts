@@ -17,7 +17,7 @@ export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
 }
 
 /** Some servers cut a fraction down to whole days. */
-function assertDays(name: string, days: number | undefined, least: number): void {
-  if (days === undefined || (Number.isSafeInteger(days) && days >= least)) return;
-  throw storageError('invalid_argument', `${name} of a lifecycle rule is a whole number of days, at least ${least}.`);
+function assertDays(name: string, days: number | undefined, min: number): void {
+  if (days === undefined || (Number.isSafeInteger(days) && days >= min)) return;
+  throw storageError('invalid_argument', `${name} of a lifecycle rule is a whole number of days, at least ${min}.`);
 }

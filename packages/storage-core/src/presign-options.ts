@@ -7,7 +7,7 @@ import { checkedContentType } from './put-options.ts';
 import type { PresignDownload, PresignUpload } from './service-options.ts';
 
 // The maximum of SigV4, in seconds: no backend is asked for more.
-const longestExpiry = 604_800;
+const maxExpiry = 604_800;
 
 /** @throws invalid_argument */
 export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: number | undefined): PresignUploadOptions {
@@ -39,5 +39,5 @@ function expiryOf(seconds = 3600): number {
   if (!Number.isInteger(seconds) || seconds < 1) {
     throw storageError('invalid_argument', 'An expiry must be a whole number of seconds, at least 1.');
   }
-  return Math.min(seconds, longestExpiry);
+  return Math.min(seconds, maxExpiry);
 }

@@ -5,7 +5,7 @@ import { isStorageError, storageError } from './errors.ts';
 import type { PutOptions } from './object.ts';
 import type { StorageServiceOptions, UploadFile } from './service-options.ts';
 
-const longestMetadata = 2048;
+const maxMetadataBytes = 2048;
 
 type Defaults = Pick<StorageServiceOptions, 'defaultAcl' | 'defaultStorageClass'>;
 
@@ -24,17 +24,17 @@ export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
 }
 
 /** The error of a write, extended to name a default that the provider may have refused, since the caller did not name it. */
-export function namingDefaults(error: unknown, written: Pick<PutOptions, 'acl' | 'storageClass'>, defaults: Defaults): unknown {
+export function nameDefaults(error: unknown, written: Pick<PutOptions, 'acl' | 'storageClass'>, defaults: Defaults): unknown {
   if (!isStorageError(error)) return error;
   const { code, cause } = error;
   const { acl, storageClass } = written;
-  const named = (what: string): Error => storageError(code, `${error.message} ${what}`, { cause });
+  const withNote = (what: string): Error => storageError(code, `${error.message} ${what}`, { cause });
   if (code === 'acl_not_supported' && acl !== undefined && acl === defaults.defaultAcl) {
-    return named(`"${acl}" is the default ACL (STORAGE_DEFAULT_ACL).`);
+    return withNote(`"${acl}" is the default ACL (STORAGE_DEFAULT_ACL).`);
   }
   const isOfProvider = code === 'invalid_argument' && cause !== undefined;
   if (isOfProvider && storageClass !== undefined && storageClass === defaults.defaultStorageClass) {
-    return named(`"${storageClass}" is the default storage class (STORAGE_DEFAULT_STORAGE_CLASS).`);
+    return withNote(`"${storageClass}" is the default storage class (STORAGE_DEFAULT_STORAGE_CLASS).`);
   }
   return error;
 }
@@ -68,7 +68,7 @@ function assertMetadata(metadata: Readonly<Record<string, string>>): void {
     }
     size += name.length + value.length;
   }
-  if (size > longestMetadata) throw storageError('invalid_argument', `Metadata must have at most ${longestMetadata} bytes in total.`);
+  if (size > maxMetadataBytes) throw storageError('invalid_argument', `Metadata must have at most ${maxMetadataBytes} bytes in total.`);
 }
 
 function assertChecksum(name: string, value: string | undefined, length: number): void {

@@ -23,7 +23,7 @@ import { wrapBackend } from './layers/wrap-backend.ts';
 import { assertListOptions, ObjectListing } from './listing.ts';
 import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
-import { assertNoneMatch, namingDefaults, putOptionsOf } from './put-options.ts';
+import { assertNoneMatch, nameDefaults, putOptionsOf } from './put-options.ts';
 import type {
   CopyFile,
   FileAddress,
@@ -35,7 +35,7 @@ import type {
 } from './service-options.ts';
 
 /** How many buckets are tried for one call when each turns out to have been deleted by another process. */
-const mostLooks = 3;
+const maxAttempts = 3;
 
 /** The type that applications hold. It does once what every backend would otherwise repeat. */
 export class StorageService extends BucketService {
@@ -88,14 +88,14 @@ export class StorageService extends BucketService {
   /** As `chooseBucket`; creates the bucket where auto-provisioning is on, unless the caller named it. */
   async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
     const { autoProvision = false, keepsBucket } = this.#options;
-    for (let look = 1; ; look++) {
+    for (let attempt = 1; ; attempt++) {
       const choice = await this.chooseBucket(request);
       if (!autoProvision || choice.because === 'explicit') return choice;
       try {
         await this.ensureBucket(choice.bucket, {}, ctx, keepsBucket);
         return choice;
       } catch (error) {
-        if (look >= mostLooks || !hasCode(error, 'no_such_bucket')) throw error;
+        if (attempt >= maxAttempts || !hasCode(error, 'no_such_bucket')) throw error;
       }
     }
   }
@@ -113,7 +113,7 @@ export class StorageService extends BucketService {
       body = opened;
       assertObjectKey(file.key);
       const options = putOptionsOf(file, this.#options);
-      return await this.#at(file, ctx, (at) => this.backend.put(at, opened, options, ctx).catch(this.#naming(options)));
+      return await this.#withAddress(file, ctx, (at) => this.backend.put(at, opened, options, ctx).catch(this.#naming(options)));
     } catch (error) {
       if (body !== undefined) discard(body, error instanceof Error ? error : undefined);
       throw error;
@@ -149,7 +149,7 @@ export class StorageService extends BucketService {
    */
   async openIfChanged(file: FileAddress, options: GetOptions = {}, ctx: CallContext = noContext): Promise<GetResult> {
     if (options.range !== undefined) assertByteRange(options.range);
-    return this.#at(file, ctx, (at) => this.backend.get(at, options, ctx));
+    return this.#withAddress(file, ctx, (at) => this.backend.get(at, options, ctx));
   }
 
   /**
@@ -161,7 +161,7 @@ export class StorageService extends BucketService {
     const { range, ifMatch } = options;
     if (range !== undefined) assertByteRange(range);
     const pull = this.backend.pull?.bind(this.backend);
-    if (pull !== undefined) return this.#at(file, ctx, (at) => pull(at, options, sink, ctx));
+    if (pull !== undefined) return this.#withAddress(file, ctx, (at) => pull(at, options, sink, ctx));
     const opened = await this.openFile(file, defined({ range, ifMatch: ifMatch === undefined ? undefined : [ifMatch] }), ctx);
     for await (const chunk of opened.body) await sink(chunk as Buffer);
     return opened.range === undefined ? { info: opened.info } : { info: opened.info, range: opened.range };
@@ -169,7 +169,7 @@ export class StorageService extends BucketService {
 
   /** Size, type, ETag and metadata, without the bytes. @throws file_not_found, no_such_bucket */
   async getFileInfo(file: FileAddress, ctx: CallContext = noContext): Promise<ObjectInfo> {
-    return this.#at(file, ctx, (at) => this.backend.head(at, ctx));
+    return this.#withAddress(file, ctx, (at) => this.backend.head(at, ctx));
   }
 
   /** @throws no_such_bucket, and any other error that leaves the answer unknown */
@@ -185,7 +185,7 @@ export class StorageService extends BucketService {
 
   /** Succeeds also when the object does not exist. @throws no_such_bucket */
   async deleteFile(file: FileAddress, ctx: CallContext = noContext): Promise<void> {
-    await this.#at(file, ctx, (at) => this.backend.delete(at, ctx));
+    await this.#withAddress(file, ctx, (at) => this.backend.delete(at, ctx));
   }
 
   /**
@@ -205,7 +205,7 @@ export class StorageService extends BucketService {
     });
     const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);
     if (keys.length === 0) return { deleted: [], errors };
-    const result = await this.#in(bucket, () => batch.deleteMany(bucket, keys, ctx));
+    const result = await this.#inBucket(bucket, () => batch.deleteMany(bucket, keys, ctx));
     return { deleted: result.deleted, errors: [...errors, ...result.errors] };
   }
 
@@ -220,7 +220,7 @@ export class StorageService extends BucketService {
       const options = defined({ prefix, delimiter, maxKeys, continuationToken: token, onNextToken });
       assertListOptions(options);
       const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);
-      return this.#in(bucket, () => this.backend.list(bucket, options, ctx));
+      return this.#inBucket(bucket, () => this.backend.list(bucket, options, ctx));
     });
   }
 
@@ -249,14 +249,14 @@ export class StorageService extends BucketService {
   /** @throws file_not_found, acl_not_supported */
   async getObjectAcl(file: FileAddress, ctx: CallContext = noContext): Promise<Acl> {
     const acl = requireAbility(this.backend, 'acl');
-    return this.#at(file, ctx, (at) => acl.getObjectAcl(at, ctx));
+    return this.#withAddress(file, ctx, (at) => acl.getObjectAcl(at, ctx));
   }
 
   /** Replaces the ACL and returns the resulting one. @throws file_not_found, acl_not_supported, invalid_argument */
   async setObjectAcl(file: InBucket & { readonly key: string; readonly acl: CannedAcl }, ctx: CallContext = noContext): Promise<Acl> {
     assertCannedAcl(file.acl);
     const acl = requireAbility(this.backend, 'acl');
-    return this.#at(file, ctx, (at) => acl.setObjectAcl(at, file.acl, ctx));
+    return this.#withAddress(file, ctx, (at) => acl.setObjectAcl(at, file.acl, ctx));
   }
 
   /**
@@ -281,7 +281,7 @@ export class StorageService extends BucketService {
     assertNoneMatch(ifNoneMatch);
     const options = defined({ acl, storageClass, ifMatch, ifNoneMatch, onlyIf });
     const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
-    return this.#in(source.bucket, () => this.#in(destination.bucket, run));
+    return this.#inBucket(source.bucket, () => this.#inBucket(destination.bucket, run));
   }
 
   async #address(file: FileAddress, ctx: CallContext): Promise<ObjectAddress> {
@@ -291,19 +291,19 @@ export class StorageService extends BucketService {
     return { bucket, key: address.key };
   }
 
-  async #at<T>(file: FileAddress, ctx: CallContext, run: (at: ObjectAddress) => Promise<T>): Promise<T> {
+  async #withAddress<T>(file: FileAddress, ctx: CallContext, run: (at: ObjectAddress) => Promise<T>): Promise<T> {
     const at = await this.#address(file, ctx);
-    return this.#in(at.bucket, () => run(at));
+    return this.#inBucket(at.bucket, () => run(at));
   }
 
   #naming(written: Pick<PutOptions, 'acl' | 'storageClass'>): (error: unknown) => never {
     return (error) => {
-      throw namingDefaults(error, written, this.#options);
+      throw nameDefaults(error, written, this.#options);
     };
   }
 
   /** A bucket that turns out to be gone is provisioned again on its next use. */
-  async #in<T>(bucket: string, run: () => Promise<T>): Promise<T> {
+  async #inBucket<T>(bucket: string, run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (error) {
@@ -314,8 +314,8 @@ export class StorageService extends BucketService {
 }
 
 function withSizeHint(body: Body, sizeHint: number | undefined): Body {
-  const isOne = sizeHint !== undefined && Number.isSafeInteger(sizeHint) && sizeHint >= 0; // an invalid hint is no reason to refuse the bytes
-  return body.kind === 'stream' && body.size === undefined && isOne ? { ...body, sizeHint } : body;
+  const isValid = sizeHint !== undefined && Number.isSafeInteger(sizeHint) && sizeHint >= 0; // an invalid hint is no reason to refuse the bytes
+  return body.kind === 'stream' && body.size === undefined && isValid ? { ...body, sizeHint } : body;
 }
 
 function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {

@@ -1,6 +1,6 @@
-const longest = 128;
-const control = '\\x00-\\x1f\\x7f-\\x9f';
-const shape = (without: string): string => `^[^\\s${without}](?:[^${without}]*[^\\s${without}])?$`;
+const maxLength = 128;
+const controlCharacters = '\\x00-\\x1f\\x7f-\\x9f';
+const patternWithout = (excluded: string): string => `^[^\\s${excluded}](?:[^${excluded}]*[^\\s${excluded}])?$`;
 
 /**
  * The shape of a tenant's uuid or slug, in JSON Schema terms and in what all regular expression dialects have in common. U+2028 and U+2029,
@@ -9,13 +9,13 @@ const shape = (without: string): string => `^[^\\s${without}](?:[^${without}]*[^
  */
 export const tenantNameShape: { readonly minLength: number; readonly maxLength: number; readonly pattern: string } = {
   minLength: 1,
-  maxLength: longest,
-  pattern: shape(control),
+  maxLength,
+  pattern: patternWithout(controlCharacters),
 };
 
-const refused = `${control}\u2028\u2029`;
-const hasControl = new RegExp(`[${refused}]`);
-const wellShaped = new RegExp(shape(refused), 'u');
+const refusedCharacters = `${controlCharacters}\u2028\u2029`;
+const hasControl = new RegExp(`[${refusedCharacters}]`);
+const wellShaped = new RegExp(patternWithout(refusedCharacters), 'u');
 const rfc9562 = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Whether `value` has the form of an RFC 9562 UUID, in either case. */
@@ -33,7 +33,7 @@ export function tenantNameProblem(what: string, value: string): string | undefin
   if (typeof value !== 'string') return `${what} must be a string.`; // plain JavaScript, and database rows, may lack it
   if (value === '') return `${what} must not be empty.`;
   // A character is one code point; the first test avoids counting those of something huge.
-  if (value.length > 2 * longest || Array.from(value).length > longest) return `${what} must have at most ${longest} characters.`;
+  if (value.length > 2 * maxLength || Array.from(value).length > maxLength) return `${what} must have at most ${maxLength} characters.`;
   if (!value.isWellFormed()) return `${what} is well-formed Unicode.`;
   if (wellShaped.test(value)) return undefined;
   return value.trim() === value || hasControl.test(value)

@@ -8,7 +8,7 @@ import { storageError } from '../errors.ts';
 import type { Body } from '../object.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
-import { listenersRemoved, onRemoval, relayOf } from './relay.ts';
+import { listenersRemovedError, onRemoval, relayOf } from './relay.ts';
 import { takeWhole } from './whole-body.ts';
 
 /**
@@ -34,14 +34,14 @@ export type BodyInput =
  * @throws invalid_argument, after destroying a stream
  */
 export function bodyOf(input: BodyInput, size?: number): Body {
-  if (typeof input === 'string') return whole(Buffer.from(input), size);
-  if (ArrayBuffer.isView(input)) return whole(bytesIn(input.buffer, input), size);
-  if (isAnyArrayBuffer(input)) return whole(bytesIn(input), size);
-  if (input instanceof Readable) return stream(relayOf(readableOf(input)), size);
-  if (isOtherStream(input)) return stream(relayOf(relayed(input)), size);
+  if (typeof input === 'string') return bufferBody(Buffer.from(input), size);
+  if (ArrayBuffer.isView(input)) return bufferBody(bytesIn(input.buffer, input), size);
+  if (isAnyArrayBuffer(input)) return bufferBody(bytesIn(input), size);
+  if (input instanceof Readable) return streamBody(relayOf(readableOf(input)), size);
+  if (isForeignStream(input)) return streamBody(relayOf(toReadable(input)), size);
   if (isBlob(input)) return bodyOf(input.stream(), size ?? sizeOf(input));
-  if (input instanceof ReadableStream) return stream(webStream(input), size);
-  if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
+  if (input instanceof ReadableStream) return streamBody(webStream(input), size);
+  if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return streamBody(iterableStream(input), size);
   throw storageError('invalid_argument', 'A body must be a string, bytes, a Blob, a stream or an async iterable of bytes.');
 }
 
@@ -58,12 +58,12 @@ function isBlob(input: unknown): input is Blob {
   return (tag === 'Blob' || tag === 'File') && typeof open === 'function';
 }
 
-function whole(data: Uint8Array, size: number | undefined): Body {
+function bufferBody(data: Uint8Array, size: number | undefined): Body {
   if (size !== undefined && size !== data.byteLength) throw sizeMismatch(data.byteLength, size);
   return { kind: 'buffer', data };
 }
 
-function stream(readable: Readable, size: number | undefined): Body {
+function streamBody(readable: Readable, size: number | undefined): Body {
   readable.on('error', () => {}); // see bodyOf: readers check the stream itself
   if (size === undefined) return { kind: 'stream', stream: readable };
   if (Number.isSafeInteger(size) && size >= 0) return { kind: 'stream', stream: readable, size };
@@ -72,13 +72,13 @@ function stream(readable: Readable, size: number | undefined): Body {
 }
 
 function readableOf(readable: Readable): Readable {
-  if (readable.readableEnded) throw readAlready();
+  if (readable.readableEnded) throw alreadyReadError();
   // A stream that failed gives its own error to the reader.
-  if (readable.destroyed && readable.errored === null) throw closedAlready();
+  if (readable.destroyed && readable.errored === null) throw alreadyClosedError();
   return readable;
 }
 
-function closedAlready(): Error {
+function alreadyClosedError(): Error {
   return storageError('invalid_argument', 'The body stream has been closed already.');
 }
 
@@ -87,14 +87,14 @@ function closedAlready(): Error {
  * iterable, and with none does an iterator hear of errors before it is first asked. Other iterables know best how they are read, such as
  * minipass streams, which end without an event. Write-only streams have `pipe` as well, and would end at once.
  */
-export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
+export function isForeignStream(input: unknown): input is NodeJS.ReadableStream {
   if (typeof input !== 'object' || input === null || input instanceof Readable) return false;
   const { pipe, on, readable, _readableState: state } = input as Record<'pipe' | 'on' | 'readable' | '_readableState', unknown>;
   if (typeof pipe !== 'function' || typeof on !== 'function') return false;
   return state !== undefined || (typeof readable === 'boolean' && !(Symbol.asyncIterator in input));
 }
 
-function relayed(source: NodeJS.ReadableStream): Readable {
+function toReadable(source: NodeJS.ReadableStream): Readable {
   source.on('error', () => {}); // a stream that has just failed emits its error only now
   const { errored } = source as { readonly errored?: unknown }; // readable-stream 3 does not keep its error, and emits it once
   if (isReadable(source) === false && !errored) throw storageError('invalid_argument', 'The body stream has been read or closed already.');
@@ -111,7 +111,7 @@ function relayed(source: NodeJS.ReadableStream): Readable {
   onRemoval(source, [end], () => {
     if (isOver) return;
     source.on('error', () => {}); // as before the removal
-    relay.destroy(listenersRemoved());
+    relay.destroy(listenersRemovedError());
   });
   return relay;
 }
@@ -119,7 +119,7 @@ function relayed(source: NodeJS.ReadableStream): Readable {
 function webStream(input: ReadableStream<Uint8Array>): Readable {
   if (input.locked) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const stream = input as NodeReadableStream;
-  if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw readAlready();
+  if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw alreadyReadError();
   const reader = (isReadable(stream) === null && isBegun(input) ? restOf(stream) : stream).getReader();
   const body = iteratorStream({ next: () => reader.read(), return: (reason) => reader.cancel(reason) });
   reader.closed.catch((error: unknown) => body.destroy(error as Error)); // even while nobody reads
@@ -150,14 +150,14 @@ function restOf(stream: NodeReadableStream): NodeReadableStream {
         controller.enqueue(chunk);
       },
       flush() {
-        if (isEmpty) throw readAlready();
+        if (isEmpty) throw alreadyReadError();
       },
     }) as never,
   );
 }
 
 /** Reading the body again would silently give an empty object. */
-export function readAlready(): Error {
+export function alreadyReadError(): Error {
   return storageError('invalid_argument', 'The body stream has been read already.');
 }
 
@@ -172,18 +172,18 @@ function wasBodyBefore(source: object): boolean {
 
 /** Copies each chunk: the source may refill the same memory for the next chunk before this one is read. */
 function iterableStream(source: AsyncIterable<unknown>): Readable {
-  if (isOwnStream(source)) return ownStream(source);
+  if (isCustomStream(source)) return customStream(source);
   const iterator = source[Symbol.asyncIterator]();
   return withOwnedChunks(iteratorStream(iterator, { mayBeOver: wasBodyBefore(iterator), isCopied: true }));
 }
 
-function ownStream(source: OwnStream): Readable {
+function customStream(source: CustomStream): Readable {
   // Such a source gives its data to a listener at once: it would be missing here.
   if (source.flowing === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const mayBeOver = wasBodyBefore(source);
   const body = withOwnedChunks(
     isMinipass(source)
-      ? minipassBody(source, mayBeOver ? readAlready() : undefined)
+      ? minipassBody(source, mayBeOver ? alreadyReadError() : undefined)
       : iteratorStream(source[Symbol.asyncIterator](), { mayBeOver, isCopied: true }),
   );
   // It also emits errors at once: without a listener, an error while no chunk is requested would end the process.
@@ -191,31 +191,31 @@ function ownStream(source: OwnStream): Readable {
   body.once('close', () => {
     if (!body.readableEnded) source.destroy?.();
   });
-  if (source.destroyed === true) body.destroy(closedAlready()); // it emits nothing any more
+  if (source.destroyed === true) body.destroy(alreadyClosedError()); // it emits nothing any more
   return body;
 }
 
 /** A stream that is not of node:stream's kind and yet is read only once, such as a minipass stream. */
-interface OwnStream extends AsyncIterable<unknown> {
+interface CustomStream extends AsyncIterable<unknown> {
   readonly flowing?: unknown;
   readonly destroyed?: unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   destroy?(): unknown;
 }
 
-export function isOwnStream(input: object): input is OwnStream {
+export function isCustomStream(input: object): input is CustomStream {
   const { pipe, on } = input as Record<'pipe' | 'on', unknown>;
   return typeof pipe === 'function' && typeof on === 'function' && Symbol.asyncIterator in input;
 }
 
 /** How a source is read and closed. */
-interface Chunks {
+interface ChunkSource {
   next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
   return?(reason?: unknown): Promise<unknown>;
 }
 
 /** Like `Readable.from`, but for bytes only, and closing it does not wait for a source that hangs. */
-function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } = {}): Readable {
+function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = false } = {}): Readable {
   let isMaybeOver = mayBeOver;
   const refuse = (): Error => storageError('invalid_argument', 'A body stream must yield bytes.');
   return new Readable({
@@ -225,7 +225,7 @@ function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } 
           if (this.destroyed) return;
           const isOver = done === true && isMaybeOver;
           isMaybeOver = false;
-          if (isOver) this.destroy(readAlready());
+          if (isOver) this.destroy(alreadyReadError());
           else if (done === true) this.push(null);
           else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
           else if (typeof value === 'string') this.push(value);
@@ -241,7 +241,7 @@ function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } 
   });
 }
 
-async function close(chunks: Chunks, reason: Error | null): Promise<void> {
+async function close(chunks: ChunkSource, reason: Error | null): Promise<void> {
   try {
     await chunks.return?.(reason ?? undefined);
   } catch {

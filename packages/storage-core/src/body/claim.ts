@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
 import { storageError } from '../errors.ts';
-import { isOtherStream, isOwnStream } from './body.ts';
+import { isCustomStream, isForeignStream } from './body.ts';
 
 const claimed = new WeakSet<object>();
 
@@ -23,6 +23,6 @@ export function claimBody(body: unknown): () => void {
 }
 
 function isReadOnce(body: unknown): body is object {
-  if (body instanceof Readable || isOtherStream(body)) return true;
-  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && ('next' in body || isOwnStream(body));
+  if (body instanceof Readable || isForeignStream(body)) return true;
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && ('next' in body || isCustomStream(body));
 }

@@ -4,28 +4,28 @@ import { Readable } from 'node:stream';
 /** The listeners of a stream whose bytes are read past it. */
 export class DirectListeners {
   readonly #stream: Readable;
-  #whenWanted: (() => void) | undefined;
+  #resolveDrain: (() => void) | undefined;
 
   constructor(stream: Readable) {
     this.#stream = stream;
   }
 
   /** Called by the stream's `_read` and `_destroy`: more is wanted, or nothing any more. */
-  wanted(): void {
-    this.#whenWanted?.();
+  onDrain(): void {
+    this.#resolveDrain?.();
   }
 
   /** Gives listeners the same bytes, at the pace of the slowest. */
-  async tell(bytes: Uint8Array): Promise<void> {
-    if (!this.#isThere() || push(this.#stream, Buffer.from(bytes))) return;
-    const left = (): void => {
-      if (!this.#isThere()) this.wanted();
+  async deliver(bytes: Uint8Array): Promise<void> {
+    if (!this.#hasListeners() || push(this.#stream, Buffer.from(bytes))) return;
+    const onRemoved = (): void => {
+      if (!this.#hasListeners()) this.onDrain();
     };
-    this.#stream.on('removeListener', left);
+    this.#stream.on('removeListener', onRemoved);
     await new Promise<void>((resolve) => {
-      this.#whenWanted = resolve;
+      this.#resolveDrain = resolve;
     });
-    this.#stream.off('removeListener', left);
+    this.#stream.off('removeListener', onRemoved);
   }
 
   /** Ends and closes the stream. */
@@ -34,7 +34,7 @@ export class DirectListeners {
     this.#stream.resume(); // flows to its end, which closes it
   }
 
-  #isThere(): boolean {
+  #hasListeners(): boolean {
     return this.#stream.listenerCount('data') + this.#stream.listenerCount('readable') > 0;
   }
 }

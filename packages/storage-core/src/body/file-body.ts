@@ -57,7 +57,7 @@ export function fileBody(file: OpenFile, options: { readonly start?: number; rea
 class FileBody extends Readable implements DirectSource {
   readonly #file: OpenFile;
   #position: number;
-  #left: number;
+  #remaining: number;
   /** Set once it is read through `readInto`. */
   #listeners: DirectListeners | undefined;
 
@@ -65,13 +65,13 @@ class FileBody extends Readable implements DirectSource {
     super({ highWaterMark: chunkBytes });
     this.#file = file;
     this.#position = start;
-    this.#left = size;
+    this.#remaining = size;
   }
 
   override _read(): void {
-    if (this.#listeners !== undefined) return this.#listeners.wanted();
-    const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, this.#left));
-    this.#take(chunk).then(
+    if (this.#listeners !== undefined) return this.#listeners.onDrain();
+    const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, this.#remaining));
+    this.#readNext(chunk).then(
       (bytes) => this.push(bytes === 0 ? null : chunk.subarray(0, bytes)),
       (error: unknown) => this.destroy(error as Error),
     );
@@ -82,14 +82,14 @@ class FileBody extends Readable implements DirectSource {
     this.#listeners ??= new DirectListeners(this);
     let bytes: number;
     try {
-      bytes = target.byteLength === 0 ? 0 : await this.#take(target);
+      bytes = target.byteLength === 0 ? 0 : await this.#readNext(target);
     } catch (error) {
       this.destroy(error as Error);
       throw error;
     }
     this.#assertOpen(); // it may have been destroyed meanwhile
     if (bytes > 0) {
-      await this.#listeners.tell(target.subarray(0, bytes));
+      await this.#listeners.deliver(target.subarray(0, bytes));
       this.#assertOpen();
     } else if (target.byteLength > 0) {
       this.#listeners.end();
@@ -98,16 +98,16 @@ class FileBody extends Readable implements DirectSource {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#listeners?.wanted();
+    this.#listeners?.onDrain();
     callback(error);
   }
 
-  async #take(target: Uint8Array): Promise<number> {
-    const wanted = Math.min(target.byteLength, this.#left);
-    if (wanted === 0) return 0;
-    const { bytesRead } = await this.#file.read(target, 0, wanted, this.#position);
+  async #readNext(target: Uint8Array): Promise<number> {
+    const length = Math.min(target.byteLength, this.#remaining);
+    if (length === 0) return 0;
+    const { bytesRead } = await this.#file.read(target, 0, length, this.#position);
     this.#position += bytesRead;
-    this.#left = bytesRead === 0 ? 0 : this.#left - bytesRead; // at its end; the file may be closed before the next read
+    this.#remaining = bytesRead === 0 ? 0 : this.#remaining - bytesRead; // at its end; the file may be closed before the next read
     return bytesRead;
   }
 

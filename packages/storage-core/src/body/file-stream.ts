@@ -28,9 +28,9 @@ export function withDirectReads(stream: Readable): Readable {
   if (!(stream instanceof ReadStream) || readInto in stream || !isUntouched(stream)) return stream;
   // A stream that yields something other than what it reads must be read itself.
   if (stream._read !== ReadStream.prototype._read || stream.push !== ReadStream.prototype.push) return stream;
-  const own = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
-  if (own === undefined || !('pos' in stream && 'end' in stream && 'fd' in stream)) return stream;
-  const fileSystem = (stream as unknown as Record<symbol, FileSystem>)[own]!;
+  const fsSymbol = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
+  if (fsSymbol === undefined || !('pos' in stream && 'end' in stream && 'fd' in stream)) return stream;
+  const fileSystem = (stream as unknown as Record<symbol, FileSystem>)[fsSymbol]!;
   const reading = new Reading(stream as unknown as FileStream, fileSystem);
   const read: DirectSource[typeof readInto] = (target) => reading.into(target);
   return Object.assign(stream, { [readInto]: read });
@@ -45,7 +45,7 @@ class Reading {
   #isReading = false;
   /** The end was reported. The descriptor is closed, or about to be. */
   #isOver = false;
-  #whenRead: (() => void) | undefined;
+  #onReadDone: (() => void) | undefined;
 
   constructor(stream: FileStream, fileSystem: FileSystem) {
     this.#stream = stream;
@@ -61,13 +61,13 @@ class Reading {
       return 0;
     }
     const stream = this.#stream;
-    await this.#opened();
+    await this.#waitUntilOpen();
     const { pos, end, bytesRead } = stream;
-    const left = end - (pos ?? bytesRead) + 1;
-    const bytes = left <= 0 ? 0 : await this.#read(target, Math.min(target.byteLength, left));
+    const remaining = end - (pos ?? bytesRead) + 1;
+    const bytes = remaining <= 0 ? 0 : await this.#read(target, Math.min(target.byteLength, remaining));
     this.#assertOpen(); // it may have been destroyed meanwhile
     if (bytes > 0) {
-      await this.#listeners.tell(target.subarray(0, bytes));
+      await this.#listeners.deliver(target.subarray(0, bytes));
       this.#assertOpen();
     } else {
       this.#isOver = true;
@@ -80,19 +80,19 @@ class Reading {
     if (this.#isBegun) return;
     this.#isBegun = true;
     const stream = this.#stream;
-    const wanted = (): void => this.#listeners.wanted();
+    const requestMore = (): void => this.#listeners.onDrain();
     const destroy = stream._destroy.bind(stream);
-    const destroyed: typeof destroy = (error, callback) => {
-      wanted();
+    const destroyAfterRead: typeof destroy = (error, callback) => {
+      requestMore();
       // A descriptor that is closed during a read may by then belong to another file.
-      if (this.#isReading) this.#whenRead = () => destroy(error, callback);
+      if (this.#isReading) this.#onReadDone = () => destroy(error, callback);
       else destroy(error, callback);
     };
-    stream._read = wanted;
-    stream._destroy = destroyed;
+    stream._read = requestMore;
+    stream._destroy = destroyAfterRead;
   }
 
-  async #opened(): Promise<void> {
+  async #waitUntilOpen(): Promise<void> {
     const stream = this.#stream;
     this.#assertOpen();
     if (!stream.pending) return;
@@ -102,13 +102,13 @@ class Reading {
     this.#assertOpen();
   }
 
-  #read(target: Uint8Array, wanted: number): Promise<number> {
+  #read(target: Uint8Array, length: number): Promise<number> {
     const stream = this.#stream;
     this.#isReading = true;
     return new Promise<number>((resolve, reject) => {
-      this.#fileSystem.read(stream.fd!, target, 0, wanted, stream.pos, (error, bytes, filled = target) => {
+      this.#fileSystem.read(stream.fd!, target, 0, length, stream.pos, (error, bytes, filled = target) => {
         this.#isReading = false;
-        this.#whenRead?.();
+        this.#onReadDone?.();
         if (error) {
           stream.destroy(error);
           reject(error);
@@ -124,10 +124,10 @@ class Reading {
 
   #assertOpen(): void {
     const { destroyed, readableEnded, errored } = this.#stream;
-    if (destroyed && !readableEnded) throw errored ?? closedTooSoon();
+    if (destroyed && !readableEnded) throw errored ?? prematureCloseError();
   }
 }
 
-export function closedTooSoon(): Error {
+export function prematureCloseError(): Error {
   return Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

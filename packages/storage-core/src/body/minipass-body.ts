@@ -21,12 +21,12 @@ export function isMinipass(stream: object): stream is Minipass {
 /**
  * Listens at once: data given to other listeners, before or during the read, is not given again. Not by iterator: that of an asynchronous
  * stream may report the end together with a chunk, and any data still to come would be lost.
- * @param whenEmpty error to fail with when there is no chunk
+ * @param emptyError error to fail with when there is no chunk
  */
-export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Readable {
+export function minipassBody(source: Minipass, emptyError: Error | undefined): Readable {
   const body = new Readable({ read: () => source.resume() });
   let isEmpty = true;
-  const take = (chunk: unknown): void => {
+  const onData = (chunk: unknown): void => {
     isEmpty = false;
     if (body.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string')
@@ -34,12 +34,12 @@ export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Re
     // A copy: the source may fill the same memory again.
     else if (!body.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk))) source.pause();
   };
-  const end = (): void => {
+  const onEnd = (): void => {
     source.pause(); // nobody reads it any more
-    if (isEmpty && whenEmpty !== undefined) body.destroy(whenEmpty);
+    if (isEmpty && emptyError !== undefined) body.destroy(emptyError);
     else if (!body.destroyed) body.push(null);
   };
-  source.promise().then(end, (error: Error) => body.destroy(error));
-  source.on('data', take); // makes it flow
+  source.promise().then(onEnd, (error: Error) => body.destroy(error));
+  source.on('data', onData); // makes it flow
   return body;
 }

@@ -6,7 +6,7 @@ import { storageError } from '../errors.ts';
 import { hasOwnedChunks } from './chunk-memory.ts';
 import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
-import { closedTooSoon, withDirectReads } from './file-stream.ts';
+import { prematureCloseError, withDirectReads } from './file-stream.ts';
 
 /** Relays, which belong to a backend alone already: one service may hand a body on to another. */
 const relays = new WeakSet<Readable>();
@@ -31,7 +31,7 @@ export function relayOf(source: Readable): Readable {
 class Relay extends Readable {
   readonly #source: Readable;
   readonly #encoding: BufferEncoding | null;
-  #isWanted = false;
+  #needsData = false;
   #isOver = false;
 
   constructor(source: Readable) {
@@ -41,19 +41,19 @@ class Relay extends Readable {
     source.on('readable', () => this.#pull());
     source.on('resume', () => this.#pull()); // a pipe destination resumed it
     // Includes what others read from it.
-    const take = (chunk: unknown): void => this.#take(chunk);
-    source.on('data', take);
-    const end = (): void => {
+    const onData = (chunk: unknown): void => this.#forward(chunk);
+    source.on('data', onData);
+    const onEnd = (): void => {
       this.#isOver = true;
       this.push(null);
     };
-    source.once('end', end);
-    onRemoval(source, [take, end], () => this.#forsaken());
-    endWith(this, source);
+    source.once('end', onEnd);
+    onRemoval(source, [onData, onEnd], () => this.#onListenersRemoved());
+    destroyWith(this, source);
   }
 
   override _read(): void {
-    this.#isWanted = true;
+    this.#needsData = true;
     this.#pull();
   }
 
@@ -64,34 +64,34 @@ class Relay extends Readable {
   }
 
   #pull(): void {
-    while (this.#isWanted && !isHeldUp(this.#source) && this.#source.read() !== null);
+    while (this.#needsData && !hasBackpressure(this.#source) && this.#source.read() !== null);
   }
 
   /** Somebody has removed all listeners: whatever the source yields from then on would be missing. */
-  #forsaken(): void {
+  #onListenersRemoved(): void {
     if (this.#isOver || this.#source.readableEnded) return;
     this.#source.on('error', () => {}); // as before the removal
-    this.destroy(listenersRemoved());
+    this.destroy(listenersRemovedError());
   }
 
-  #take(chunk: unknown): void {
+  #forward(chunk: unknown): void {
     if (this.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string') {
       this.destroy(storageError('invalid_argument', 'A body stream must yield bytes.'));
     } else if (this.#source.readableEncoding !== this.#encoding) {
       this.destroy(storageError('invalid_argument', 'The body stream was switched to text after its upload began.'));
     } else if (!this.push(chunk)) {
-      this.#isWanted = false;
+      this.#needsData = false;
     }
   }
 }
 
 /** Whether a pipe destination has as much as it takes for now. It would buffer anything else that is read, without bound. */
-function isHeldUp(source: Readable): boolean {
+function hasBackpressure(source: Readable): boolean {
   const { _readableState: state } = source as { readonly _readableState?: { readonly awaitDrainWriters?: object | null } };
-  const waiting = state?.awaitDrainWriters ?? undefined;
-  if (waiting === undefined || 'write' in waiting) return waiting !== undefined;
-  return (waiting as { readonly size: number }).size > 0; // a set when there are several, though `instanceof` denies it
+  const blockedWriters = state?.awaitDrainWriters ?? undefined;
+  if (blockedWriters === undefined || 'write' in blockedWriters) return blockedWriters !== undefined;
+  return (blockedWriters as { readonly size: number }).size > 0; // a set when there are several, though `instanceof` denies it
 }
 
 /** For a source whose bytes can be read into the reader's memory: so can those of the relay. */
@@ -107,26 +107,26 @@ function directRelay(source: Readable & DirectSource): Readable {
   };
   relay._destroy = destroyed;
   source[readInto](Buffer.alloc(0)).catch(() => {}); // begin before anybody else reads it
-  endWith(relay, source);
+  destroyWith(relay, source);
   return relay;
 }
 
-/** Calls `then` soon after one of these listeners is removed, which includes a `once` listener that was called. */
-export function onRemoval(source: NodeJS.ReadableStream, listeners: readonly unknown[], then: () => void): void {
+/** Calls `callback` soon after one of these listeners is removed, which includes a `once` listener that was called. */
+export function onRemoval(source: NodeJS.ReadableStream, listeners: readonly unknown[], callback: () => void): void {
   source.on('removeListener', (_event: unknown, removed: { readonly listener?: unknown }) => {
-    if (listeners.includes(removed.listener ?? removed)) queueMicrotask(then); // for `once`, this may be the wrapper
+    if (listeners.includes(removed.listener ?? removed)) queueMicrotask(callback); // for `once`, this may be the wrapper
   });
 }
 
-export function listenersRemoved(): Error {
+export function listenersRemovedError(): Error {
   return storageError('invalid_argument', 'The listeners that read the body stream have been removed.');
 }
 
-/** Ends the relay when the source ends early. */
-function endWith(relay: Readable, source: Readable): void {
+/** Destroys the relay when the source ends early. */
+function destroyWith(relay: Readable, source: Readable): void {
   source.on('error', (error: Error) => relay.destroy(error));
   source.once('close', () => {
-    if (!source.readableEnded) relay.destroy(source.errored ?? closedTooSoon());
+    if (!source.readableEnded) relay.destroy(source.errored ?? prematureCloseError());
   });
   if (source.errored !== null) relay.destroy(source.errored);
 }

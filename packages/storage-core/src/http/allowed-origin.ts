@@ -3,11 +3,11 @@
  * subdomain.
  */
 export function isAllowedOrigin(origin: string, allowed: readonly string[]): boolean {
-  const asked = origin.toLowerCase();
-  return allowed.some((pattern) => pattern === '*' || covers(pattern.toLowerCase(), asked));
+  const normalized = origin.toLowerCase();
+  return allowed.some((pattern) => pattern === '*' || matchesPattern(pattern.toLowerCase(), normalized));
 }
 
-function covers(pattern: string, origin: string): boolean {
+function matchesPattern(pattern: string, origin: string): boolean {
   const [scheme, host] = pattern.split('//*.');
   if (host === undefined) return pattern === origin;
   return origin.startsWith(`${scheme}//`) && origin.endsWith(`.${host}`) && origin.length > `${scheme}//.${host}`.length;

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isAllowedOrigin } from './allowed-origin.ts';
 
 // Response headers that a page's script may read; without the ETag it cannot tell what it has uploaded.
-const exposed =
+const exposedHeaders =
   'ETag, Content-Length, Content-Range, Content-Disposition, Last-Modified, Accept-Ranges, X-Request-ID, Retry-After, Location';
 const preflightSeconds = 3600;
 
@@ -13,8 +13,8 @@ const preflightSeconds = 3600;
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 export function setCorsHeaders(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): void {
-  const anybody = origins.includes('*');
-  if (anybody) {
+  const anyOrigin = origins.includes('*');
+  if (anyOrigin) {
     // Also without an Origin, as for an <img>: a script that requests the same URL gets the cached response, headers included.
     response.setHeader('access-control-allow-origin', '*');
   } else {
@@ -23,7 +23,7 @@ export function setCorsHeaders(request: IncomingMessage, response: ServerRespons
     if (origin === undefined || !isAllowedOrigin(origin, origins)) return;
     response.setHeader('access-control-allow-origin', origin);
   }
-  response.setHeader('access-control-expose-headers', exposed);
+  response.setHeader('access-control-expose-headers', exposedHeaders);
 }
 
 /**
@@ -34,8 +34,8 @@ export function answerPreflight(request: IncomingMessage, response: ServerRespon
   if (response.hasHeader('access-control-allow-origin')) {
     response.setHeader('access-control-allow-methods', methods);
     // Named one by one, since `*` does not cover Authorization.
-    const asked = request.headers['access-control-request-headers'];
-    if (asked !== undefined) response.setHeader('access-control-allow-headers', asked);
+    const requestedHeaders = request.headers['access-control-request-headers'];
+    if (requestedHeaders !== undefined) response.setHeader('access-control-allow-headers', requestedHeaders);
     response.setHeader('access-control-max-age', preflightSeconds);
   }
   response.writeHead(204);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
-import { readAlready } from '../body/body.ts';
+import { alreadyReadError } from '../body/body.ts';
 import { releaseChunk, withOwnedChunks } from '../body/chunk-memory.ts';
 import { storageError } from '../errors.ts';
 import { validationFailed } from './problem.ts';
@@ -39,7 +39,7 @@ export function assertPlainBody({ headers }: IncomingMessage): void {
  * as a framework's parser, has already read the body, and when the client leaves before the end.
  */
 export function requestBody(incoming: IncomingMessage, limit: number = Infinity): Readable {
-  let seen = 0;
+  let received = 0;
   const body = withOwnedChunks(
     new Readable({
       highWaterMark: 262_144,
@@ -54,17 +54,17 @@ export function requestBody(incoming: IncomingMessage, limit: number = Infinity)
     }),
   );
   const onData = (chunk: Buffer): void => {
-    seen += chunk.byteLength;
-    if (seen > limit) body.destroy(payloadTooLarge(limit));
+    received += chunk.byteLength;
+    if (received > limit) body.destroy(payloadTooLarge(limit));
     else if (!body.push(chunk)) incoming.pause();
   };
   const onEnd = (): void => void body.push(null);
   const onClose = (): void => {
-    if (!incoming.readableEnded) body.destroy(goneTooSoon());
+    if (!incoming.readableEnded) body.destroy(clientGoneError());
   };
   body.on('error', () => {}); // also while nobody reads yet
   incoming.on('error', () => {});
-  if (incoming.readableEnded) return body.destroy(readAlready());
+  if (incoming.readableEnded) return body.destroy(alreadyReadError());
   if (incoming.destroyed) {
     onClose();
     return body;
@@ -88,10 +88,10 @@ export const smallBody = 65_536;
 export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    let seen = 0;
+    let received = 0;
     let timer: NodeJS.Timeout | undefined;
     let isOver = false;
-    const leave = (): void => {
+    const detach = (): void => {
       isOver = true;
       clearTimeout(timer);
       incoming.off('data', onData);
@@ -99,31 +99,31 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
       incoming.off('close', onClose);
     };
     const fail = (error: Error): void => {
-      leave();
+      detach();
       if (!incoming.readableEnded) incoming.pause();
       reject(error);
     };
     const onData = (chunk: Buffer): void => {
-      seen += chunk.byteLength;
-      if (seen > limit) fail(payloadTooLarge(limit));
+      received += chunk.byteLength;
+      if (received > limit) fail(payloadTooLarge(limit));
       else chunks.push(chunk);
     };
     const onEnd = (): void => {
-      leave();
+      detach();
       if (chunks.length === 1) return resolve(chunks[0]!);
       const body = Buffer.concat(chunks);
       for (const chunk of chunks) releaseChunk(chunk);
       resolve(body);
     };
-    const onClose = (): void => fail(goneTooSoon());
-    const late = (): void => fail(storageError('validation_failed', 'The body did not arrive in time.'));
+    const onClose = (): void => fail(clientGoneError());
+    const onTimeout = (): void => fail(storageError('validation_failed', 'The body did not arrive in time.'));
     // Most bodies arrive together with their heads and are read in this very turn.
-    const waitFor = (milliseconds: number): void => {
-      if (!isOver && !incoming.complete) timer = setTimeout(late, milliseconds);
+    const startTimer = (milliseconds: number): void => {
+      if (!isOver && !incoming.complete) timer = setTimeout(onTimeout, milliseconds);
     };
-    if (timeoutMs !== undefined) process.nextTick(waitFor, timeoutMs);
+    if (timeoutMs !== undefined) process.nextTick(startTimer, timeoutMs);
     incoming.on('error', () => {});
-    if (incoming.readableEnded) return fail(readAlready());
+    if (incoming.readableEnded) return fail(alreadyReadError());
     if (incoming.destroyed) return onClose();
     incoming.on('data', onData);
     incoming.once('end', onEnd);
@@ -132,7 +132,7 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
   });
 }
 
-function goneTooSoon(): Error {
+function clientGoneError(): Error {
   return new Error('The client went away before the body was whole.');
 }
 
@@ -145,11 +145,11 @@ const lingerMs = 2000;
  */
 export function lingerOver(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return;
-  let left = lingerBytes;
+  let remaining = lingerBytes;
   const timer = setTimeout(() => incoming.destroy(), lingerMs);
   incoming.on('data', (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) incoming.destroy();
+    remaining -= chunk.length;
+    if (remaining < 0) incoming.destroy();
   });
   incoming.once('close', () => clearTimeout(timer));
   incoming.on('error', () => {}); // the client may leave at any time
@@ -157,7 +157,7 @@ export function lingerOver(incoming: IncomingMessage): void {
 }
 
 /** What closes a connection that stays open after all; it refers to none of the earlier requests. */
-const closings = new WeakMap<Socket, () => void>();
+const originalCloses = new WeakMap<Socket, () => void>();
 
 /**
  * As `lingerOver`, for a connection that ends with the response, which Node would close at once. Call it before the response ends. A
@@ -165,8 +165,8 @@ const closings = new WeakMap<Socket, () => void>();
  */
 export function lingerAtEnd(incoming: IncomingMessage): void {
   const { socket } = incoming;
-  const close = closings.get(socket) ?? socket.destroySoon.bind(socket);
-  closings.set(socket, close);
+  const close = originalCloses.get(socket) ?? socket.destroySoon.bind(socket);
+  originalCloses.set(socket, close);
   const closeAtEnd = (): void => {
     if (incoming.complete || incoming.destroyed) return close();
     incoming.once('close', close);

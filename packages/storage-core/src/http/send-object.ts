@@ -28,8 +28,8 @@ export interface SendOptions {
  * @throws invalid_argument for a `contentDisposition` that no header can hold
  */
 export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): OutgoingHttpHeaders {
-  const asked = options.contentType ?? info.contentType;
-  const contentType = isContentType(asked) ? asked : defaultContentType; // a provider may store what no header can hold
+  const requestedType = options.contentType ?? info.contentType;
+  const contentType = isContentType(requestedType) ? requestedType : defaultContentType; // a provider may store what no header can hold
   const disposition = dispositionOf(contentType, options);
   return {
     ...options.headers,
@@ -45,11 +45,11 @@ export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): Outg
   };
 }
 
-function dispositionOf(contentType: string, { contentDisposition: asked, filename }: SendOptions): string | undefined {
-  if (asked !== undefined) assertContentDisposition(asked);
+function dispositionOf(contentType: string, { contentDisposition: requested, filename }: SendOptions): string | undefined {
+  if (requested !== undefined) assertContentDisposition(requested);
   const dangerous = runsInBrowser(contentType);
-  if (asked !== undefined && !(dangerous && !/^attachment[\t ]*(?:;|$)/i.test(asked))) return asked;
-  if (asked !== undefined && filename === undefined) return asked.replace(/^[^;]*/, 'attachment');
+  if (requested !== undefined && !(dangerous && !/^attachment[\t ]*(?:;|$)/i.test(requested))) return requested;
+  if (requested !== undefined && filename === undefined) return requested.replace(/^[^;]*/, 'attachment');
   return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
 }
 
@@ -82,7 +82,7 @@ export async function sendObject(
   open: (options: GetOptions) => Promise<GetResult>,
   options: SendOptions = {},
 ): Promise<void> {
-  const result = await openAsked(request, open);
+  const result = await openConditionally(request, open);
   if (result.kind === 'not_modified') {
     response.writeHead(304, unchangedHeaders(result, options));
     response.end();
@@ -100,7 +100,7 @@ export async function sendObject(
     throw error;
   }
   const size = range === undefined ? info.size : sizeOf(range);
-  await pour({ body, size, ownsChunks: ownsChunks === true }, response);
+  await pipeBody({ body, size, ownsChunks: ownsChunks === true }, response);
 }
 
 /**
@@ -108,48 +108,48 @@ export async function sendObject(
  * announced length, the connection is cut, so that the client knows it is incomplete. `pipeline` does this for any two streams, but costs
  * as much as everything else about a small response.
  */
-function pour(
+function pipeBody(
   { body, size, ownsChunks }: { readonly body: Readable; readonly size: number; readonly ownsChunks: boolean },
   response: ServerResponse,
 ): Promise<void> {
   // Runs once the system has the whole chunk, or it is no longer wanted.
-  const written = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
+  const onWritten = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
   const whole = takeWhole(body);
-  if (whole !== undefined) return sendWhole(whole, size, response, written(whole));
-  const cut = (): void => {
+  if (whole !== undefined) return sendWhole(whole, size, response, onWritten(whole));
+  const abort = (): void => {
     if (!body.readableEnded) response.destroy();
   };
-  let left = size;
-  const pass = (chunk: Buffer): void => {
+  let remaining = size;
+  const onData = (chunk: Buffer): void => {
     // Bytes beyond the announced length would pass for the next response.
-    if ((left -= chunk.length) < 0) response.destroy();
-    else if (!response.write(chunk, written(chunk))) body.pause();
+    if ((remaining -= chunk.length) < 0) response.destroy();
+    else if (!response.write(chunk, onWritten(chunk))) body.pause();
   };
   return new Promise((resolve) => {
-    body.on('error', cut);
-    body.on('close', cut);
+    body.on('error', abort);
+    body.on('close', abort);
     response.on('error', () => {}); // `close` follows
     response.on('close', () => {
       if (!body.readableEnded) body.destroy(); // the client left: nobody reads the rest
       resolve();
     });
-    if (body.destroyed) return cut();
+    if (body.destroyed) return abort();
     if (size > 0 && body.readableLength === size) {
       const all = body.read() as Buffer;
-      response.end(all, written(all));
+      response.end(all, onWritten(all));
       return;
     }
-    body.on('end', () => (left === 0 ? response.end() : response.destroy()));
+    body.on('end', () => (remaining === 0 ? response.end() : response.destroy()));
     response.on('drain', () => body.resume());
-    body.on('data', pass);
+    body.on('data', onData);
   });
 }
 
-function sendWhole(bytes: Buffer, size: number, response: ServerResponse, written: (() => void) | undefined): Promise<void> {
+function sendWhole(bytes: Buffer, size: number, response: ServerResponse, onWritten: (() => void) | undefined): Promise<void> {
   return new Promise((resolve) => {
     response.on('error', () => {}); // `close` follows
     response.on('close', resolve);
-    if (bytes.length === size) response.end(bytes, written);
+    if (bytes.length === size) response.end(bytes, onWritten);
     else response.destroy();
   });
 }
@@ -162,7 +162,7 @@ export function sendObjectHead(request: IncomingMessage, response: ServerRespons
     writeHead(
       response,
       info,
-      range !== undefined && holds(request, conditions, info) ? resolveRange(range, info.size) : undefined,
+      range !== undefined && ifRangeHolds(request, conditions, info) ? resolveRange(range, info.size) : undefined,
       options,
     );
   response.end();
@@ -182,10 +182,10 @@ function sizeOf({ start, end }: ResolvedRange): number {
 }
 
 /** Whether If-Range, if present, allows the range. */
-function holds({ headers }: IncomingMessage, asked: GetOptions, info: ObjectInfo): boolean {
+function ifRangeHolds({ headers }: IncomingMessage, conditions: GetOptions, info: ObjectInfo): boolean {
   const { 'if-range': ifRange } = headers;
   if (typeof ifRange !== 'string') return true;
-  if (asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined) return false; // see openAsked
+  if (conditions.ifMatch !== undefined || conditions.ifUnmodifiedSince !== undefined) return false; // see openConditionally
   return ifRange === `"${info.etag}"` || ifRange === info.lastModified.toUTCString();
 }
 
@@ -193,22 +193,22 @@ function holds({ headers }: IncomingMessage, asked: GetOptions, info: ObjectInfo
  * Opens what a GET asks for. With If-Range, the range applies only to the object it names, by a strong ETag or its exact date; for any
  * other, the response is the whole object (RFC 9110, section 13.1.5).
  */
-async function openAsked(request: IncomingMessage, open: (options: GetOptions) => Promise<GetResult>): Promise<GetResult> {
-  const asked = readConditionsOf(request.headers);
+async function openConditionally(request: IncomingMessage, open: (options: GetOptions) => Promise<GetResult>): Promise<GetResult> {
+  const conditions = readConditionsOf(request.headers);
   const ifRange = request.headers['if-range'];
-  if (typeof ifRange !== 'string' || asked.range === undefined) return open(asked);
-  const { range, ...whole } = asked;
+  if (typeof ifRange !== 'string' || conditions.range === undefined) return open(conditions);
+  const { range, ...withoutRange } = conditions;
   const etag = /^"([^"]*)"$/.exec(ifRange)?.[1];
   const date = readConditionsOf({ 'if-modified-since': ifRange }).ifModifiedSince;
   // Next to If-Match or If-Unmodified-Since, whose place the guards below take, the whole object is a correct response too.
-  if ((etag === undefined && date === undefined) || asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined)
-    return open(whole);
+  if ((etag === undefined && date === undefined) || conditions.ifMatch !== undefined || conditions.ifUnmodifiedSince !== undefined)
+    return open(withoutRange);
   try {
-    const result = await open({ ...whole, range, ...(etag !== undefined ? { ifMatch: [etag] } : { ifUnmodifiedSince: date! }) });
+    const result = await open({ ...withoutRange, range, ...(etag !== undefined ? { ifMatch: [etag] } : { ifUnmodifiedSince: date! }) });
     if (result.kind !== 'object' || etag !== undefined || ifRange === result.info.lastModified.toUTCString()) return result;
     result.body.destroy();
   } catch (error) {
     if (!hasCode(error, 'precondition_failed')) throw error;
   }
-  return open(whole);
+  return open(withoutRange);
 }

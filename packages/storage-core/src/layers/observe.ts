@@ -13,14 +13,14 @@ export function observe(observer: Observer): Around {
     const started = performance.now();
     const tenant = call.ctx.tenant === undefined ? {} : { tenant: call.ctx.tenant };
     let bytes = 0;
-    let over = false;
+    let isOver = false;
     const count = (direction: 'upload' | 'download', length: number): void => {
-      if (over) return; // a source may go on for a moment after its upload has failed
+      if (isOver) return; // a source may go on for a moment after its upload has failed
       bytes += length;
       observer.transfer?.({ direction, backend: call.backend, ...tenant, bytes: length });
     };
-    const done = (outcome: OperationEvent['outcome'], code?: OperationEvent['code']): void => {
-      over = true;
+    const report = (outcome: OperationEvent['outcome'], code?: OperationEvent['code']): void => {
+      isOver = true;
       observer.operation?.({
         operation: call.operation,
         kind: call.kind,
@@ -41,49 +41,49 @@ export function observe(observer: Observer): Around {
     try {
       result = await next();
     } catch (error) {
-      done('error', codeOf(error, call));
+      report('error', codeOf(error, call));
       throw error;
     }
     if (call.body?.kind === 'buffer') count('upload', call.body.data.byteLength);
     const opened = call.opens ? (result as GetResult) : undefined;
     if (opened?.kind !== 'object') {
-      done('success');
+      report('success');
       return result;
     }
     const { body } = opened;
-    const whole = wholeLength(body);
-    if (whole !== undefined) {
+    const size = wholeLength(body);
+    if (size !== undefined) {
       // The provider has done its part; what the reader does with the bytes is no download.
-      count('download', whole);
-      done('success');
+      count('download', size);
+      report('success');
       return result;
     }
     countBytes(body, (length) => count('download', length));
-    whenOver(body, (error) => {
-      if (error === undefined) done('success');
-      else if (isStorageError(error)) done('error', error.code);
+    onEnded(body, (error) => {
+      if (error === undefined) report('success');
+      else if (isStorageError(error)) report('error', error.code);
       // The provider, whose failures are StorageErrors, did its part: the reader did not want the rest, or could not take it.
-      else done('success', 'aborted');
+      else report('success', 'aborted');
     });
     return result;
   };
 }
 
 /**
- * Reports once how a body ended: `left` if it was closed before its end. `finished` of `node:stream` does this for any stream, but costs
+ * Reports once how a body ended: `closed` if it was closed before its end. `finished` of `node:stream` does this for any stream, but costs
  * several times as much.
  */
-function whenOver(body: Readable, tell: (error?: Error | 'left') => void): void {
-  let told = false;
-  const once = (error?: Error | 'left'): void => {
-    if (told) return;
-    told = true;
-    tell(error);
+function onEnded(body: Readable, callback: (error?: Error | 'closed') => void): void {
+  let hasEnded = false;
+  const once = (error?: Error | 'closed'): void => {
+    if (hasEnded) return;
+    hasEnded = true;
+    callback(error);
   };
   body.on('end', () => once());
   body.on('error', once);
-  body.on('close', () => once('left'));
-  if (body.closed) once(body.readableEnded ? undefined : (body.errored ?? 'left'));
+  body.on('close', () => once('closed'));
+  if (body.closed) once(body.readableEnded ? undefined : (body.errored ?? 'closed'));
 }
 
 /** A backend rejects with StorageErrors, except for errors caused by the caller's signal, stream or sink. */

@@ -28,7 +28,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
     (_call, run) => run(),
   );
   const backend = inner.name;
-  const object = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'object', backend, bucket, ctx });
+  const onObject = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'object', backend, bucket, ctx });
   const onBucket = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'bucket', backend, bucket, ctx });
   const onAcl = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'acl', backend, bucket, ctx });
   const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = inner;
@@ -39,16 +39,16 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
     name: backend,
     check: (ctx) => inner.check(ctx), // health checks are not traffic
     close: () => inner.close(),
-    put: (at, body, options, ctx) => around({ ...object('upload', at.bucket, ctx), body }, () => inner.put(at, body, options, ctx)),
-    get: (at, options, ctx) => around({ ...object('download', at.bucket, ctx), opens: true }, () => inner.get(at, options, ctx)),
-    head: (at, ctx) => around(object('head', at.bucket, ctx), () => inner.head(at, ctx)),
-    delete: (at, ctx) => around(object('delete', at.bucket, ctx), () => inner.delete(at, ctx)),
+    put: (at, body, options, ctx) => around({ ...onObject('upload', at.bucket, ctx), body }, () => inner.put(at, body, options, ctx)),
+    get: (at, options, ctx) => around({ ...onObject('download', at.bucket, ctx), opens: true }, () => inner.get(at, options, ctx)),
+    head: (at, ctx) => around(onObject('head', at.bucket, ctx), () => inner.head(at, ctx)),
+    delete: (at, ctx) => around(onObject('delete', at.bucket, ctx), () => inner.delete(at, ctx)),
     copy: (source, destination, options, ctx) =>
-      around(object('copy', destination.bucket, ctx), () => inner.copy(source, destination, options, ctx)),
-    list: (bucket, options, ctx) => around(object('list', bucket, ctx), () => inner.list(bucket, options, ctx)),
+      around(onObject('copy', destination.bucket, ctx), () => inner.copy(source, destination, options, ctx)),
+    list: (bucket, options, ctx) => around(onObject('list', bucket, ctx), () => inner.list(bucket, options, ctx)),
     ...(batchDelete && {
       batchDelete: {
-        deleteMany: (bucket, keys, ctx) => around(object('delete', bucket, ctx), () => batchDelete.deleteMany(bucket, keys, ctx)),
+        deleteMany: (bucket, keys, ctx) => around(onObject('delete', bucket, ctx), () => batchDelete.deleteMany(bucket, keys, ctx)),
       },
     }),
     ...(buckets && {
@@ -76,8 +76,8 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
     }),
     ...(presign && {
       presign: {
-        upload: (at, options, ctx) => around(object('presign', at.bucket, ctx), () => presign.upload(at, options, ctx)),
-        download: (at, options, ctx) => around(object('presign', at.bucket, ctx), () => presign.download(at, options, ctx)),
+        upload: (at, options, ctx) => around(onObject('presign', at.bucket, ctx), () => presign.upload(at, options, ctx)),
+        download: (at, options, ctx) => around(onObject('presign', at.bucket, ctx), () => presign.download(at, options, ctx)),
       },
     }),
     ...(versioning && {
@@ -107,7 +107,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
           for (const tap of taps) tap(chunk.length);
           return sink(chunk);
         };
-        return around({ ...object('download', at.bucket, ctx), taps }, () => pull(at, options, tapped, ctx));
+        return around({ ...onObject('download', at.bucket, ctx), taps }, () => pull(at, options, tapped, ctx));
       },
     }),
   };

@@ -9,11 +9,11 @@ import type { Suite } from './harness.ts';
 
 /** A stream that yields `chunk` and then nothing more, ever: a client that hangs. */
 function hanging(chunk: Uint8Array | undefined): Readable {
-  let given = chunk === undefined;
+  let hasYielded = chunk === undefined;
   return new Readable({
     read() {
-      if (given) return;
-      given = true;
+      if (hasYielded) return;
+      hasYielded = true;
       this.push(chunk);
     },
   });
@@ -21,11 +21,11 @@ function hanging(chunk: Uint8Array | undefined): Readable {
 
 /** A stream that yields `chunk` and then fails. */
 function failing(chunk: Uint8Array | undefined, error: Error): Readable {
-  let given = chunk === undefined;
+  let hasYielded = chunk === undefined;
   return new Readable({
     read() {
-      if (given) return void setImmediate(() => this.destroy(error));
-      given = true;
+      if (hasYielded) return void setImmediate(() => this.destroy(error));
+      hasYielded = true;
       this.push(chunk);
     },
   });
@@ -217,8 +217,8 @@ function cancelledCalls({ test }: Suite): void {
       () => maintenance?.sweep({ olderThan: 1e9, dryRun: true }, ctx),
     ];
     for (const call of calls) {
-      const begun = call();
-      if (begun !== undefined) await assertRejectsAsIs(begun, reason);
+      const pending = call();
+      if (pending !== undefined) await assertRejectsAsIs(pending, reason);
     }
     await t.assertHolds(at, 'bytes');
   });

@@ -52,16 +52,16 @@ function rules({ test }: Suite): void {
     const { bucket, release } = await t.otherBucket();
     try {
       assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), []);
-      const asked = [{ id: 'old-logs', prefix: 'logs/', expireDays: 30 }];
-      await lifecycle.setLifecycle(bucket, asked, noContext);
-      assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), asked);
+      const written = [{ id: 'old-logs', prefix: 'logs/', expireDays: 30 }];
+      await lifecycle.setLifecycle(bucket, written, noContext);
+      assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), written);
       const others = [
         { id: 'all', prefix: '', expireDays: 365 },
         { id: 'parts', prefix: 'parts/', abortMultipartDays: 7 },
       ];
       const isTaken = !(await isRefused(lifecycle.setLifecycle(bucket, others, noContext)));
-      const held = [...(await lifecycle.getLifecycle(bucket, noContext))].sort((a, b) => (a.id < b.id ? -1 : 1));
-      assert.deepEqual(held, isTaken ? others : asked, 'all rules are replaced, or none');
+      const stored = [...(await lifecycle.getLifecycle(bucket, noContext))].sort((a, b) => (a.id < b.id ? -1 : 1));
+      assert.deepEqual(stored, isTaken ? others : written, 'all rules are replaced, or none');
       await lifecycle.deleteLifecycle(bucket, noContext);
       assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), []);
     } finally {
@@ -85,9 +85,9 @@ function sweeps({ test }: Suite): void {
     const maintenance = requireAbility(t.backend, 'maintenance');
     await t.put(t.at('object'), 'kept');
     const among = async (): Promise<readonly string[]> => [t.bucket]; // others may be working in other buckets of the account
-    const would = await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext);
-    const did = await maintenance.sweep({ olderThan: 0, among }, noContext);
-    for (const report of [would, did]) assert.ok(report.removed >= 0 && report.bytes >= 0);
+    const preview = await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext);
+    const swept = await maintenance.sweep({ olderThan: 0, among }, noContext);
+    for (const report of [preview, swept]) assert.ok(report.removed >= 0 && report.bytes >= 0);
     await t.assertHolds(t.at('object'), 'kept');
     assert.deepEqual(await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext), { removed: 0, bytes: 0 });
   });

@@ -47,19 +47,19 @@ async function watch(t: Subject, done: () => boolean, seen: (info: ObjectInfo, w
 }
 
 /** Settles all writes while readers watch; rejects if a reader saw anything but a whole object. */
-async function watched<T>(
+async function settleWatched<T>(
   t: Subject,
   writes: readonly Promise<T>[],
 ): Promise<{ readonly results: PromiseSettledResult<T>[]; readonly seen: Map<string, number> }> {
   const seen = new Map<string, number>();
-  let over = false;
+  let isOver = false;
   const note = (info: ObjectInfo, writer: number): void => {
     assert.equal(seen.get(info.etag) ?? writer, writer, 'an ETag belongs to one body');
     seen.set(info.etag, writer);
   };
-  const reading = Promise.allSettled([1, 2, 3, 4].map(() => watch(t, () => over, note)));
+  const reading = Promise.allSettled([1, 2, 3, 4].map(() => watch(t, () => isOver, note)));
   const results = await Promise.allSettled(writes);
-  over = true;
+  isOver = true;
   for (const reader of await reading) if (reader.status === 'rejected') throw reader.reason;
   return { results, seen };
 }
@@ -69,7 +69,7 @@ export function concurrency({ options, describe, test }: Suite): void {
 
   describe('concurrency', () => {
     test(`${writers.length} writers of one key: one wins, whole, and readers see whole objects all the while`, async (t) => {
-      const { results, seen } = await watched(
+      const { results, seen } = await settleWatched(
         t,
         writers.map((writer) => write(t, writer)),
       );
@@ -83,7 +83,7 @@ export function concurrency({ options, describe, test }: Suite): void {
     });
 
     test('writers under If-None-Match: * are let through once', async (t) => {
-      const { results } = await watched(
+      const { results } = await settleWatched(
         t,
         writers.slice(0, 16).map((writer) => write(t, writer, { ifNoneMatch: '*' })),
       );
@@ -92,7 +92,7 @@ export function concurrency({ options, describe, test }: Suite): void {
 
     test('writers under If-Match of one version are let through once', async (t) => {
       const { etag } = await t.put(t.at('contended'), bytesOf(200));
-      const { results } = await watched(
+      const { results } = await settleWatched(
         t,
         writers.slice(0, 16).map((writer) => write(t, writer, { ifMatch: etag })),
       );
@@ -106,7 +106,7 @@ export function concurrency({ options, describe, test }: Suite): void {
         if (writer % 4 === 2) return t.backend.copy(t.at('contended'), t.at(`copy ${writer}`), {}, noContext);
         return write(t, writer);
       });
-      const { results } = await watched<unknown>(t, acts);
+      const { results } = await settleWatched<unknown>(t, acts);
       for (const result of results) {
         if (result.status === 'rejected') assert.ok(hasCode(result.reason, 'file_not_found'), String(result.reason));
       }

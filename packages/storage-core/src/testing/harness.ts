@@ -124,8 +124,12 @@ export class Subject {
     const found: string[] = [];
     let token: string | undefined;
     do {
-      const asked = { ...options, prefix: this.prefix + (options.prefix ?? ''), ...(token !== undefined && { continuationToken: token }) };
-      const page = await this.backend.list(this.bucket, asked, noContext);
+      const pageOptions = {
+        ...options,
+        prefix: this.prefix + (options.prefix ?? ''),
+        ...(token !== undefined && { continuationToken: token }),
+      };
+      const page = await this.backend.list(this.bucket, pageOptions, noContext);
       found.push(...page.objects.map((object) => object.key), ...page.commonPrefixes);
       token = page.isTruncated ? page.nextContinuationToken : undefined;
       assert.equal(page.isTruncated, token !== undefined, 'a truncated page has a continuation token');
@@ -154,12 +158,12 @@ export class Subject {
   async assertNoLeftovers(): Promise<void> {
     const { leftovers } = this.#started;
     if (leftovers === undefined) return;
-    let left = await leftovers();
-    for (let tries = 0; left.length > 0 && tries < 40; tries++) {
+    let remaining = await leftovers();
+    for (let tries = 0; remaining.length > 0 && tries < 40; tries++) {
       await delay(50);
-      left = await leftovers();
+      remaining = await leftovers();
     }
-    assert.deepEqual(left, [], 'failed writes leave nothing behind');
+    assert.deepEqual(remaining, [], 'failed writes leave nothing behind');
   }
 
   /** A second bucket; call `release` when done. */

@@ -9,7 +9,7 @@ import type { ObjectAddress } from '../object.ts';
 import { assertRejects, assertRejectsAsIs, assertSameBytes, missingBucket } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
-const big = 3_000_001;
+const largeSize = 3_000_001;
 
 function pull(t: Subject, at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext = noContext): Promise<Pulled> {
   assert.ok(t.backend.pull !== undefined, 'the backend pulls');
@@ -35,7 +35,7 @@ export function pulls(suite: Suite): void {
 
 function bytes({ test }: Suite): void {
   test('give the object, and tell of it what a head does', async (t) => {
-    for (const size of [0, 1, big]) {
+    for (const size of [0, 1, largeSize]) {
       const data = randomBytes(size);
       await t.put(t.at('object'), data, { contentType: 'video/mp4', metadata: { one: '1' } });
       const { info, range, bytes: read } = await collected(t, t.at('object'));
@@ -47,25 +47,25 @@ function bytes({ test }: Suite): void {
   });
 
   test('give just the bytes of a range', async (t) => {
-    const data = randomBytes(big);
+    const data = randomBytes(largeSize);
     await t.put(t.at('object'), data);
     for (const [range, start, end] of [
       [{ start: 0, end: 0 }, 0, 0],
       [{ start: 65_530, end: 2_131_080 }, 65_530, 2_131_080],
-      [{ start: big - 10, end: big + 10 }, big - 10, big - 1],
-      [{ start: 1000 }, 1000, big - 1],
-      [{ suffix: 10 }, big - 10, big - 1],
-      [{ suffix: big + 1 }, 0, big - 1],
+      [{ start: largeSize - 10, end: largeSize + 10 }, largeSize - 10, largeSize - 1],
+      [{ start: 1000 }, 1000, largeSize - 1],
+      [{ suffix: 10 }, largeSize - 10, largeSize - 1],
+      [{ suffix: largeSize + 1 }, 0, largeSize - 1],
     ] as const) {
       const pulled = await collected(t, t.at('object'), { range });
       assert.deepEqual(pulled.range, { start, end });
-      assert.equal(pulled.info.size, big, 'the info is of the whole object');
+      assert.equal(pulled.info.size, largeSize, 'the info is of the whole object');
       assertSameBytes(pulled.bytes, data.subarray(start, end + 1));
     }
   });
 
   test('come one after another, however slow the sink', async (t) => {
-    const data = randomBytes(big);
+    const data = randomBytes(largeSize);
     await t.put(t.at('object'), data);
     const hash = createHash('sha256');
     let [isBusy, isFirst] = [false, true];
@@ -82,7 +82,7 @@ function bytes({ test }: Suite): void {
   });
 
   test('may be many at once', async (t) => {
-    const data = randomBytes(big);
+    const data = randomBytes(largeSize);
     await t.put(t.at('object'), data);
     const parts = Array.from({ length: 32 }, (_, index) => ({ start: index * 90_000, end: index * 90_000 + 89_999 }));
     const read = await Promise.all(parts.map((range) => collected(t, t.at('object'), { range })));
@@ -117,17 +117,17 @@ function refusals({ test }: Suite): void {
 
 function ends({ test }: Suite): void {
   test('end with the error of the sink, and take no socket along', async (t) => {
-    await t.put(t.at('object'), randomBytes(big));
+    await t.put(t.at('object'), randomBytes(largeSize));
     for (let turn = 0; turn < 40; turn++) {
       const error = new Error('the disk is full');
       const sink: ByteSink = turn % 2 === 0 ? () => Promise.reject(error) : () => assert.fail(error);
       await assertRejectsAsIs(pull(t, t.at('object'), {}, sink), error);
     }
-    assert.equal((await collected(t, t.at('object'))).bytes.length, big);
+    assert.equal((await collected(t, t.at('object'))).bytes.length, largeSize);
   });
 
   test('end with the reason of the signal, whether the sink is busy or not', async (t) => {
-    await t.put(t.at('object'), randomBytes(big));
+    await t.put(t.at('object'), randomBytes(largeSize));
     for (let turn = 0; turn < 40; turn++) {
       const cancel = new AbortController();
       const reason = new Error('cancelled by the test');

@@ -13,10 +13,10 @@ import { noContext } from '../context.ts';
 import { assertRejects, assertRejectsAsIs, assertSameBytes, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 
-const big = 5 * 1024 * 1024 + 1;
+const largeSize = 5 * 1024 * 1024 + 1;
 
 /** Cuts `data` into chunks of very different sizes. */
-function cut(data: Buffer): Buffer[] {
+function split(data: Buffer): Buffer[] {
   const sizes = [1, 65_536, 7, 300_000, 16_384, 1_000_003];
   const chunks: Buffer[] = [];
   for (let start = 0, turn = 0; start < data.length; turn++) {
@@ -34,17 +34,23 @@ export function streams(suite: Suite): void {
 
     for (const [name, size] of [
       ['unknown', undefined],
-      ['announced', big],
+      ['announced', largeSize],
     ] as const) {
       test(`takes a stream of ${name} length`, async (t) => {
         const at = t.at('stream');
-        const data = randomBytes(big);
-        const info = await t.putBody(at, streamBody(streamOf(...cut(data)), size), { contentType: 'video/mp4', metadata: { cut: 'yes' } });
-        assert.equal(info.size, big);
+        const data = randomBytes(largeSize);
+        const info = await t.putBody(at, streamBody(streamOf(...split(data)), size), {
+          contentType: 'video/mp4',
+          metadata: { cut: 'yes' },
+        });
+        assert.equal(info.size, largeSize);
         assert.equal(info.contentType, 'video/mp4');
         await t.assertHolds(at, data);
         const head = await t.head(at);
-        assert.deepEqual([head.size, head.etag, head.contentType, { ...head.metadata }], [big, info.etag, 'video/mp4', { cut: 'yes' }]);
+        assert.deepEqual(
+          [head.size, head.etag, head.contentType, { ...head.metadata }],
+          [largeSize, info.etag, 'video/mp4', { cut: 'yes' }],
+        );
       });
     }
 
@@ -80,7 +86,7 @@ export function streams(suite: Suite): void {
       ['much shorter', 300_000, 40_000_000],
     ] as const) {
       test(`refuses a stream that is ${name} than announced`, async (t) => {
-        const body = (): ReturnType<typeof streamBody> => streamBody(streamOf(...cut(Buffer.alloc(actual, 'x'))), announced);
+        const body = (): ReturnType<typeof streamBody> => streamBody(streamOf(...split(Buffer.alloc(actual, 'x'))), announced);
         const fresh = body();
         await assertRejects(t.putBody(t.at('fresh'), fresh), 'invalid_argument');
         assert.ok(fresh.stream.destroyed, 'the stream is destroyed');
@@ -182,7 +188,7 @@ function ways(size?: number): readonly (readonly [announced: number | undefined,
 /** Bodies that a backend may read directly, without their chunks. */
 function files({ test }: Suite): void {
   test('takes the body of a file, announced or not', async (t) => {
-    for (const size of [0, 10, 300_000, big]) {
+    for (const size of [0, 10, 300_000, largeSize]) {
       const data = randomBytes(size);
       const md5 = createHash('md5').update(data).digest('hex');
       await withFile(data, async (file, path) => {
@@ -204,13 +210,13 @@ function files({ test }: Suite): void {
   });
 
   test('refuses the body of a file that is shorter or longer than announced, or is given up', async (t) => {
-    await withFile(randomBytes(big), async (file, path) => {
-      for (const announced of [10, big - 1, big + 1, 2 * big]) {
+    await withFile(randomBytes(largeSize), async (file, path) => {
+      for (const announced of [10, largeSize - 1, largeSize + 1, 2 * largeSize]) {
         for (const [, open] of ways())
           await assertRejects(t.putBody(t.at('file'), streamBody(open(file, path), announced)), 'invalid_argument');
       }
       await t.assertAbsent(t.at('file'));
-      for (const [announced, open] of ways(big)) {
+      for (const [announced, open] of ways(largeSize)) {
         const cancel = new AbortController();
         const reason = new Error('cancelled by the test');
         // Aborts before everything can be in flight: a server may store what it has received whole, even if the client is gone by then.
