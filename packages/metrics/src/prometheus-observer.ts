@@ -1,7 +1,7 @@
 import type { Observer } from '@coffer/storage-core';
 import { Counter, Histogram } from 'prom-client';
 
-import { beforeRead, mounted } from './register.ts';
+import { beforeRead, existingMetric } from './register.ts';
 import type { MetricRegister } from './register.ts';
 import { tenantLabel } from './tenant-label.ts';
 import { Tallies } from './tally.ts';
@@ -31,12 +31,13 @@ class OperationsTotal extends Counter<string> {
  */
 export function prometheusObserver({ register, tenants }: PrometheusObserverOptions): Observer {
   const counter = (name: string, help: string, labelNames: readonly string[]): Counter<string> =>
-    mounted<Counter<string>>(register, 'counter', name, labelNames) ?? new Counter({ name, help, labelNames, registers: [register] });
+    existingMetric<Counter<string>>(register, 'counter', name, labelNames) ??
+    new Counter({ name, help, labelNames, registers: [register] });
 
   const operationsName = 'storage_operations_total';
   const operationsLabels = ['operation', 'status', 'backend', 'tenant'];
   const operations =
-    mounted<OperationsTotal>(register, 'counter', operationsName, operationsLabels) ??
+    existingMetric<OperationsTotal>(register, 'counter', operationsName, operationsLabels) ??
     new OperationsTotal({ name: operationsName, help: 'Storage operations.', labelNames: operationsLabels, registers: [register] });
   const errors = counter('storage_errors_total', 'Storage operations that failed.', ['operation', 'backend', 'tenant']);
   const uploaded = counter('storage_upload_bytes_total', 'Bytes uploaded, counted as they pass.', ['backend', 'tenant']);
@@ -47,7 +48,7 @@ export function prometheusObserver({ register, tenants }: PrometheusObserverOpti
   const durationName = 'storage_operation_duration_seconds';
   const durationLabels = ['operation', 'backend', 'tenant'];
   const duration =
-    mounted<Histogram<string>>(register, 'histogram', durationName, durationLabels) ??
+    existingMetric<Histogram<string>>(register, 'histogram', durationName, durationLabels) ??
     new Histogram({
       name: durationName,
       help: 'Seconds until a storage operation was over; of a download, until its last byte.',

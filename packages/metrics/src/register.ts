@@ -7,7 +7,7 @@ export type MetricRegister = Registry<PrometheusContentType> | Registry<OpenMetr
  * The metric of this name if the register already holds it, so that mounting twice counts into one.
  * @throws Error when it is of another kind or has other labels: counting would fail later, inside a request
  */
-export function mounted<M>(
+export function existingMetric<M>(
   register: MetricRegister,
   type: 'counter' | 'histogram',
   name: string,
@@ -16,8 +16,8 @@ export function mounted<M>(
   // prom-client's types omit these run-time properties.
   const found = register.getSingleMetric(name) as { readonly type?: string; readonly labelNames?: readonly string[] } | undefined;
   if (found === undefined) return undefined;
-  const same = found.type === type && found.labelNames?.toSorted().join() === labelNames.toSorted().join();
-  if (!same)
+  const isSame = found.type === type && found.labelNames?.toSorted().join() === labelNames.toSorted().join();
+  if (!isSame)
     throw new Error(
       `The register holds another metric named ${name}; it would have to be a ${type} with the labels ${labelNames.join(', ')}.`,
     );
@@ -28,9 +28,9 @@ export function mounted<M>(
 export function beforeRead(metric: object, work: () => void): void {
   // prom-client calls this option, whether or not a `collect` was given.
   const collected = metric as { collect?: () => unknown };
-  const before = collected.collect;
+  const original = collected.collect;
   collected.collect = () => {
     work();
-    return before?.call(metric);
+    return original?.call(metric);
   };
 }

@@ -23,7 +23,7 @@ interface Sinks {
 }
 
 /** Durations kept before they are handed on unasked. */
-const most = 256;
+const maxDurations = 256;
 
 /**
  * Counts cheaply, and hands the counts on when asked: for everything it counts, prom-client makes a string of the labels and looks it up,
@@ -39,23 +39,23 @@ export class Tallies {
 
   /** @param tenant the tenant's label */
   operation({ operation, backend, outcome, ms }: OperationEvent, tenant: string): void {
-    const { operations } = this.#of(backend, tenant);
+    const { operations } = this.#talliesOf(backend, tenant);
     let tally = operations.get(operation);
     if (tally === undefined)
       operations.set(operation, (tally = { labels: { operation, backend, tenant }, success: 0, error: 0, seconds: [] }));
     tally[outcome]++;
-    if (Number.isFinite(ms) && tally.seconds.push(ms / 1000) >= most) this.#handOn(tally);
+    if (Number.isFinite(ms) && tally.seconds.push(ms / 1000) >= maxDurations) this.#emit(tally);
   }
 
   /** @param tenant the tenant's label */
   transfer({ direction, backend, bytes }: TransferEvent, tenant: string): void {
-    this.#of(backend, tenant).bytes[direction] += bytes;
+    this.#talliesOf(backend, tenant).bytes[direction] += bytes;
   }
 
   flush(): void {
     for (const tenants of this.#byBackend.values()) {
       for (const { operations, bytes } of tenants.values()) {
-        for (const tally of operations.values()) this.#handOn(tally);
+        for (const tally of operations.values()) this.#emit(tally);
         if (bytes.upload === 0 && bytes.download === 0) continue;
         const counted = { ...bytes };
         [bytes.upload, bytes.download] = [0, 0];
@@ -64,7 +64,7 @@ export class Tallies {
     }
   }
 
-  #handOn(tally: OperationTally): void {
+  #emit(tally: OperationTally): void {
     const { labels, success, error } = tally;
     if (success + error === 0) return;
     const seconds = tally.seconds.splice(0);
@@ -72,7 +72,7 @@ export class Tallies {
     this.#sinks.operations({ labels, success, error, seconds });
   }
 
-  #of(backend: string, tenant: string): TenantTallies {
+  #talliesOf(backend: string, tenant: string): TenantTallies {
     let tenants = this.#byBackend.get(backend);
     if (tenants === undefined) this.#byBackend.set(backend, (tenants = new Map<string, TenantTallies>()));
     let tallies = tenants.get(tenant);

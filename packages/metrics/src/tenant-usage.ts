@@ -45,7 +45,7 @@ export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
     }));
   const refresh = async (): Promise<void> => {
     try {
-      const usage = bounded(await inTime(collectOnce(), timeout), tenants?.max ?? defaultMaxTenants);
+      const usage = bytesByLabel(await withTimeout(collectOnce(), timeout), tenants?.max ?? defaultMaxTenants);
       gauge.reset(); // drop tenants that are gone
       for (const [tenant, bytes] of usage) gauge.set({ tenant }, bytes);
     } catch (error) {
@@ -70,26 +70,26 @@ export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
 }
 
 /** Bytes by label. */
-function bounded(usage: Iterable<TenantUsage>, max: number): Map<string, number> {
+function bytesByLabel(usage: Iterable<TenantUsage>, max: number): Map<string, number> {
   const bySlug = new Map<string, number>();
-  let rest: number | undefined;
+  let otherBytes: number | undefined;
   for (const { tenant, bytes } of usage) {
-    if (tenant === undefined) rest = (rest ?? 0) + bytes;
+    if (tenant === undefined) otherBytes = (otherBytes ?? 0) + bytes;
     else bySlug.set(tenant, (bySlug.get(tenant) ?? 0) + bytes);
   }
   const slugs = bySlug.size <= max ? [...bySlug] : [...bySlug].toSorted(([, a], [, b]) => b - a);
-  for (const [, bytes] of slugs.splice(max)) rest = (rest ?? 0) + bytes;
+  for (const [, bytes] of slugs.splice(max)) otherBytes = (otherBytes ?? 0) + bytes;
   const byLabel = new Map(slugs.map(([slug, bytes]) => [labelOfSlug(slug), bytes]));
-  return rest === undefined ? byLabel : byLabel.set('other', rest);
+  return otherBytes === undefined ? byLabel : byLabel.set('other', otherBytes);
 }
 
-async function inTime<T>(answer: Promise<T>, seconds: number): Promise<T> {
+async function withTimeout<T>(answer: Promise<T>, seconds: number): Promise<T> {
   const timer = new AbortController();
-  const late = delay(seconds * 1000, undefined, { signal: timer.signal }).then(() => {
+  const timedOut = delay(seconds * 1000, undefined, { signal: timer.signal }).then(() => {
     throw new Error(`The usage of tenants was not there within ${seconds} s.`);
   });
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([answer, timedOut]);
   } finally {
     timer.abort();
   }
