@@ -21,22 +21,23 @@ interface Pattern {
   readonly fields: readonly string[];
 }
 
-const longestName = 63;
+const maxNameLength = 63;
 const hashDigits = 16;
-const allowed = 'allowed are {tenant_slug} and {tenant_uuid}';
+const allowedPlaceholders = 'allowed are {tenant_slug} and {tenant_uuid}';
 
 /** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined if it can. */
 export function patternProblem(pattern: string): string | undefined {
   const { literals, fields } = parse(pattern);
   const unknown = fields.find((field) => !isField(field));
-  if (unknown !== undefined) return `The placeholder {${unknown}} is unknown: ${allowed}.`;
-  if (fields.length === 0) return `A bucket naming pattern must have a placeholder, or all tenants would share one bucket: ${allowed}.`;
+  if (unknown !== undefined) return `The placeholder {${unknown}} is unknown: ${allowedPlaceholders}.`;
+  if (fields.length === 0)
+    return `A bucket naming pattern must have a placeholder, or all tenants would share one bucket: ${allowedPlaceholders}.`;
   if (literals.some((literal) => /[^a-z0-9-]/.test(literal))) {
-    return `A bucket naming pattern must contain only lower-case letters, digits, "-" and placeholders: ${allowed}.`;
+    return `A bucket naming pattern must contain only lower-case letters, digits, "-" and placeholders: ${allowedPlaceholders}.`;
   }
   if (roomIn({ literals, fields }) < fields.length) {
-    const most = longestName - hashDigits - 1 - fields.length;
-    return `A bucket naming pattern must have at most ${most} characters besides its placeholders, to leave room for the tenant.`;
+    const maxCharacters = maxNameLength - hashDigits - 1 - fields.length;
+    return `A bucket naming pattern must have at most ${maxCharacters} characters besides its placeholders, to leave room for the tenant.`;
   }
   const shortest = fields.map(() => 't');
   const problem = bucketNameProblem(render({ literals, fields }, hashed(shortest, '0'.repeat(hashDigits))));
@@ -65,9 +66,9 @@ export function bucketNameFor(pattern: string, tenant: TenantContext, reserved: 
   const digest = hash('sha256', [...new Set(parsed.fields)].map((field) => valueOf(tenant, field)).join('\0')).slice(0, hashDigits);
   const legible = values.map((value) => trimDashes(value.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')) || 't');
   // The first try starts with the legible part; behind `t-`, a reserved prefix such as `sthree-` no longer counts.
-  for (const lead of ['', 't-']) {
+  for (const prefix of ['', 't-']) {
     const [first = '', ...rest] = legible;
-    const name = render(parsed, hashed(fit([lead + first, ...rest], roomIn(parsed)), digest));
+    const name = render(parsed, hashed(fit([prefix + first, ...rest], roomIn(parsed)), digest));
     if (usable(name)) return name;
   }
   throw storageError('tenant_conflict', 'The bucket of this tenant would have a reserved name.');
@@ -98,7 +99,7 @@ function render({ literals }: Pattern, values: readonly string[]): string {
 
 /** Characters left for the values in a hashed name. */
 function roomIn({ literals }: Pattern): number {
-  return longestName - literals.join('').length - hashDigits - 1;
+  return maxNameLength - literals.join('').length - hashDigits - 1;
 }
 
 function hashed(values: readonly string[], digest: string): readonly string[] {

@@ -19,15 +19,15 @@ export interface BucketPolicy {
 
 /**
  * Which bucket a call goes to, and why: the one it names, else the tenant's, else the shared or the default one.
- * @param ask.explicit named by the caller, who has checked that this is allowed
- * @param ask.mapped the tenant's recorded primary bucket, if any; takes precedence over the pattern
+ * @param request.explicit named by the caller, who has checked that this is allowed
+ * @param request.mapped the tenant's recorded primary bucket, if any; takes precedence over the pattern
  * @throws tenant_context_required, storage_not_configured
  */
 export function chooseBucket(
   policy: BucketPolicy,
-  ask: { readonly explicit?: string | undefined; readonly tenant?: TenantContext | undefined; readonly mapped?: string | undefined },
+  request: { readonly explicit?: string | undefined; readonly tenant?: TenantContext | undefined; readonly mapped?: string | undefined },
 ): BucketChoice {
-  const { explicit, tenant, mapped } = ask;
+  const { explicit, tenant, mapped } = request;
   if (explicit !== undefined) return { bucket: explicit, because: 'explicit' };
   if (policy.requireTenantContext && tenant === undefined) {
     throw storageError('tenant_context_required', 'This deployment requires a tenant, and the request names none.');
@@ -61,8 +61,8 @@ export function tenantBucketResolver(
   const problem = patternProblem(policy.pattern);
   if (problem !== undefined) throw storageError('storage_not_configured', problem);
   return async ({ bucket, tenant }) => {
-    const looksUp = policy.multiTenancy && bucket === undefined && tenant !== undefined;
-    const mapped = looksUp ? await mappedBucket?.(tenant) : undefined;
+    const needsMapping = policy.multiTenancy && bucket === undefined && tenant !== undefined;
+    const mapped = needsMapping ? await mappedBucket?.(tenant) : undefined;
     return chooseBucket(policy, { explicit: bucket, tenant, mapped });
   };
 }

@@ -19,28 +19,28 @@ export type TenantDecision =
 
 /** The strongest role in `roles` (array of strings) and `scope` (separated by spaces); `user` if there is none. */
 export function rolesOf(claims: Claims): Role {
-  const roles: unknown = own(claims, 'roles');
-  const scope: unknown = own(claims, 'scope');
-  const held = new Set<unknown>([...(Array.isArray(roles) ? roles : []), ...(typeof scope === 'string' ? scope.split(' ') : [])]);
-  if (held.has('admin')) return 'admin';
-  return held.has('service') ? 'service' : 'user';
+  const roles: unknown = ownProperty(claims, 'roles');
+  const scope: unknown = ownProperty(claims, 'scope');
+  const granted = new Set<unknown>([...(Array.isArray(roles) ? roles : []), ...(typeof scope === 'string' ? scope.split(' ') : [])]);
+  if (granted.has('admin')) return 'admin';
+  return granted.has('service') ? 'service' : 'user';
 }
 
 /**
  * The tenant of a token: `tenant_uuid` and `tenant_slug` in the object under `claim`, else under `app_metadata`, else at the top level. The
- * first place that has either of the two decides; the rest of the object becomes `metadata`.
- * @returns undefined when no place has either
+ * first of these that has either of the two decides; the rest of the object becomes `metadata`.
+ * @returns undefined when none has either
  * @throws unauthorized when the pair is incomplete or malformed: such a token must not pass for one without a tenant
  */
 export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantContext | undefined {
-  const named = own(claims, claim);
+  const named = ownProperty(claims, claim);
   if (named !== undefined && named !== null && !isRecord(named)) {
     throw storageError('unauthorized', `The token's claim "${claim}" is not an object with tenant_uuid and tenant_slug.`);
   }
-  for (const place of [named, own(claims, 'app_metadata')]) {
-    if (isRecord(place) && hasTenant(place)) {
-      const { tenant_uuid: _uuid, tenant_slug: _slug, ...metadata } = place;
-      return { ...pairOf(place), metadata };
+  for (const source of [named, ownProperty(claims, 'app_metadata')]) {
+    if (isRecord(source) && hasTenant(source)) {
+      const { tenant_uuid: _uuid, tenant_slug: _slug, ...metadata } = source;
+      return { ...pairOf(source), metadata };
     }
   }
   return hasTenant(claims) ? pairOf(claims) : undefined;
@@ -49,19 +49,19 @@ export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantCont
 /**
  * What X-Tenant-ID may do. It names the tenant only for `admin` and `service`; for a user it can only confirm the token's tenant, never
  * replace it. An admin without the header acts for the token's tenant, if it has one.
- * @param ask.header value of X-Tenant-ID, as Node or a Headers object gives it; undefined when it was not sent
+ * @param request.header value of X-Tenant-ID, as Node or a Headers object gives it; undefined when it was not sent
  * @throws validation_failed for a header that no tenant can have, tenant_mismatch for a user without a tenant who sends one,
  * tenant_context_required for a service that sends none
  */
-export function decideTenant(ask: {
+export function decideTenant(request: {
   readonly role: Role;
   readonly claimed?: TenantContext | undefined;
   readonly header?: string | undefined;
 }): TenantDecision {
-  const { role, claimed } = ask;
-  const names = role === 'admin' || role === 'service'; // any other role of an application counts as a user
-  const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, names);
-  if (names && id !== undefined) return { kind: 'named', id };
+  const { role, claimed } = request;
+  const mayName = role === 'admin' || role === 'service'; // any other role of an application counts as a user
+  const id = request.header === undefined ? undefined : tenantIdOf(request.header, mayName);
+  if (mayName && id !== undefined) return { kind: 'named', id };
   if (role === 'service')
     throw storageError('tenant_context_required', 'A service must name the tenant that it acts for in the header X-Tenant-ID.');
   if (claimed !== undefined) return { kind: 'claimed', tenant: claimed, ...(id !== undefined && { mustMatch: id }) };
@@ -80,11 +80,11 @@ export function assertHeaderNames({ mustMatch, tenant }: Extract<TenantDecision,
   throw storageError('tenant_mismatch', "The header X-Tenant-ID does not name the token's tenant.");
 }
 
-function tenantIdOf(header: string, names: boolean): string {
+function tenantIdOf(header: string, mayName: boolean): string {
   const id = headerText(header);
   const problem = tenantNameProblem('The header X-Tenant-ID', id);
   // For a user the header can only confirm the tenant, whose name is never malformed.
-  if (problem !== undefined && !names) throw storageError('tenant_mismatch', problem);
+  if (problem !== undefined && !mayName) throw storageError('tenant_mismatch', problem);
   if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field: 'X-Tenant-ID', message: problem }] });
   return canonicalTenantUuid(id);
 }
@@ -101,17 +101,17 @@ function headerText(header: string): string {
   }
 }
 
-function hasTenant(place: Claims): boolean {
-  return own(place, 'tenant_uuid') !== undefined || own(place, 'tenant_slug') !== undefined;
+function hasTenant(source: Claims): boolean {
+  return ownProperty(source, 'tenant_uuid') !== undefined || ownProperty(source, 'tenant_slug') !== undefined;
 }
 
-function pairOf(place: Claims): TenantContext {
-  const tenantUuid = valueOf(place, 'tenant_uuid', tenantUuidProblem);
-  return { tenantUuid: canonicalTenantUuid(tenantUuid), tenantSlug: valueOf(place, 'tenant_slug', tenantSlugProblem) };
+function pairOf(source: Claims): TenantContext {
+  const tenantUuid = valueOf(source, 'tenant_uuid', tenantUuidProblem);
+  return { tenantUuid: canonicalTenantUuid(tenantUuid), tenantSlug: valueOf(source, 'tenant_slug', tenantSlugProblem) };
 }
 
-function valueOf(place: Claims, name: 'tenant_uuid' | 'tenant_slug', problemOf: (value: string) => string | undefined): string {
-  const value = own(place, name);
+function valueOf(source: Claims, name: 'tenant_uuid' | 'tenant_slug', problemOf: (value: string) => string | undefined): string {
+  const value = ownProperty(source, name);
   if (value === undefined)
     throw storageError('unauthorized', `The token names a tenant without ${name}; it needs tenant_uuid and tenant_slug.`);
   if (typeof value !== 'string') throw storageError('unauthorized', `The token's ${name} is not a string.`);
@@ -120,7 +120,7 @@ function valueOf(place: Claims, name: 'tenant_uuid' | 'tenant_slug', problemOf: 
   return value;
 }
 
-function own(record: Claims, name: string): unknown {
+function ownProperty(record: Claims, name: string): unknown {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 

@@ -73,10 +73,10 @@ async function resolve(decision: TenantDecision, options: TenantContextOptions):
 
 async function registered(claimed: TenantContext, { register, lookup }: TenantContextOptions): Promise<TenantContext> {
   if (register !== undefined) return register(claimed);
-  const known = (await lookup?.(claimed.tenantUuid)) ?? (await lookup?.(claimed.tenantSlug));
-  if (known === undefined) return claimed;
-  if (known.tenantSlug !== claimed.tenantSlug || canonicalTenantUuid(known.tenantUuid) !== claimed.tenantUuid) {
+  const stored = (await lookup?.(claimed.tenantUuid)) ?? (await lookup?.(claimed.tenantSlug));
+  if (stored === undefined) return claimed;
+  if (stored.tenantSlug !== claimed.tenantSlug || canonicalTenantUuid(stored.tenantUuid) !== claimed.tenantUuid) {
     throw storageError('tenant_mismatch', "The token's tenant_uuid and tenant_slug are not the registered pair.");
   }
-  return { ...claimed, ...known };
+  return { ...claimed, ...stored };
 }
