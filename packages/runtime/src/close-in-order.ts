@@ -10,22 +10,22 @@ export interface ClosingStep {
  * @throws the first failure, after the last step
  */
 export async function closeInOrder(steps: readonly ClosingStep[], ms: number): Promise<void> {
-  const until = performance.now() + ms;
+  const deadline = performance.now() + ms;
   const failures: unknown[] = [];
   for (const [index, step] of steps.entries()) {
-    const kept = steps.slice(index + 1).reduce((sum, { needsMs = 0 }) => sum + needsMs, 0);
-    await within(until - kept - performance.now(), step.close(), ms).catch((error: unknown) => failures.push(error));
+    const reservedMs = steps.slice(index + 1).reduce((sum, { needsMs = 0 }) => sum + needsMs, 0);
+    await withTimeout(deadline - reservedMs - performance.now(), step.close(), ms).catch((error: unknown) => failures.push(error));
   }
   if (failures.length > 0) throw failures[0];
 }
 
-async function within(patienceMs: number, work: Promise<void>, ms: number): Promise<void> {
+async function withTimeout(timeoutMs: number, work: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`Not closed within ${ms / 1000} s.`)), patienceMs);
+  const timedOut = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not closed within ${ms / 1000} s.`)), timeoutMs);
   });
   try {
-    await Promise.race([work, late]);
+    await Promise.race([work, timedOut]);
   } finally {
     clearTimeout(timer);
   }

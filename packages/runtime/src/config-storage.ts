@@ -5,7 +5,19 @@ import type { CannedAcl } from '@coffer/storage-core';
 import { patternProblem } from '@coffer/tenancy';
 
 import type { EnvReader, Parser } from './env-reader.ts';
-import { bucketName, endpointUrl, keyText, oneOf, origins, pathFrom, regionName, seconds, text, wholeNumber, yesOrNo } from './parsers.ts';
+import {
+  booleanText,
+  bucketName,
+  endpointUrl,
+  keyText,
+  oneOf,
+  origins,
+  pathFrom,
+  regionName,
+  seconds,
+  text,
+  wholeNumber,
+} from './parsers.ts';
 
 /** The STORAGE_ variables. Times are in seconds, sizes in bytes. */
 export interface StorageConfig {
@@ -101,12 +113,12 @@ const bucketPattern: Parser<string> = (value) => {
 };
 
 export function readStorage(env: EnvReader, from: { readonly cwd: string; readonly dataDir: string }): StorageConfig {
-  const enabled = env.value('STORAGE_ENABLED', yesOrNo, true);
+  const enabled = env.value('STORAGE_ENABLED', booleanText, true);
   const backend = env.value('STORAGE_BACKEND', backendName, 'local');
   const isLocal = backend === 'local';
   const isOurs = isOwnBackend(backend);
   const bucket = env.optional('STORAGE_BUCKET', bucketName) ?? (isLocal ? 'coffer-uploads' : undefined);
-  const multiTenancy = env.value('STORAGE_ENABLE_MULTI_TENANCY', yesOrNo, false);
+  const multiTenancy = env.value('STORAGE_ENABLE_MULTI_TENANCY', booleanText, false);
   if (enabled && bucket === undefined && !multiTenancy && !env.isSet('STORAGE_BUCKET')) {
     env.warnings.push('STORAGE_BUCKET is not set: calls that name no bucket fail with storage_not_configured.');
   }
@@ -124,15 +136,15 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
     multiTenancy,
     bucketNamingPattern: env.value('STORAGE_BUCKET_NAMING_PATTERN', bucketPattern, '{tenant_slug}-uploads'),
     sharedBucket: env.value('STORAGE_SHARED_BUCKET', bucketName, 'staging-uploads'),
-    requireTenantContext: env.value('STORAGE_REQUIRE_TENANT_CONTEXT', yesOrNo, false),
-    autoProvision: env.value('STORAGE_AUTO_PROVISION', yesOrNo, isLocal),
+    requireTenantContext: env.value('STORAGE_REQUIRE_TENANT_CONTEXT', booleanText, false),
+    autoProvision: env.value('STORAGE_AUTO_PROVISION', booleanText, isLocal),
     defaultAcl: env.value('STORAGE_DEFAULT_ACL', oneOf(cannedAcls), 'private'),
     defaultStorageClass: storageClass,
     maxPoolConnections: env.value('STORAGE_MAX_POOL_CONNECTIONS', wholeNumber(1, 10_000), 10),
     maxRetries: env.value('STORAGE_MAX_RETRIES', wholeNumber(0, 100), 3),
     retryMode: retryMode === 'legacy' ? 'standard' : retryMode,
     timeout: env.value('STORAGE_TIMEOUT', seconds(86_400), 60),
-    healthCheckEnabled: env.value('STORAGE_HEALTH_CHECK_ENABLED', yesOrNo, true),
+    healthCheckEnabled: env.value('STORAGE_HEALTH_CHECK_ENABLED', booleanText, true),
     healthCheckTimeout: env.value('STORAGE_HEALTH_CHECK_TIMEOUT', seconds(300), 5),
     presignExpires: Math.min(presignExpires, longestPresign),
     corsOrigins: env.value('STORAGE_CORS_ORIGINS', origins, ['*']),
@@ -146,17 +158,17 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
 function readS3(env: EnvReader, backend: string): S3Config {
   const accessKey = env.optional('STORAGE_S3_ACCESS_KEY', keyText);
   const secretKey = env.optional('STORAGE_S3_SECRET_KEY', keyText);
-  const half = 'is missing: the access key and the secret key are set both or neither.';
-  if (accessKey !== undefined && !env.isSet('STORAGE_S3_SECRET_KEY')) env.mistake('STORAGE_S3_SECRET_KEY', half);
-  if (!env.isSet('STORAGE_S3_ACCESS_KEY') && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', half);
+  const incomplete = 'is missing: the access key and the secret key are set both or neither.';
+  if (accessKey !== undefined && !env.isSet('STORAGE_S3_SECRET_KEY')) env.mistake('STORAGE_S3_SECRET_KEY', incomplete);
+  if (!env.isSet('STORAGE_S3_ACCESS_KEY') && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', incomplete);
 
-  const useSsl = env.value('STORAGE_S3_USE_SSL', yesOrNo, true);
+  const useSsl = env.value('STORAGE_S3_USE_SSL', booleanText, true);
   const endpoint = env.optional('STORAGE_S3_ENDPOINT', endpointUrl(useSsl));
   const publicEndpoint = env.optional('STORAGE_S3_PUBLIC_ENDPOINT', endpointUrl(useSsl)) ?? endpoint;
   if (backend === 'minio' && !env.isSet('STORAGE_S3_ENDPOINT')) {
     env.mistake('STORAGE_S3_ENDPOINT', 'is required by the minio backend: the URL of the server, like http://127.0.0.1:9000.');
   }
-  const verifySsl = env.value('STORAGE_S3_VERIFY_SSL', yesOrNo, true);
+  const verifySsl = env.value('STORAGE_S3_VERIFY_SSL', booleanText, true);
   if (!verifySsl)
     env.warnings.push(
       'STORAGE_S3_VERIFY_SSL=false accepts any certificate: whoever is between here and the provider can read and change everything.',
@@ -169,7 +181,11 @@ function readS3(env: EnvReader, backend: string): S3Config {
     ...(publicEndpoint !== undefined && { publicEndpoint }),
     useSsl,
     verifySsl,
-    forcePathStyle: env.value('STORAGE_S3_FORCE_PATH_STYLE', yesOrNo, backend === 'minio' || (endpoint !== undefined && !isAws(endpoint))),
+    forcePathStyle: env.value(
+      'STORAGE_S3_FORCE_PATH_STYLE',
+      booleanText,
+      backend === 'minio' || (endpoint !== undefined && !isAws(endpoint)),
+    ),
     transport: env.value('STORAGE_S3_TRANSPORT', oneOf(transports), 'lean'),
   };
 }

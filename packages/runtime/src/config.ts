@@ -70,7 +70,7 @@ export interface ParseOptions {
 
 const port = wholeNumber(0, 65_535);
 // Not configuration: shell variables of the examples and of the bootstrap.
-const alsoKnown = /^COFFER_(?:TEST_.*|TOKEN|ADMIN_TOKEN|DEBUG)$/;
+const knownElsewhere = /^COFFER_(?:TEST_.*|TOKEN|ADMIN_TOKEN|DEBUG)$/;
 
 /** Whether Kubernetes sets such a variable in each pod because of a service called `coffer`, `storage-…` or `auth-…`. */
 function isServiceLink(name: string, variables: Env): boolean {
@@ -95,9 +95,9 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
   const tenantId = env.optional('TENANT_ID', text);
 
   for (const name of env.unread(['STORAGE_', 'AUTH_', 'COFFER_'])) {
-    if (name in storage.extra || alsoKnown.test(name) || isServiceLink(name, variables)) continue;
-    const meant = env.closest(name);
-    env.warnings.push(`${name} is no variable of Coffer${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+    if (name in storage.extra || knownElsewhere.test(name) || isServiceLink(name, variables)) continue;
+    const suggestion = env.closest(name);
+    env.warnings.push(`${name} is no variable of Coffer${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`);
   }
   if (env.mistakes.length > 0) {
     // Loading the backend reports this too, but only happens once everything else is right.
@@ -153,7 +153,7 @@ function readServer(env: EnvReader, serve: boolean): ServerConfig {
     );
   }
   if (host.includes('%') && !env.isSet('PUBLIC_URL')) env.mistake('PUBLIC_URL', 'is needed: no URL holds the zone in HOST.');
-  return { host, port: number, publicUrl: env.value('PUBLIC_URL', httpUrl, `http://${reachable(host)}:${number}`) };
+  return { host, port: number, publicUrl: env.value('PUBLIC_URL', httpUrl, `http://${reachableHost(host)}:${number}`) };
 }
 
 function readMetrics(env: EnvReader, server: ServerConfig, serve: boolean): Config['metrics'] {
@@ -179,7 +179,7 @@ function isLoopback(host: string): boolean {
 }
 
 /** A host as written in a URL. For "every address", the one under which this machine reaches itself. */
-function reachable(host: string): string {
+function reachableHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost';
   return isIP(host) === 6 ? `[${host}]` : host;
 }

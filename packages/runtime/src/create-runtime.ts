@@ -42,14 +42,17 @@ const databaseMs = 35_000;
  */
 export async function createRuntime(config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
   options.signal?.throwIfAborted();
-  const [opened, open, modules, secret] = await allOrNone(
+  const [openedBackend, openedDatabase, modules, secret] = await allOrNone(
     openBackend(config, options),
     openDatabase(config, options),
     import('@coffer/files-db'),
     options.checksTokens === false || hasKey(config) ? undefined : signingSecret(config),
   );
   const closeAll = (): Promise<void> =>
-    closeInOrder([{ close: async () => opened.backend.close() }, { close: () => open.close(), needsMs: databaseMs }], closeMs);
+    closeInOrder(
+      [{ close: async () => openedBackend.backend.close() }, { close: () => openedDatabase.close(), needsMs: databaseMs }],
+      closeMs,
+    );
   try {
     return await assemble();
   } catch (error) {
@@ -59,17 +62,17 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
 
   async function assemble(): Promise<Runtime> {
     const { FileService, TenantRepository, TenantService } = modules;
-    const { database } = open;
+    const { database } = openedDatabase;
     const { bucketNamingPattern, presignExpires } = config.storage;
     const reservedBuckets = reservedBy(config);
     const tenants = new TenantRepository({
       database,
       bucketNameFor: (tenant) => bucketNameFor(bucketNamingPattern, tenant, reservedBuckets),
       reservedBuckets,
-      holdsObjects: (bucket) => holdsObjects(opened.backend, bucket),
+      holdsObjects: (bucket) => holdsObjects(openedBackend.backend, bucket),
     });
     if (config.storage.enabled) await assertReserved(tenants, reservedBuckets);
-    const assembled = await assembleStorage(config, opened, options, tenants);
+    const assembled = await assembleStorage(config, openedBackend, options, tenants);
     const { storage } = assembled;
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
@@ -130,9 +133,12 @@ async function allOrNone<M, S>(
   try {
     return await Promise.all([backend, database, module, secret]);
   } catch (error) {
-    const closed = await Promise.allSettled([backend.then((opened) => opened.backend.close()), database.then((open) => open.close())]);
+    const closeResults = await Promise.allSettled([
+      backend.then((openedBackend) => openedBackend.backend.close()),
+      database.then((openedDatabase) => openedDatabase.close()),
+    ]);
     // A configuration mistake says more than the failures it caused elsewhere.
-    const reasons = [error, ...closed.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))];
+    const reasons = [error, ...closeResults.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))];
     throw reasons.find((reason) => reason instanceof Error && reason.name === 'ConfigError') ?? error;
   }
 }

@@ -41,11 +41,11 @@ export interface StorageRuntime {
  * @throws ConfigError, StartupError; nothing is left open then
  */
 export async function createStorage(config: Config, options: StorageOptions = {}): Promise<StorageRuntime> {
-  const opened = await openBackend(config, options);
+  const openedBackend = await openBackend(config, options);
   try {
-    return await assembleStorage(config, opened, options);
+    return await assembleStorage(config, openedBackend, options);
   } catch (error) {
-    await opened.backend.close();
+    await openedBackend.backend.close();
     throw error;
   }
 }

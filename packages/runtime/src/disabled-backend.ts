@@ -1,10 +1,10 @@
 import { storageError } from '@coffer/storage-core';
 import type { BucketResolver, StorageBackend } from '@coffer/storage-core';
 
-const off = (): never => {
+const refuse = (): never => {
   throw storageError('storage_not_configured', 'Storage is switched off (STORAGE_ENABLED=false).');
 };
-const reject = async (): Promise<never> => off();
+const reject = async (): Promise<never> => refuse();
 
 /** The backend with STORAGE_ENABLED=false: it has every ability, and refuses every call. */
 export function disabledBackend(): StorageBackend {
@@ -14,7 +14,7 @@ export function disabledBackend(): StorageBackend {
     close: async () => {},
     put: async (_at, body) => {
       if (body.kind === 'stream') body.stream.destroy();
-      return off();
+      return refuse();
     },
     get: reject,
     head: reject,
@@ -31,4 +31,4 @@ export function disabledBackend(): StorageBackend {
   };
 }
 
-export const disabledResolver: BucketResolver = off;
+export const disabledResolver: BucketResolver = refuse;

@@ -7,7 +7,7 @@ import { ensureDataDir } from './data-dir.ts';
 import { StartupError } from './startup-error.ts';
 import { writeDurably } from './sync.ts';
 
-const shape = /^[A-Za-z0-9_-]{43,}$/;
+const secretPattern = /^[A-Za-z0-9_-]{43,}$/;
 
 /**
  * The secret of this data directory, created on first use: the bytes of its text, as if AUTH_JWT_SECRET held it. Processes that start
@@ -37,7 +37,7 @@ async function readSecret(path: string): Promise<Buffer | undefined> {
       throw error;
     });
     if (text === undefined) return undefined;
-    if (shape.test(text.trim())) {
+    if (secretPattern.test(text.trim())) {
       if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600);
       return Buffer.from(text.trim());
     }

@@ -3,7 +3,7 @@ import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { here, requireFrom } from './require-from.ts';
+import { requireFrom, thisModule } from './require-from.ts';
 
 type Module = Readonly<Record<string, unknown>>;
 
@@ -21,10 +21,10 @@ export async function importFrom(directory: string, name: string): Promise<Modul
 
   // `import.meta.resolve` accepts no other parent, and `require.resolve` does not see what a package exports only for `import`.
   const parentURL = pathToFileURL(base).href;
-  const required = locate(base, name);
+  const requiredUrl = locate(base, name);
   let found = false;
   if (!('registerHooks' in nodeModule)) {
-    const url = required ?? locate(here, name);
+    const url = requiredUrl ?? locate(thisModule, name);
     return url === undefined ? undefined : ((await import(url)) as Module);
   }
   const hooks = nodeModule.registerHooks({
@@ -32,7 +32,7 @@ export async function importFrom(directory: string, name: string): Promise<Modul
       if (found || specifier !== name) return next(specifier, context);
       const resolved =
         attempt(() => next(name, { ...context, parentURL })) ??
-        (required === undefined ? undefined : attempt(() => next(required, context))) ??
+        (requiredUrl === undefined ? undefined : attempt(() => next(requiredUrl, context))) ??
         next(name, context);
       found = true;
       return resolved;
@@ -51,7 +51,7 @@ export async function importFrom(directory: string, name: string): Promise<Modul
 /** Whether `importFrom` would find such a module, without running any of it. */
 export function isInstalled(directory: string, name: string): boolean {
   if (name.startsWith('file:')) return existsSync(new URL(name));
-  return [join(directory, 'package.json'), here].some((base) => {
+  return [join(directory, 'package.json'), thisModule].some((base) => {
     try {
       resolve(base, name);
       return true;

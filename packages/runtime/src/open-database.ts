@@ -22,7 +22,7 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
-const oldest = 15;
+const minMajor = 15;
 /**
  * Other encodings lack characters, and a client that sends one would be told that its request is wrong. SQL_ASCII stores what it is sent.
  */
@@ -63,11 +63,11 @@ export async function openWith(
   };
   const { signal } = options;
   // Rejects the statement in progress, or the attempt to connect.
-  const cut = (): void => void database?.close({ timeoutSeconds: 0 }).catch(() => {});
+  const abort = (): void => void database?.close({ timeoutSeconds: 0 }).catch(() => {});
   try {
     signal?.throwIfAborted();
     database = connectDatabase(embedded === undefined ? { url: url ?? '' } : embedded.connection);
-    signal?.addEventListener('abort', cut);
+    signal?.addEventListener('abort', abort);
     if (embedded === undefined) await assertUsable(database, onDatabase);
     await prepare(database);
     signal?.throwIfAborted();
@@ -80,7 +80,7 @@ export async function openWith(
     if (!isStorageError(error)) throw error;
     throw new StartupError(`DATABASE_URL (${placeOf(url)}): ${error.message}${reasonOf(error.cause)}`, { cause: error });
   } finally {
-    signal?.removeEventListener('abort', cut);
+    signal?.removeEventListener('abort', abort);
   }
 }
 
@@ -97,7 +97,7 @@ async function assertUsable(database: Database, onDatabase: <T>(run: () => Promi
       select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
   );
   const major = Math.floor(Number(row?.version) / 10_000);
-  if (major < oldest) throw new StartupError(`DATABASE_URL names a PostgreSQL ${major} server; Coffer needs ${oldest} or newer.`);
+  if (major < minMajor) throw new StartupError(`DATABASE_URL names a PostgreSQL ${major} server; Coffer needs ${minMajor} or newer.`);
   const encoding = row?.encoding ?? '';
   if (!encodings.includes(encoding))
     throw new StartupError(`DATABASE_URL names a database with the encoding ${encoding}; Coffer needs UTF8.`);
@@ -116,9 +116,9 @@ function isFatal(error: unknown): error is Error & { readonly code: string } {
 /** Includes the server's own words, even if it closed the connection after them: a pooler has one code for everything. */
 function reasonOf(cause: unknown): string {
   const { code, cause: last } = (cause ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
-  const said = [cause, last].find(
+  const serverError = [cause, last].find(
     (error): error is Error & { readonly code: string } => error instanceof Error && error.name === 'PostgresError',
   );
-  if (said !== undefined) return ` (${said.code}: ${said.message})`;
+  if (serverError !== undefined) return ` (${serverError.code}: ${serverError.message})`;
   return typeof code === 'string' ? ` (${code})` : '';
 }

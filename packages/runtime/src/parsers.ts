@@ -7,10 +7,10 @@ import { bucketNameProblem } from '@coffer/storage-core';
 import type { Parsed, Parser } from './env-reader.ts';
 
 const ok = <T>(value: T): Parsed<T> => ({ value });
-const no = (problem: string): { readonly problem: string } => ({ problem });
+const invalid = (problem: string): { readonly problem: string } => ({ problem });
 
 /** Trimmed: for values that white space cannot belong to. */
-export const text: Parser<string> = (value) => (value.trim() === '' ? no('must not be blank.') : ok(value.trim()));
+export const text: Parser<string> = (value) => (value.trim() === '' ? invalid('must not be blank.') : ok(value.trim()));
 
 /** White space may belong to a value; a trailing line end, which variable and secret files leave there, does not. */
 const withoutLineEnd = (value: string): string => value.replace(/[\r\n]+$/, '');
@@ -18,21 +18,21 @@ const withoutLineEnd = (value: string): string => value.replace(/[\r\n]+$/, '');
 /** Not trimmed, but for a trailing line end: a space may belong to it. */
 export const keyText: Parser<string> = (value) => {
   const key = withoutLineEnd(value);
-  if (key === '') return no('must not be blank.');
-  return /\p{Cc}/u.test(key) ? no('must not have a line end or another control character in it.') : ok(key);
+  if (key === '') return invalid('must not be blank.');
+  return /\p{Cc}/u.test(key) ? invalid('must not have a line end or another control character in it.') : ok(key);
 };
 
 /** At least `bytes` bytes of UTF-8. */
 export const secretOf =
   (bytes: number): Parser<string> =>
   (value) =>
-    Buffer.byteLength(value) >= bytes ? ok(value) : no(`must have at least ${bytes} bytes; "openssl rand -base64 48" makes one.`);
+    Buffer.byteLength(value) >= bytes ? ok(value) : invalid(`must have at least ${bytes} bytes; "openssl rand -base64 48" makes one.`);
 
-export const yesOrNo: Parser<boolean> = (value) => {
+export const booleanText: Parser<boolean> = (value) => {
   const word = value.trim().toLowerCase();
   if (['true', '1', 'yes'].includes(word)) return ok(true);
   if (['false', '0', 'no'].includes(word)) return ok(false);
-  return no('must be true or false (or 1, 0, yes, no).');
+  return invalid('must be true or false (or 1, 0, yes, no).');
 };
 
 /** Case does not matter. */
@@ -40,7 +40,7 @@ export const oneOf =
   <T extends string>(choices: readonly T[]): Parser<T> =>
   (value) => {
     const choice = choices.find((name) => name.toLowerCase() === value.trim().toLowerCase());
-    return choice === undefined ? no(`must be one of ${choices.join(', ')}.`) : ok(choice);
+    return choice === undefined ? invalid(`must be one of ${choices.join(', ')}.`) : ok(choice);
   };
 
 export const wholeNumber =
@@ -48,7 +48,7 @@ export const wholeNumber =
   (value) => {
     const number = Number(value);
     if (/^\d{1,16}$/.test(value.trim()) && number >= min && number <= max) return ok(number);
-    return no(`must be a whole number from ${min} to ${max}.`);
+    return invalid(`must be a whole number from ${min} to ${max}.`);
   };
 
 /** Fractions are allowed. */
@@ -57,18 +57,18 @@ export const seconds =
   (value) => {
     const number = Number(value);
     if (/^\d{1,9}(?:\.\d{1,6})?$/.test(value.trim()) && number > 0 && number <= max) return ok(number);
-    return no(`must be a number of seconds above 0, at most ${max}.`);
+    return invalid(`must be a number of seconds above 0, at most ${max}.`);
   };
 
 export const bucketName: Parser<string> = (value) => {
   const problem = bucketNameProblem(value.trim());
-  return problem === undefined ? ok(value.trim()) : no(problem);
+  return problem === undefined ? ok(value.trim()) : invalid(problem);
 };
 
 /** A region is part of signatures and, with AWS, of the host name. */
 export const regionName: Parser<string> = (value) => {
   const region = value.trim();
-  return /^[a-z0-9](?:[\w.-]{0,62})$/i.test(region) ? ok(region) : no('must be the name of a region, like us-east-1.');
+  return /^[a-z0-9](?:[\w.-]{0,62})$/i.test(region) ? ok(region) : invalid('must be the name of a region, like us-east-1.');
 };
 
 /** Absolute, without credentials, query or trailing slashes. */
@@ -78,7 +78,7 @@ export const httpUrl: Parser<string> = (value) => {
     url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   return plain
     ? ok(url.href.replace(/\/+$/, ''))
-    : no('must be a URL that begins with http:// or https://, without user name, query and fragment.');
+    : invalid('must be a URL that begins with http:// or https://, without user name, query and fragment.');
 };
 
 /** An `httpUrl`, or only its host, port and path; `secure` then decides the scheme. */
@@ -87,17 +87,17 @@ export const endpointUrl =
   (value) => {
     const hasScheme = value.includes('://');
     const parsed = httpUrl(hasScheme ? value : `${secure ? 'https' : 'http'}://${value.trim()}`);
-    return 'value' in parsed ? parsed : no('must be a host, optionally with a port, or a URL that begins with http:// or https://.');
+    return 'value' in parsed ? parsed : invalid('must be a host, optionally with a port, or a URL that begins with http:// or https://.');
   };
 
 export const databaseUrl: Parser<string> = (value) => {
-  const like = 'must be a URL like postgres://user:password@host:5432/database.';
+  const problem = 'must be a URL like postgres://user:password@host:5432/database.';
   try {
     const { place } = parseDatabaseUrl(value);
-    return place.host !== undefined && place.database !== undefined ? ok(value.trim()) : no(like);
+    return place.host !== undefined && place.database !== undefined ? ok(value.trim()) : invalid(problem);
   } catch (error) {
     const { message } = error as Error;
-    return no(message.includes(' of the form ') ? like : `${like} ${message}`);
+    return invalid(message.includes(' of the form ') ? problem : `${problem} ${message}`);
   }
 };
 
@@ -106,14 +106,14 @@ export const hostName: Parser<string> = (value) => {
   const host = value.trim().replace(/^\[(.*)\]$/, '$1');
   // Includes the zone of a link-local address, which no URL holds. Names that end like an IPv4 address are read as one.
   const isHost = isIP(host) !== 0 || (/^[0-9a-z._-]+$/i.test(host) && URL.canParse(`http://${host}`));
-  return isHost ? ok(host) : no('must be a host name or an IP address.');
+  return isHost ? ok(host) : invalid('must be a host name or an IP address.');
 };
 
 /** `*`, or origins as browsers send them, separated by commas. A host may begin with `*.`. */
 export const origins: Parser<readonly string[]> = (value) => {
   const list = value.split(',').map((origin) => origin.trim().toLowerCase());
   const valid = list.every((origin) => origin === '*' || /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/.test(origin));
-  return valid ? ok(list) : no('must be *, or origins like https://app.example.com separated by commas, each without a path.');
+  return valid ? ok(list) : invalid('must be *, or origins like https://app.example.com separated by commas, each without a path.');
 };
 
 /** An absolute path; a relative one starts at `cwd`. */
@@ -121,5 +121,5 @@ export const pathFrom =
   (cwd: string): Parser<string> =>
   (value) => {
     const path = withoutLineEnd(value);
-    return path === '' || path.includes('\0') ? no('must be a path.') : ok(resolve(cwd, path));
+    return path === '' || path.includes('\0') ? invalid('must be a path.') : ok(resolve(cwd, path));
   };

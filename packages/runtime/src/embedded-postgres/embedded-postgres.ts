@@ -8,7 +8,7 @@ import type { Binaries } from './binaries.ts';
 import { createCluster, passwordFile, role } from './create-cluster.ts';
 import { identityFor } from './identity.ts';
 import { withLock } from './lock.ts';
-import { findRunning, isAlive, isOfOriginal, startPostmaster, stopPostmaster } from './postmaster.ts';
+import { findRunning, hasCopiedPidFile, isAlive, startPostmaster, stopPostmaster } from './postmaster.ts';
 import type { Postmaster } from './postmaster.ts';
 import { socketDirIn } from './socket-dir.ts';
 import { addUser, countUsers, removeUser } from './users.ts';
@@ -41,9 +41,9 @@ export interface EmbeddedPostgres {
 
 /** The version of the binaries: PostgreSQL does not read the files of another major version. */
 const major = '18';
-const initMs = 180_000;
-const leaveMs = 15_000;
-const watchMs = 1_000;
+const startLockMs = 180_000;
+const stopLockMs = 15_000;
+const checkIntervalMs = 1_000;
 
 /**
  * Creates, starts or joins the PostgreSQL of a data directory. Processes share it, and the last one to stop ends it. A server left over
@@ -58,7 +58,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   try {
     return await startIn(home, binaries, options);
   } catch (cause) {
-    throw isOfSystem(cause) ? cannotUse(home, cause) : cause;
+    throw isSystemError(cause) ? unusableError(home, cause) : cause;
   }
 }
 
@@ -74,7 +74,7 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
     signal?.throwIfAborted();
     if (!exists) await createCluster(data, binaries, identity);
-    else if (await isOfOriginal(data)) {
+    else if (await hasCopiedPidFile(data)) {
       await rm(join(data, 'postmaster.pid'));
       await rm(users, { recursive: true, force: true });
     }
@@ -85,7 +85,7 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
 
   const { signal, log = () => {} } = options;
   let user = '';
-  const { server, found } = await withLock(lock, { timeoutMs: initMs, signal }, async () => {
+  const { server, found } = await withLock(lock, { timeoutMs: startLockMs, signal }, async () => {
     const started = await run(signal);
     try {
       user = await addUser(users);
@@ -96,12 +96,14 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     return started;
   });
 
-  const watch = watchServer(server, log, () => withLock(lock, { timeoutMs: initMs }, () => run()).then((again) => again.server));
+  const watch = watchServer(server, log, () =>
+    withLock(lock, { timeoutMs: startLockMs }, () => run()).then((restarted) => restarted.server),
+  );
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const current = await watch.end();
     await removeUser(users, user);
-    await withLock(lock, { timeoutMs: leaveMs }, async () => {
+    await withLock(lock, { timeoutMs: stopLockMs }, async () => {
       if ((await countUsers(users)) > 0) return;
       if (!(await stopPostmaster(current))) log(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
     }).catch((error: unknown) => {
@@ -125,11 +127,11 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
 }
 
 /** Whether the system refused something, directly or through SQLite, which holds the lock. */
-function isOfSystem(cause: unknown): cause is Error {
+function isSystemError(cause: unknown): cause is Error {
   return cause instanceof Error && ('syscall' in cause || ('code' in cause && cause.code === 'ERR_SQLITE_ERROR'));
 }
 
-function cannotUse(home: string, cause: Error): StartupError {
+function unusableError(home: string, cause: Error): StartupError {
   return new StartupError(
     `The embedded PostgreSQL cannot use ${home} (${cause.message}); check its owner, its mode and the free space on its disk, or set COFFER_DATA_DIR or DATABASE_URL.`,
     { cause },
@@ -182,7 +184,7 @@ function watchServer(
   };
   const timer = setInterval(() => {
     checking ??= check().finally(() => (checking = undefined));
-  }, watchMs).unref();
+  }, checkIntervalMs).unref();
   return {
     async end() {
       clearInterval(timer);

@@ -24,14 +24,14 @@ interface Owner {
  * PostgreSQL refuses to run as root. Root therefore runs it as `nobody`, or as the current owner of the data. If that user cannot reach the
  * programs or the data because a folder above them is root's own (a checkout in root's home), it also gets the one capability to search
  * folders and read files: CAP_DAC_READ_SEARCH.
- * @param needs paths that the user must be able to execute or enter
+ * @param paths paths that the user must be able to execute or enter
  * @throws StartupError when there is no way
  */
-export async function identityFor(data: string, needs: readonly string[]): Promise<Identity> {
-  const self = process.getuid?.();
+export async function identityFor(data: string, paths: readonly string[]): Promise<Identity> {
+  const uid = process.getuid?.();
   const found = await stat(data).catch(() => undefined);
-  if (self !== 0) {
-    if (found !== undefined && found.uid !== self) {
+  if (uid !== 0) {
+    if (found !== undefined && found.uid !== uid) {
       throw new StartupError(
         `${data} belongs to another user (uid ${found.uid}). Start Coffer as the user who did so first (root, most likely), or set COFFER_DATA_DIR or DATABASE_URL.`,
       );
@@ -44,15 +44,15 @@ export async function identityFor(data: string, needs: readonly string[]): Promi
       `${data} belongs to root, and PostgreSQL refuses to run as root. Give it to another user: chown -R ${nobody}:${nobody} ${data}`,
     );
   }
-  if (await reaches(owner, needs)) return { prefix: [], owner };
-  const prefix = await searching(owner);
+  if (await canReach(owner, paths)) return { prefix: [], owner };
+  const prefix = await searchPrefix(owner);
   if (prefix !== undefined) return { prefix, owner };
   throw new StartupError(
-    `The embedded PostgreSQL runs as an unprivileged user (uid ${owner.uid}), who cannot reach ${needs.join(' or ')}: a folder above is closed to others. Open it for them (chmod o+x), move COFFER_DATA_DIR and the installation, or set DATABASE_URL.`,
+    `The embedded PostgreSQL runs as an unprivileged user (uid ${owner.uid}), who cannot reach ${paths.join(' or ')}: a folder above is closed to others. Open it for them (chmod o+x), move COFFER_DATA_DIR and the installation, or set DATABASE_URL.`,
   );
 }
 
-async function reaches(owner: Owner, paths: readonly string[]): Promise<boolean> {
+async function canReach(owner: Owner, paths: readonly string[]): Promise<boolean> {
   const script = 'for path; do test -x "$path" || exit 1; done';
   try {
     await run('/bin/sh', ['-c', script, 'sh', ...paths], { ...owner, cwd: '/' });
@@ -67,7 +67,7 @@ async function reaches(owner: Owner, paths: readonly string[]): Promise<boolean>
 }
 
 /** A `setpriv` (util-linux) command that grants the capability; undefined where that does not work. */
-async function searching({ uid, gid }: Owner): Promise<readonly string[] | undefined> {
+async function searchPrefix({ uid, gid }: Owner): Promise<readonly string[] | undefined> {
   const capability = capabilityOf(await readFile('/proc/self/status', 'utf8').catch(() => ''));
   if (capability === undefined) return undefined;
   const prefix = [

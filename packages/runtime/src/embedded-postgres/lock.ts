@@ -14,12 +14,12 @@ export async function withLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const { DatabaseSync } = await import('node:sqlite');
-  closeToOthers(path);
+  restrictToOwner(path);
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
-    for (const until = performance.now() + timeoutMs; !tryLock(lock); await delay(20)) {
+    for (const deadline = performance.now() + timeoutMs; !tryLock(lock); await delay(20)) {
       signal?.throwIfAborted();
-      if (performance.now() > until)
+      if (performance.now() > deadline)
         throw new StartupError(`Another process has been starting or stopping PostgreSQL for ${timeoutMs / 1000} s (${path} is locked).`);
     }
     return await work();
@@ -33,7 +33,7 @@ export async function withLock<T>(
  * above are open to those who know their names. Synchronous, and never through a descriptor of an existing file: the system releases a
  * process's locks on a file when the process closes any descriptor of it.
  */
-function closeToOthers(path: string): void {
+function restrictToOwner(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch {

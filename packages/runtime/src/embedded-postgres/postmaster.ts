@@ -24,11 +24,11 @@ export interface ServerFiles {
   readonly socketDir: string;
 }
 
-const startMs = 60_000;
-const foreignMs = 2_000;
+const startTimeoutMs = 60_000;
+const foreignTimeoutMs = 2_000;
 /** Error codes of connecting to a socket that nobody listens on. The last two mean that no socket can have this path. */
-const nobody: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG']);
-const largestLog = 5 * 1024 * 1024;
+const notListeningCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG']);
+const maxLogBytes = 5 * 1024 * 1024;
 
 /** Small: for a few connections from one machine. Everything that protects committed data stays on. */
 const settings = {
@@ -58,7 +58,7 @@ export async function isAlive({ pid, start }: Postmaster): Promise<boolean> {
  * @throws StartupError when a server runs that we cannot see, or does not answer; the reason of `signal`
  */
 export async function findRunning(files: ServerFiles, signal?: AbortSignal): Promise<Postmaster | undefined> {
-  for (const until = performance.now() + startMs; performance.now() < until; await delay(10)) {
+  for (const deadline = performance.now() + startTimeoutMs; performance.now() < deadline; await delay(10)) {
     signal?.throwIfAborted();
     const state = await readState(files.data);
     const start = state === undefined ? undefined : await startOf(state.pid);
@@ -70,7 +70,8 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal): Pro
       await removeLeftovers(files.data, socketDirs);
       return undefined;
     }
-    if (state.status === 'ready' && (await answers(state.socketDir))) return { pid: state.pid, start, socketDir: state.socketDir };
+    if (state.status === 'ready' && (await acceptsConnections(state.socketDir)))
+      return { pid: state.pid, start, socketDir: state.socketDir };
   }
   throw new StartupError(`A PostgreSQL server runs on ${files.data} but does not answer; its log is ${files.log}.`);
 }
@@ -79,15 +80,15 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal): Pro
  * Whether the pid file came here with a copy of a directory that was in use: it names a living server, which runs on the original. False
  * when the directory itself was moved under its server.
  */
-export async function isOfOriginal(data: string): Promise<boolean> {
+export async function hasCopiedPidFile(data: string): Promise<boolean> {
   const state = await readState(data);
   if (state === undefined || !runsOn(state.data, await commandOf(state.pid))) return false;
   // A server works in its data directory. If that is not visible, it is the directory that the server was given.
-  const [here, there] = await Promise.all([
+  const [ownDir, serverDir] = await Promise.all([
     stat(data),
     stat(`/proc/${state.pid}/cwd`).catch(() => stat(state.data).catch(() => undefined)),
   ]);
-  return there !== undefined && (there.dev !== here.dev || there.ino !== here.ino);
+  return serverDir !== undefined && (serverDir.dev !== ownDir.dev || serverDir.ino !== ownDir.ino);
 }
 
 /**
@@ -97,9 +98,9 @@ export async function isOfOriginal(data: string): Promise<boolean> {
 async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<void> {
   for (const dir of socketDirs) {
     // The processes of a container that was just killed end one by one.
-    for (const until = performance.now() + foreignMs; await isListening(dir); await delay(20)) {
+    for (const deadline = performance.now() + foreignTimeoutMs; await isListening(dir); await delay(20)) {
       signal?.throwIfAborted();
-      if (performance.now() < until) continue;
+      if (performance.now() < deadline) continue;
       throw new StartupError(
         `Another container or machine runs the PostgreSQL of ${data}: something listens on ${join(dir, socketName)}, and it is not a process of this system. A data directory belongs to one machine or container at a time: stop the other one, set COFFER_DATA_DIR to another directory, or DATABASE_URL to a server that both use.`,
       );
@@ -112,13 +113,13 @@ async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signa
  * @throws StartupError when it does not start; the reason of `signal`; it is not left running then
  */
 export async function startPostmaster(postgres: string, files: ServerFiles, identity: Identity, signal?: AbortSignal): Promise<Postmaster> {
-  for (const until = performance.now() + 10_000; ; await delay(200)) {
+  for (const deadline = performance.now() + 10_000; ; await delay(200)) {
     signal?.throwIfAborted();
     const started = await startOnce(postgres, files, identity, signal);
     if (typeof started !== 'string') return started;
     // The last connections of a killed server need a moment to notice.
-    const passes = started.includes('pre-existing shared memory block') || started.includes('is still in use');
-    if (!passes || performance.now() > until) {
+    const isTransient = started.includes('pre-existing shared memory block') || started.includes('is still in use');
+    if (!isTransient || performance.now() > deadline) {
       throw new StartupError(
         `The embedded PostgreSQL does not start; its log ${files.log} ends with:\n${started.trim().split('\n').slice(-6).join('\n')}`,
       );
@@ -132,8 +133,8 @@ async function startOnce(
   identity: Identity,
   signal: AbortSignal | undefined,
 ): Promise<Postmaster | string> {
-  if ((await sizeOf(files.log)) > largestLog) await rename(files.log, `${files.log}.1`);
-  const logged = await sizeOf(files.log);
+  if ((await sizeOf(files.log)) > maxLogBytes) await rename(files.log, `${files.log}.1`);
+  const logOffset = await sizeOf(files.log);
   const log = await open(files.log, 'a', 0o600);
   const options = Object.entries({ ...settings, unix_socket_directories: quoted(files.socketDir) }).flatMap(([name, value]) => [
     '-c',
@@ -143,33 +144,33 @@ async function startOnce(
   const child = spawnAs(identity, [postgres, '-D', files.data, ...options], { stdio: ['ignore', log.fd, log.fd], detached: true });
   await log.close();
   child.unref();
-  let ended = false;
+  let hasExited = false;
   let failure: NodeJS.ErrnoException | undefined;
-  child.once('exit', () => (ended = true));
+  child.once('exit', () => (hasExited = true));
   child.once('error', (error) => {
     failure = error;
-    ended = true;
+    hasExited = true;
   });
 
-  for (const until = performance.now() + startMs; performance.now() < until && signal?.aborted !== true; await delay(5)) {
+  for (const deadline = performance.now() + startTimeoutMs; performance.now() < deadline && signal?.aborted !== true; await delay(5)) {
     const state = await readState(files.data);
     if (state !== undefined && state.pid === child.pid && state.status === 'ready') {
       return { pid: state.pid, start: (await startOf(state.pid)) ?? '', socketDir: state.socketDir };
     }
     if (failure?.code === 'ENOENT') throw cannotRun(postgres, failure);
     if (failure !== undefined) throw failure;
-    if (ended) return (await readFile(files.log)).subarray(logged).toString();
+    if (hasExited) return (await readFile(files.log)).subarray(logOffset).toString();
   }
   if (child.pid !== undefined) {
     await stopPostmaster({ pid: child.pid, start: (await startOf(child.pid)) ?? '', socketDir: files.socketDir });
   }
   signal?.throwIfAborted();
-  throw new StartupError(`The embedded PostgreSQL was not ready after ${startMs / 1000} s; its log is ${files.log}.`);
+  throw new StartupError(`The embedded PostgreSQL was not ready after ${startTimeoutMs / 1000} s; its log is ${files.log}.`);
 }
 
 /** Ends the server: connections are cut, what was committed is on disk. @returns false when it is still running after 15 s */
 export async function stopPostmaster(server: Postmaster): Promise<boolean> {
-  for (const [signal, patienceMs] of [
+  for (const [signal, timeoutMs] of [
     ['SIGINT', 10_000],
     ['SIGQUIT', 5_000],
   ] as const) {
@@ -179,7 +180,7 @@ export async function stopPostmaster(server: Postmaster): Promise<boolean> {
     } catch {
       return !(await isAlive(server));
     }
-    for (const until = performance.now() + patienceMs; performance.now() < until; await delay(5)) {
+    for (const deadline = performance.now() + timeoutMs; performance.now() < deadline; await delay(5)) {
       if (!(await isAlive(server))) return true;
     }
   }
@@ -223,7 +224,9 @@ async function isListening(socketDir: string): Promise<boolean> {
   const socket = connect(join(socketDir, socketName));
   try {
     return await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true)).once('error', ({ code = '' }: NodeJS.ErrnoException) => resolve(!nobody.has(code)));
+      socket
+        .once('connect', () => resolve(true))
+        .once('error', ({ code = '' }: NodeJS.ErrnoException) => resolve(!notListeningCodes.has(code)));
     });
   } finally {
     socket.destroy();
@@ -231,7 +234,7 @@ async function isListening(socketDir: string): Promise<boolean> {
 }
 
 /** Whether the server accepts a connection: it answers a TLS request with one letter, before any login. */
-async function answers(socketDir: string): Promise<boolean> {
+async function acceptsConnections(socketDir: string): Promise<boolean> {
   const request = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
   const socket = connect(join(socketDir, socketName));
   socket.setTimeout(2_000, () => socket.destroy());

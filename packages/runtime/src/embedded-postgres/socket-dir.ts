@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { StartupError } from '../startup-error.ts';
 import type { Identity } from './identity.ts';
 
-const longest = process.platform === 'darwin' ? 103 : 107;
+const maxPathBytes = process.platform === 'darwin' ? 103 : 107;
 export const socketName = '.s.PGSQL.5432';
 
 /**
@@ -15,19 +15,19 @@ export const socketName = '.s.PGSQL.5432';
  * @throws StartupError when somebody else created the temporary one before us, or even its path is too long
  */
 export async function socketDirIn(home: string, identity: Identity): Promise<string> {
-  const beside = join(home, 'socket');
-  if (fits(beside)) {
-    await makeFor(identity, beside);
-    return beside;
+  const preferred = join(home, 'socket');
+  if (fits(preferred)) {
+    await makeFor(identity, preferred);
+    return preferred;
   }
   // Not simply the temporary folder: processes with another TMPDIR must arrive at the same path.
-  const self = process.getuid?.() ?? 0;
-  const name = `coffer-${self}-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
+  const uid = process.getuid?.() ?? 0;
+  const name = `coffer-${uid}-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
   const parent = await makeFirst(['/tmp', tmpdir()].map((dir) => join(dir, name)).filter((dir) => fits(join(dir, 's'))));
   if (parent === undefined)
     throw new StartupError(`The paths of ${home} and ${tmpdir()} are too long for a socket; set COFFER_DATA_DIR to a shorter one.`);
   const found = await lstat(parent);
-  if (!found.isDirectory() || found.uid !== self || (found.mode & 0o022) !== 0) {
+  if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o022) !== 0) {
     throw new StartupError(
       `${parent} belongs to somebody else, so PostgreSQL's socket would not be safe there; remove it, or set COFFER_DATA_DIR to a shorter path.`,
     );
@@ -49,7 +49,7 @@ async function makeFirst(dirs: readonly string[]): Promise<string | undefined> {
 }
 
 function fits(dir: string): boolean {
-  return Buffer.byteLength(join(dir, socketName)) <= longest;
+  return Buffer.byteLength(join(dir, socketName)) <= maxPathBytes;
 }
 
 async function makeFor({ owner }: Identity, dir: string): Promise<void> {

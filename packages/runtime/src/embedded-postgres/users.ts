@@ -26,14 +26,14 @@ export async function removeUser(dir: string, name: string): Promise<void> {
  * since a server is only shared within one pid space.
  */
 export async function countUsers(dir: string): Promise<number> {
-  const here = `${await pidSpace()}-`;
-  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(here));
+  const prefix = `${await pidSpace()}-`;
+  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(prefix));
   const alive = await Promise.all(
     names.map(async (name) => {
       const [, pid, start] = name.split('-');
-      const lives = (await startOf(Number(pid))) === start;
-      if (!lives) await removeUser(dir, name);
-      return lives;
+      const isAlive = (await startOf(Number(pid))) === start;
+      if (!isAlive) await removeUser(dir, name);
+      return isAlive;
     }),
   );
   return alive.filter(Boolean).length;
