@@ -17,8 +17,8 @@ const outdir = resolve(here, process.argv[2] ?? 'dist');
  * zod's index of fifty languages is a third of what the server loads. Its errors use only English, which it imports by itself.
  * @type {import('esbuild').Plugin}
  */
-const oneLanguage = {
-  name: 'one-language',
+const englishOnly = {
+  name: 'english-only',
   setup(build) {
     build.onResolve({ filter: /\/locales\/index\.js$/ }, ({ importer, resolveDir }) =>
       /[\\/]zod[\\/]v4[\\/]/.test(importer) ? { path: join(resolveDir, '../locales/en.js') } : undefined,
@@ -47,7 +47,7 @@ const { metafile } = await build({
   define: { COFFER_VERSION: JSON.stringify(version) },
   // CommonJS packages in the bundle load Node's own modules through require.
   banner: { js: "import { createRequire as cofferRequire } from 'node:module'; const require = cofferRequire(import.meta.url);" },
-  plugins: [oneLanguage],
+  plugins: [englishOnly],
   logLevel: 'warning',
 });
 
@@ -56,11 +56,11 @@ const scalar = createRequire(import.meta.url).resolve('@scalar/api-reference');
 await copyFile(join(dirname(scalar), 'browser/standalone.js'), join(outdir, 'scalar.js'));
 
 // A running server loads parts of its build on first use, so the files of the previous build are kept.
-const record = join(outdir, 'build.json');
-const made = Object.keys(metafile.outputs).map((path) => relative(outdir, join(here, path)));
-const before = await readFile(record, 'utf8')
+const recordPath = join(outdir, 'build.json');
+const outputs = Object.keys(metafile.outputs).map((path) => relative(outdir, join(here, path)));
+const previousOutputs = await readFile(recordPath, 'utf8')
   .then(JSON.parse)
   .catch(() => []);
-const kept = new Set([...made, ...before, 'scalar.js', 'build.json']);
-await writeFile(record, JSON.stringify(made));
+const kept = new Set([...outputs, ...previousOutputs, 'scalar.js', 'build.json']);
+await writeFile(recordPath, JSON.stringify(outputs));
 for (const file of await readdir(outdir)) if (!kept.has(file)) await rm(join(outdir, file), { recursive: true });

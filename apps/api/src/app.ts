@@ -7,7 +7,7 @@ import { problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/
 import { docsRoutes } from './docs-page.ts';
 import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
-import { endUnlessWhole, hasBody } from './http/rest-of-body.ts';
+import { closeIfUnread, hasBody } from './http/unread-body.ts';
 import { metricsRoute } from './metrics.ts';
 import { Router } from './router.ts';
 import { tenantRoutes } from './routes/admin/tenants.ts';
@@ -58,7 +58,7 @@ export function createApp(services: Services): Router['app'] {
       exchange.outgoing.destroy(); // an answer that has begun cannot be taken back
       return RESPONSE_ALREADY_SENT;
     }
-    endUnlessWhole(exchange.incoming, exchange.outgoing);
+    closeIfUnread(exchange.incoming, exchange.outgoing);
     const problem = problemOf(error, exchange.requestId);
     return c.body(JSON.stringify(problem), problem.status as 400, problemHeaders(error));
   });

@@ -171,7 +171,7 @@ onEachBackend('a client that goes away', ({ start, bucket, abilities }) => {
     const connection = await RawConnection.open(api.url);
     await connection.write(head('POST', '/api/v1/files/upload', ann, `${formHead}Content-Length: 20\r\n`) + part); // longer than announced
     expect(await connection.answer()).toMatchObject({ status: 400 });
-    expect(await connection.ends(3000)).toBe(true);
+    expect(await connection.closesInTime(3000)).toBe(true);
   });
 
   it.each([

@@ -35,7 +35,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
   const { publicUrl } = runtime.config.server;
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
-  const policy = policyFor(publicUrl);
+  const csp = cspFor(publicUrl);
   // The path prefix that a proxy strips from requests.
   const root = new URL(publicUrl).pathname.replace(/\/$/, '');
   const page = Scalar<AppEnv>({
@@ -95,11 +95,11 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
       ...problems(),
     },
     handler: async (c) => {
-      c.header('content-security-policy', policy);
-      const made = await page(c, async () => {});
-      if (made === undefined) return c.notFound();
+      c.header('content-security-policy', csp);
+      const rendered = await page(c, async () => {});
+      if (rendered === undefined) return c.notFound();
       // Screen readers take the language from here, and the viewer's page does not set it. There is no icon to request.
-      const text = (await made.text()).replace('<html>', '<html lang="en">');
+      const text = (await rendered.text()).replace('<html>', '<html lang="en">');
       return c.html(text.replace('<head>', '<head><link rel="icon" href="data:,">'));
     },
   });
@@ -121,7 +121,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
 }
 
 /** Allows the page to run only this server's code, and its forms to call only the API at its public URL. */
-function policyFor(publicUrl: string): string {
+function cspFor(publicUrl: string): string {
   return [
     "default-src 'none'",
     "script-src 'self' 'unsafe-inline'",

@@ -8,15 +8,15 @@ import { presignedUrlExample } from './examples.ts';
  * Headers in the OpenAPI document; their values are validated where they are used. None has an `example`: /docs would send it
  * unasked, with a tenant, a condition or a checksum that is not the reader's.
  */
-const header = (description: string, such: string) =>
+const requestHeader = (description: string, example: string) =>
   z
     .string()
     .optional()
-    .openapi({ description: `${description} Such as \`${such}\`.` });
+    .openapi({ description: `${description} Such as \`${example}\`.` });
 
 /** For routes that work for a tenant. */
 export const tenantHeader = z.object({
-  'X-Tenant-ID': header(
+  'X-Tenant-ID': requestHeader(
     'Uuid or slug of the tenant that an admin or a service acts for; with any other token, it can only confirm the tenant.',
     'acme',
   ).openapi(tenantNameShape),
@@ -24,15 +24,15 @@ export const tenantHeader = z.object({
 
 /** For routes that send bytes. */
 export const readHeaders = z.object({
-  Range: header('One range of bytes.', 'bytes=0-1023'),
-  'If-Range': header(
+  Range: requestHeader('One range of bytes.', 'bytes=0-1023'),
+  'If-Range': requestHeader(
     'Send the range only if the ETag, or time, is still this one; otherwise send the whole.',
     '"9a0364b9e99bb480dd25e1f0284c8555"',
   ),
-  'If-Match': header('ETags, or `*`.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-None-Match': header('ETags, or `*`: the answer is 304 if the ETag is one of them.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-Modified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
-  'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'If-Match': requestHeader('ETags, or `*`.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-None-Match': requestHeader('ETags, or `*`: the answer is 304 if the ETag is one of them.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-Modified-Since': requestHeader('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'If-Unmodified-Since': requestHeader('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
 
 // Base64 of 32 and of 16 bytes: the unused bits of the last character must be 0.
@@ -41,25 +41,27 @@ const md5 = '^[A-Za-z0-9+/]{21}[AQgw]={0,2}$';
 
 /** For routes that receive bytes. */
 export const checksumHeaders = z.object({
-  'x-amz-checksum-sha256': header(
+  'x-amz-checksum-sha256': requestHeader(
     'SHA-256 of the bytes, in base64, to be verified.',
     'LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=',
   ).openapi({ pattern: sha256 }),
-  'Content-MD5': header('MD5 of the bytes, in base64, to be verified.', 'XUFAKrxLKna5cZ2REBfFkg==').openapi({ pattern: md5 }),
-  Digest: header('Checksums of the bytes, to be verified.', 'sha-256=LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ='),
+  'Content-MD5': requestHeader('MD5 of the bytes, in base64, to be verified.', 'XUFAKrxLKna5cZ2REBfFkg==').openapi({ pattern: md5 }),
+  Digest: requestHeader('Checksums of the bytes, to be verified.', 'sha-256=LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ='),
 });
 
 /** The same for objects, whose key may already exist. */
 export const writeHeaders = checksumHeaders.extend({
-  'If-None-Match': header('`*`: write only if there is no object with this key.', '*').openapi({ pattern: String.raw`^\*$` }),
-  'If-Match': header('One ETag: write only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({ pattern: '^"[^",]+"$' }),
+  'If-None-Match': requestHeader('`*`: write only if there is no object with this key.', '*').openapi({ pattern: String.raw`^\*$` }),
+  'If-Match': requestHeader('One ETag: write only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({
+    pattern: '^"[^",]+"$',
+  }),
 });
 
 /** For routes that delete. */
 export const deleteHeaders = z.object({
-  'If-Match': header('ETags, or `*`: delete only an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-None-Match': header('ETags, or `*`: do not delete an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'If-Match': requestHeader('ETags, or `*`: delete only an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-None-Match': requestHeader('ETags, or `*`: do not delete an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-Unmodified-Since': requestHeader('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
 
 /** Headers of an answer in the OpenAPI document. */
@@ -68,28 +70,31 @@ type HeaderSchema =
   | { readonly type: 'string'; readonly example: string }
   | { readonly type: 'integer'; readonly format: 'int64'; readonly example: number };
 
-const told = (description: string, example: string | number): AnswerHeaders[string] => ({
+const answerHeader = (description: string, example: string | number): AnswerHeaders[string] => ({
   description,
   schema: typeof example === 'number' ? { type: 'integer', format: 'int64', example } : { type: 'string', example },
 });
 
 /** On every answer. */
 export const answerHeaders: AnswerHeaders = {
-  'X-Request-ID': told('The id of the request in the log: the one that was sent, or a new one.', '0f6f6c1e-6a55-4f0b-8f8f-0c7a9c1d2e3f'),
+  'X-Request-ID': answerHeader(
+    'The id of the request in the log: the one that was sent, or a new one.',
+    '0f6f6c1e-6a55-4f0b-8f8f-0c7a9c1d2e3f',
+  ),
 };
 
 /** On answers to a write. */
-export const writtenHeaders: AnswerHeaders = { ETag: told('ETag of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
+export const writtenHeaders: AnswerHeaders = { ETag: answerHeader('ETag of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
 
 /** On a 304, which has no bytes because the client has them. */
 export const unchangedHeaders: AnswerHeaders = {
-  ETag: told('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'Last-Modified': told('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
-  'Cache-Control': told(
+  ETag: answerHeader('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'Last-Modified': answerHeader('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'Cache-Control': answerHeader(
     'A copy may be kept, but must be revalidated each time; without `private`, shared caches may keep one as well.',
     'private, no-cache',
   ),
-  'Content-Disposition': told(
+  'Content-Disposition': answerHeader(
     'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; absent for objects of other types.',
     'inline; filename="report.pdf"',
   ),
@@ -98,32 +103,32 @@ export const unchangedHeaders: AnswerHeaders = {
 /** On an answer that sends an object. */
 export const sentHeaders: AnswerHeaders = {
   ...unchangedHeaders,
-  'Accept-Ranges': told('Says that a range may be requested.', 'bytes'),
-  'Content-Length': told('Number of bytes that follow, or would follow.', 1_024_000),
-  'Content-Encoding': told('Encoding of the bytes, if the provider stores the object encoded.', 'gzip'),
-  'X-Content-Type-Options': told('Browsers must not guess the type.', 'nosniff'),
-  'Content-Security-Policy': told('For each type that a browser would run.', "default-src 'none'; sandbox"),
+  'Accept-Ranges': answerHeader('Says that a range may be requested.', 'bytes'),
+  'Content-Length': answerHeader('Number of bytes that follow, or would follow.', 1_024_000),
+  'Content-Encoding': answerHeader('Encoding of the bytes, if the provider stores the object encoded.', 'gzip'),
+  'X-Content-Type-Options': answerHeader('Browsers must not guess the type.', 'nosniff'),
+  'Content-Security-Policy': answerHeader('For each type that a browser would run.', "default-src 'none'; sandbox"),
 };
 
 /** On an answer that sends a part of an object. */
 export const partHeaders: AnswerHeaders = {
   ...sentHeaders,
-  'Content-Range': told('First and last byte of the part, and the size of the whole object.', 'bytes 0-1023/1024000'),
+  'Content-Range': answerHeader('First and last byte of the part, and the size of the whole object.', 'bytes 0-1023/1024000'),
 };
 
 /** On a refused range that the object does not have. */
-export const unfitRangeHeaders: AnswerHeaders = {
-  'Content-Range': told('The size of the whole object, if the provider reports it.', 'bytes */1024000'),
+export const unsatisfiableRangeHeaders: AnswerHeaders = {
+  'Content-Range': answerHeader('The size of the whole object, if the provider reports it.', 'bytes */1024000'),
 };
 
 /** On a redirect to where the bytes are. */
-export const elsewhereHeaders: AnswerHeaders = {
-  Location: told('A presigned URL.', presignedUrlExample),
-  'Cache-Control': told('The URL works only for a limited time.', 'no-store'),
+export const redirectHeaders: AnswerHeaders = {
+  Location: answerHeader('A presigned URL.', presignedUrlExample),
+  'Cache-Control': answerHeader('The URL works only for a limited time.', 'no-store'),
 };
 
 /** On an answer to a request without a valid token. */
-export const unknownHeaders: AnswerHeaders = { 'WWW-Authenticate': told('Says that a bearer token is needed.', 'Bearer') };
+export const unauthorizedHeaders: AnswerHeaders = { 'WWW-Authenticate': answerHeader('Says that a bearer token is needed.', 'Bearer') };
 
 /** On an error that a retry may resolve. */
-export const retryHeaders: AnswerHeaders = { 'Retry-After': told('Seconds to wait before trying again.', 1) };
+export const retryHeaders: AnswerHeaders = { 'Retry-After': answerHeader('Seconds to wait before trying again.', 1) };

@@ -23,7 +23,7 @@ export interface Exchange {
   tenant?: string;
   error?: unknown;
   /** Status of an answer that was sent bypassing `outgoing`. */
-  refusedWith?: number;
+  refusalStatus?: number;
 }
 
 const safeRequestId = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
@@ -46,30 +46,30 @@ export function beginExchange(incoming: IncomingMessage, outgoing: ServerRespons
     requestId,
     startedAt: performance.now(),
     signal: controller.signal,
-    ...targetOf(incoming),
+    ...parseTarget(incoming),
   };
   (outgoing as Carrier)[exchangeKey] = exchange;
   return exchange;
 }
 
 /** Undefined for a request whose turn has not come. */
-export function exchangeBegunOn(outgoing: ServerResponse): Exchange | undefined {
+export function findExchange(outgoing: ServerResponse): Exchange | undefined {
   return (outgoing as Carrier)[exchangeKey];
 }
 
 /** The exchange that `beginExchange` began on this response. @throws Error if there is none */
 export function exchangeOf(outgoing: ServerResponse): Exchange {
-  const exchange = exchangeBegunOn(outgoing);
+  const exchange = findExchange(outgoing);
   if (exchange === undefined) throw new Error('No exchange was begun on this response.');
   return exchange;
 }
 
 /** The status that the client was sent; undefined when it left before that. */
-export function statusOf({ outgoing, refusedWith }: Exchange): number | undefined {
-  return outgoing.headersSent ? outgoing.statusCode : refusedWith;
+export function statusOf({ outgoing, refusalStatus }: Exchange): number | undefined {
+  return outgoing.headersSent ? outgoing.statusCode : refusalStatus;
 }
 
-function targetOf({ url = '/' }: IncomingMessage): { readonly path: string; readonly query: string } {
+function parseTarget({ url = '/' }: IncomingMessage): { readonly path: string; readonly query: string } {
   // Absolute form, as a proxy sends it: RFC 9112, section 3.2.2.
   const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '');
   const question = target.indexOf('?');

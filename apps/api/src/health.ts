@@ -39,10 +39,10 @@ export function healthRoutes(router: Router, services: Services): void {
   const { runtime } = services;
   const seconds = runtime.config.storage.healthCheckTimeout;
   // Shared until the database answers, which may be long after all callers have given up.
-  const ask = shared(() => runtime.database.check());
+  const check = singleFlight(() => runtime.database.check());
   let failure: unknown;
-  const database = shared(() => checkDatabase(ask, seconds, (error) => void (failure = error)));
-  const storage = shared(() => checkStorage(services));
+  const database = singleFlight(() => checkDatabase(check, seconds, (error) => void (failure = error)));
+  const storage = singleFlight(() => checkStorage(services));
   let wasUp = true;
   let wasReadOnly = false;
 
@@ -91,27 +91,27 @@ export function healthRoutes(router: Router, services: Services): void {
 }
 
 /** Concurrent callers share one check, since no token is needed to call it. */
-function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+function singleFlight<T>(check: () => Promise<T>): () => Promise<T> {
   let pending: Promise<T> | undefined;
   return () =>
-    (pending ??= ask().finally(() => {
+    (pending ??= check().finally(() => {
       pending = undefined;
     }));
 }
 
 /** A read-only database counts as up: all processes share it, and if all were taken out of service, nothing could be read either. */
 async function checkDatabase(
-  ask: () => Promise<{ readonly readOnly: boolean }>,
+  check: () => Promise<{ readonly readOnly: boolean }>,
   seconds: number,
   onFailure: (error: unknown) => void,
 ): Promise<Check> {
   const started = performance.now();
   let timer: NodeJS.Timeout | undefined;
   try {
-    const late = new Promise<never>((_resolve, reject) => {
+    const timedOut = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`No answer within ${seconds} s.`)), seconds * 1000);
     });
-    const { readOnly } = await Promise.race([ask(), late]);
+    const { readOnly } = await Promise.race([check(), timedOut]);
     const up = { status: 'up', latency_ms: Math.round(performance.now() - started) } as const;
     return readOnly ? { ...up, read_only: true, message: readOnlyMessage } : up;
   } catch (error) {

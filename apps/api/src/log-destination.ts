@@ -1,8 +1,8 @@
 import { write, writeSync } from 'node:fs';
 
 /** Characters; lines beyond this are dropped. */
-const mostWaiting = 16 * 1024 * 1024;
-const againMs = 100;
+const maxPending = 16 * 1024 * 1024;
+const retryMs = 100;
 const flushMs = 2_000;
 
 /**
@@ -11,7 +11,7 @@ const flushMs = 2_000;
  */
 export class LogDestination {
   readonly #fd: number;
-  #waiting = '';
+  #pending = '';
   /** The bytes being written; undefined while there is nothing to write. */
   #writing: Buffer | undefined;
   #onWritten = (): void => {};
@@ -22,35 +22,35 @@ export class LogDestination {
   }
 
   write(line: string): void {
-    if (this.#waiting.length + line.length > mostWaiting) return;
-    this.#waiting += line;
+    if (this.#pending.length + line.length > maxPending) return;
+    this.#pending += line;
     if (this.#writing === undefined) this.#writeNext();
   }
 
   /** Calls back once everything has been written, or cannot be written for now. */
   flush(callback: () => void): void {
     if (this.#writing === undefined) return callback();
-    const patience = setTimeout(() => this.#onWritten(), flushMs);
+    const timer = setTimeout(() => this.#onWritten(), flushMs);
     this.#onWritten = () => {
-      clearTimeout(patience);
+      clearTimeout(timer);
       this.#onWritten = () => {};
       callback();
     };
   }
 
   #writeNext(): void {
-    this.#writing = this.#waiting === '' ? undefined : Buffer.from(this.#waiting);
-    this.#waiting = '';
+    this.#writing = this.#pending === '' ? undefined : Buffer.from(this.#pending);
+    this.#pending = '';
     if (this.#writing === undefined) this.#onWritten();
-    else this.#writeOn(this.#writing);
+    else this.#writeBytes(this.#writing);
   }
 
-  #writeOn(bytes: Buffer): void {
+  #writeBytes(bytes: Buffer): void {
     this.#writing = bytes;
     write(this.#fd, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') setTimeout(() => this.#writeOn(bytes), againMs);
+      if (error?.code === 'EAGAIN') setTimeout(() => this.#writeBytes(bytes), retryMs);
       // After any other error the next lines may fare better: a disk may have room again, and a closed pipe costs nothing.
-      else if (error === null && written < bytes.length) this.#writeOn(bytes.subarray(written));
+      else if (error === null && written < bytes.length) this.#writeBytes(bytes.subarray(written));
       else this.#writeNext();
     });
   }
@@ -58,7 +58,7 @@ export class LogDestination {
   /** Writes what is still waiting when the process exits abruptly, such as after an error. */
   #writeLast(): void {
     try {
-      if (this.#waiting !== '') writeSync(this.#fd, this.#waiting);
+      if (this.#pending !== '') writeSync(this.#fd, this.#pending);
     } catch {
       // There is nowhere left to report this.
     }

@@ -216,7 +216,7 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     const begun = performance.now();
     await closeNow(server);
     expect(performance.now() - begun).toBeLessThan(5000); // scrapers that stay connected are not waited for
-    for (const connection of [kept, stuck]) expect(await connection.ends(2000)).toBe(true);
+    for (const connection of [kept, stuck]) expect(await connection.closesInTime(2000)).toBe(true);
   });
 });
 

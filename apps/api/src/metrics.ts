@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 
 import type { Registry } from 'prom-client';
 
-import { guarded, problems } from './responses.ts';
+import { authErrors, problems } from './responses.ts';
 import type { Router } from './router.ts';
 import type { Services } from './services.ts';
 import type { Access } from './guard.ts';
@@ -21,7 +21,7 @@ export function metricsRoute(router: Router, services: Services): void {
     tags: ['Operations'],
     responses: {
       200: { description: 'All metrics', content: { 'text/plain': { schema: { type: 'string' } } } },
-      ...problems(...guarded),
+      ...problems(...authErrors),
     },
     handler: async (c) =>
       c.body(await services.registry.metrics(), 200, { 'content-type': services.registry.contentType, 'cache-control': 'no-store' }),

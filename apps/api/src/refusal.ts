@@ -21,21 +21,21 @@ export function refuseBody(exchange: Exchange, socket: Socket, status: 400 | 408
   const { outgoing, requestId } = exchange;
   const error = storageError('validation_failed', detail);
   exchange.error = error;
-  exchange.refusedWith = status;
+  exchange.refusalStatus = status;
   socket.end(answerText(error, status, requestId, outgoing.getHeaders()), () => socket.destroy());
   setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
 /** Answers bytes that Node could not parse as a request. */
 export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): { readonly status: number; readonly requestId: string } {
-  const [status, detail] = meaningOf(error);
+  const [status, detail] = statusAndDetail(error);
   const requestId = randomUUID();
   socket.end(answerText(storageError('validation_failed', detail), status, requestId));
   setTimeout(() => socket.destroy(), lingerMs).unref(); // does not wait for what the client still sends
   return { status, requestId };
 }
 
-function meaningOf({ code }: NodeJS.ErrnoException): readonly [status: number, detail: string] {
+function statusAndDetail({ code }: NodeJS.ErrnoException): readonly [status: number, detail: string] {
   if (code === 'HPE_HEADER_OVERFLOW') return [431, 'The headers are larger than 16 KiB.'];
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'The headers did not arrive in time.'];
   return [400, 'That is not an HTTP request.'];
@@ -48,12 +48,12 @@ export function problemText(error: StorageError, status: number, requestId: stri
 
 /**
  * A complete answer, for a connection on which Node sends none.
- * @param begun headers that the answer would have had
+ * @param headersSoFar headers that the answer would have had
  */
-function answerText(error: StorageError, status: number, requestId: string, begun: OutgoingHttpHeaders = {}): string {
+function answerText(error: StorageError, status: number, requestId: string, headersSoFar: OutgoingHttpHeaders = {}): string {
   const body = problemText(error, status, requestId);
   const headers: OutgoingHttpHeaders = {
-    ...begun,
+    ...headersSoFar,
     ...problemHeaders(error),
     'content-length': Buffer.byteLength(body),
     'x-request-id': requestId,

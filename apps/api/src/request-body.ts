@@ -18,8 +18,8 @@ export function requestBody<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z
  */
 export function changeBody<S extends z.ZodRawShape>(resource: z.ZodObject, shape: S): z.ZodObject<S, z.core.$strict> {
   const ignored = z.unknown().optional().openapi({ readOnly: true, description: 'Cannot be changed; a value given here is ignored.' });
-  const fixed = Object.keys(resource.shape).map((name) => [name, ignored]);
-  return z.strictObject({ ...Object.fromEntries(fixed), ...shape }) as z.ZodObject<S, z.core.$strict>;
+  const ignoredFields = Object.keys(resource.shape).map((name) => [name, ignored]);
+  return z.strictObject({ ...Object.fromEntries(ignoredFields), ...shape }) as z.ZodObject<S, z.core.$strict>;
 }
 
 // A union, because the OpenAPI document would be wrong for a nullable schema with a name, or with a type given outside the schema.
@@ -40,18 +40,18 @@ export function formFields<S extends z.ZodObject>(schema: S, fields: ReadonlyMap
 }
 
 // A body has room for many unknown fields, and for long ones.
-const mostUnknown = 10;
-const longestUnknown = 100;
+const maxUnknownFields = 10;
+const maxFieldNameLength = 100;
 
 /** The field errors of an issue; `where` names the whole body, query or path. */
 export function fieldErrors(issue: z.core.$ZodIssue, where: string): readonly FieldError[] {
   if (issue.code === 'invalid_union') {
-    const [ofField = []] = issue.errors; // the other option is null
-    return ofField.flatMap((each) => fieldErrors({ ...each, path: [...issue.path, ...each.path] }, where));
+    const [fieldIssues = []] = issue.errors; // the other option is null
+    return fieldIssues.flatMap((each) => fieldErrors({ ...each, path: [...issue.path, ...each.path] }, where));
   }
   if (issue.code !== 'unrecognized_keys') return [{ field: issue.path.join('.') || where, message: issue.message }];
-  return issue.keys.slice(0, mostUnknown).map((key) => ({
-    field: [...issue.path, key.slice(0, longestUnknown).toWellFormed()].join('.'),
+  return issue.keys.slice(0, maxUnknownFields).map((key) => ({
+    field: [...issue.path, key.slice(0, maxFieldNameLength).toWellFormed()].join('.'),
     message: 'is no field of this request',
   }));
 }

@@ -8,7 +8,14 @@ import type { StorageErrorCode } from '@coffer/storage-core';
 import { statusByCode } from '@coffer/storage-core/http';
 
 import type { AppContext } from './app-env.ts';
-import { partHeaders, retryHeaders, sentHeaders, unchangedHeaders, unfitRangeHeaders, unknownHeaders } from './documented-headers.ts';
+import {
+  partHeaders,
+  retryHeaders,
+  sentHeaders,
+  unauthorizedHeaders,
+  unchangedHeaders,
+  unsatisfiableRangeHeaders,
+} from './documented-headers.ts';
 import type { AnswerHeaders } from './documented-headers.ts';
 import { anyBytes, ProblemSchema } from './schemas.ts';
 
@@ -16,11 +23,11 @@ type Responses = RouteConfig['responses'];
 
 /**
  * Cache-Control of bytes. Without it, browsers judge freshness by the age of the bytes and serve a copy to the next user, with another
- * token or none, even after the file was deleted. A copy may be kept but must be revalidated each time; with `forOneReader`, only in
+ * token or none, even after the file was deleted. A copy may be kept but must be revalidated each time; with `privateNoCache`, only in
  * a private cache.
  */
-export const askedAnew = 'no-cache';
-export const forOneReader = 'private, no-cache';
+export const noCache = 'no-cache';
+export const privateNoCache = 'private, no-cache';
 
 /**
  * Sends a JSON answer that must not be stored in caches. Bypasses the framework, which would build a response and headers only to take both
@@ -56,7 +63,7 @@ export function empty(status: number, description: string, headers: AnswerHeader
 }
 
 /** Documents the successful answers of a route that sends an object. */
-export function sent(what: string): Responses {
+export function objectAnswers(what: string): Responses {
   return {
     200: { description: `The ${what}`, headers: sentHeaders, content: anyBytes },
     206: { description: 'The range that was requested', headers: partHeaders, content: anyBytes },
@@ -64,7 +71,7 @@ export function sent(what: string): Responses {
   };
 }
 
-/** Documents the errors of a route, by status; `internal_error` is always included. Routes that check a token must include `guarded`. */
+/** Documents the errors of a route, by status; `internal_error` is always included. Routes that check a token must include `authErrors`. */
 export function problems(...codes: readonly StorageErrorCode[]): Responses {
   const byStatus = new Map<number, StorageErrorCode[]>();
   for (const code of new Set<StorageErrorCode>([...codes, 'internal_error'])) {
@@ -95,16 +102,16 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
   );
 }
 
-const headersOf: Readonly<Record<number, AnswerHeaders>> = { 401: unknownHeaders, 416: unfitRangeHeaders, 503: retryHeaders };
+const headersOf: Readonly<Record<number, AnswerHeaders>> = { 401: unauthorizedHeaders, 416: unsatisfiableRangeHeaders, 503: retryHeaders };
 
 /** Errors of every route that checks a token: the keys or the database may be unavailable as well. */
-export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'storage_unavailable'];
+export const authErrors: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'storage_unavailable'];
 
 /**
  * Errors of disabled storage, and of a provider that fails or does not accept a request: what it accepts, and what it supports, is
  * up to the provider, whatever the route.
  */
-export const provider: readonly StorageErrorCode[] = [
+export const providerErrors: readonly StorageErrorCode[] = [
   'storage_not_configured',
   'storage_unavailable',
   'connect_timeout',
@@ -115,8 +122,8 @@ export const provider: readonly StorageErrorCode[] = [
 ];
 
 /** Errors of routes that work for a tenant, which the token or X-Tenant-ID names. */
-export const scoped: readonly StorageErrorCode[] = [
-  ...guarded,
+export const tenantErrors: readonly StorageErrorCode[] = [
+  ...authErrors,
   'storage_not_configured',
   'tenant_mismatch',
   'tenant_context_required',
@@ -125,7 +132,7 @@ export const scoped: readonly StorageErrorCode[] = [
 ];
 
 /** The same for routes where a bucket is chosen for the request, and created on first use if that is allowed. */
-export const placed: readonly StorageErrorCode[] = [...scoped, ...provider, 'no_such_bucket', 'tenant_conflict'];
+export const bucketErrors: readonly StorageErrorCode[] = [...tenantErrors, ...providerErrors, 'no_such_bucket', 'tenant_conflict'];
 
 /** Errors of a route that takes a JSON body, if the body is invalid. */
-export const badJson: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];
+export const jsonBodyErrors: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];

@@ -14,7 +14,7 @@ import { fieldErrors } from './request-body.ts';
 import { RouteTable } from './route-table.ts';
 
 // A body may have errors in each of a thousand items.
-const mostErrors = 100;
+const maxErrors = 100;
 
 /** The input of a route, stated once: the same schemas validate it and appear in the OpenAPI document. */
 interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
@@ -37,7 +37,7 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
   /** Documents HEAD too, which every GET answers. */
   readonly head?: true;
   /** HEAD of this path is left to the routes registered after this one. */
-  readonly headIsAnothers?: true;
+  readonly headHandledElsewhere?: true;
   /** Also answers with a trailing slash. */
   readonly collection?: true;
   readonly operationId: string;
@@ -86,10 +86,10 @@ export class Router {
       if (isFixed) this.#fixed.set(each, (this.#fixed.get(each) ?? new Set()).add(method));
       else this.#methods.add('ANY', each, method);
     }
-    const querySchema = route.method === 'get' ? request?.query : known(request?.query);
+    const querySchema = route.method === 'get' ? request?.query : strictQuery(request?.query);
     this.app.on(method, patterns, async (c, next) => {
       const { exchange } = c.env;
-      if (route.headIsAnothers === true && exchange.incoming.method === 'HEAD') return next();
+      if (route.headHandledElsewhere === true && exchange.incoming.method === 'HEAD') return next();
       if (!isFixed && this.#fixed.has(exchange.path)) return next();
       exchange.operation = operationId;
       exchange.route = path;
@@ -105,7 +105,7 @@ export class Router {
       const params = check(request?.params, 'path', request?.params && c.req.param());
       const query = check(querySchema, 'query', querySchema && parseQuery(exchange.query)) as z.output<Q>;
       const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming, { maxBytes: request.maxJsonBytes })));
-      if (errors.length > 0) throw validationFailed(errors.slice(0, mostErrors));
+      if (errors.length > 0) throw validationFailed(errors.slice(0, maxErrors));
       return handler(c, { params, query, json });
     });
   }
@@ -129,7 +129,7 @@ export class Router {
     const forTenant = access.role === 'user' || access.role === 'service' ? tenantHeader : undefined;
     const headers = request?.headers === undefined ? forTenant : (forTenant?.extend(request.headers.shape) ?? request.headers);
     const content = request?.json === undefined ? request?.body : { 'application/json': { schema: request.json } };
-    const documented = {
+    const documentedRequest = {
       ...(request?.params !== undefined && { params: request.params }),
       ...(request?.query !== undefined && { query: request.query }),
       ...(headers !== undefined && { headers }),
@@ -140,7 +140,7 @@ export class Router {
       ...(route.description !== undefined && { description: route.description }),
       tags: [...route.tags],
       ...(access.role === 'anybody' ? { security: [] } : {}),
-      request: documented as unknown as NonNullable<RouteConfig['request']>,
+      request: documentedRequest as unknown as NonNullable<RouteConfig['request']>,
     };
     const { method, operationId, summary } = route;
     const responses = Object.fromEntries(
@@ -165,16 +165,16 @@ export class Router {
  * Routes that change something refuse unknown parameters: with a misspelt `bucket` they would change another one. Reads accept them,
  * because caches, browsers and analytics add parameters of their own.
  */
-function known(query: z.ZodType | undefined): z.ZodType {
+function strictQuery(query: z.ZodType | undefined): z.ZodType {
   return query instanceof z.ZodObject ? query.strict() : z.strictObject({});
 }
 
 function withoutBodies(responses: RouteConfig['responses']): RouteConfig['responses'] {
-  const bodiless = (answer: RouteConfig['responses'][string]): typeof answer => {
+  const withoutBody = (answer: RouteConfig['responses'][string]): typeof answer => {
     const { content: _content, ...head } = { content: undefined, ...answer };
     return head;
   };
-  return Object.fromEntries(Object.entries(responses).map(([status, answer]) => [status, bodiless(answer)]));
+  return Object.fromEntries(Object.entries(responses).map(([status, answer]) => [status, withoutBody(answer)]));
 }
 
 function headersIn(answer: RouteConfig['responses'][string]): object {

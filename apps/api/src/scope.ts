@@ -63,11 +63,11 @@ export function contextOf(c: AppContext): CallContext {
  */
 export async function bucketOf(scope: Scope, { runtime }: Services, explicit: string | undefined): Promise<string> {
   const { tenant, access, ctx } = scope;
-  if (access.role !== 'admin') await assertOwn(scope, runtime, explicit);
+  if (access.role !== 'admin') await assertOwnBucket(scope, runtime, explicit);
   return (await runtime.storage.resolveBucket({ bucket: explicit, tenant }, ctx)).bucket;
 }
 
-async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runtime'], explicit: string | undefined): Promise<void> {
+async function assertOwnBucket({ tenant }: Scope, { config, tenants }: Services['runtime'], explicit: string | undefined): Promise<void> {
   if (tenant === undefined) throw storageError('tenant_context_required', 'Name the tenant with X-Tenant-ID.');
   if (explicit === undefined && config.storage.multiTenancy) return; // resolves to the tenant's own
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;

@@ -221,7 +221,7 @@ describe('the server', () => {
     const answer = await raw(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
     expect(answer.headers['content-type']).toBe('application/problem+json');
     expect(JSON.parse(answer.body)).toMatchObject({ status: 431, code: 'validation_failed', request_id: answer.headers['x-request-id'] });
-    expect(await answer.connection.ends(3000)).toBe(true);
+    expect(await answer.connection.closesInTime(3000)).toBe(true);
   });
 
   it('serves the next request of a connection after a problem', async () => {
@@ -275,7 +275,7 @@ describe('the server', () => {
       code: 'validation_failed',
       detail: 'That is not an HTTP request.',
     });
-    expect(await connection.ends()).toBe(true);
+    expect(await connection.closesInTime()).toBe(true);
   });
 
   it('writes no refusal into an answer that is under way', async () => {
@@ -313,7 +313,7 @@ describe('the server', () => {
       'POST /health/live HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\n\r\n',
     );
     expect(answer).toMatchObject({ status: 405, headers: { connection: 'close' } });
-    expect(await connection.ends(5000)).toBe(true);
+    expect(await connection.closesInTime(5000)).toBe(true);
     expect(connection.received).toBe('');
   });
 
@@ -378,7 +378,7 @@ describe('the server', () => {
         const refused = await connection.answer();
         expect(refused).toMatchObject({ status: 400, headers: { connection: 'close' } });
         await connection.write(`${piece}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`);
-        expect(await connection.ends(5000)).toBe(true);
+        expect(await connection.closesInTime(5000)).toBe(true);
       },
     );
   });
@@ -398,7 +398,7 @@ describe('the server', () => {
       await connection.write(Buffer.alloc(1_000_000));
       expect(await connection.answer()).toMatchObject({ status });
       const sending = setInterval(() => void connection.write(Buffer.alloc(65_536)), 5);
-      expect(await connection.ends(5000)).toBe(true);
+      expect(await connection.closesInTime(5000)).toBe(true);
       clearInterval(sending);
     }
   });
@@ -433,7 +433,7 @@ describe('the server', () => {
     const { status, headers } = await connection.answer();
     expect({ status, connection: headers['connection'] }).toEqual({ status: expected, connection: 'close' });
     await connection.write('5\r\nhello\r\n');
-    expect(await connection.ends(5000)).toBe(true);
+    expect(await connection.closesInTime(5000)).toBe(true);
   });
 
   it.each([
@@ -445,7 +445,7 @@ describe('the server', () => {
     await connection.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Length: 5\r\n\r\n1`);
     const { status, headers } = await connection.answer();
     expect({ status, connection: headers['connection'] }).toEqual({ status: expected, connection: 'close' });
-    expect(await connection.ends(5000)).toBe(true);
+    expect(await connection.closesInTime(5000)).toBe(true);
   });
 
   it.each([
@@ -458,7 +458,7 @@ describe('the server', () => {
     await connection.write(`POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\n${type}${framed(form)}`);
     const { status, headers } = await connection.answer();
     expect({ status, connection: headers['connection'] }).toEqual({ status: 201, connection: 'close' });
-    expect(await connection.ends(5000)).toBe(true);
+    expect(await connection.closesInTime(5000)).toBe(true);
   });
 
   it('takes the next request behind a large body that is all here, and behind a small one that came with its head', async () => {

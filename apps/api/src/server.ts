@@ -13,8 +13,8 @@ import { beginExchange, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
-import { requestsInTurn } from './http/in-turn.ts';
-import { endUnlessWhole, hasBody } from './http/rest-of-body.ts';
+import { pipelineQueue } from './http/pipeline-queue.ts';
+import { closeIfUnread, hasBody } from './http/unread-body.ts';
 import { logRequest } from './observe/request-log.ts';
 import { requestMetrics } from './observe/request-metrics.ts';
 import { problemText, refuseBody, refuseUnparsed } from './refusal.ts';
@@ -23,47 +23,48 @@ import type { Services } from './services.ts';
 const headersTimeoutMs = 15_000;
 // A load balancer answers 502 when it finds its connection closed. Google's keep theirs open for 600 s, which cannot be configured.
 const keepAliveMs = 620_000;
-const longBody = 2_097_152;
+const longBodyBytes = 2_097_152;
 const localPath = '/local/';
 const localRoute = '/local/{bucket}/{key}';
 // RFC 3986, section 3.2: a name or an address, and a port.
-const possibleHost = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
+const hostPattern = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /** The HTTP server: what all requests have in common, below the framework. */
 export function createApiServer(services: Services): Server {
   const { runtime, log, stopping, registry } = services;
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
-  const onSocket = new WeakMap<Socket, Exchange>();
+  const exchangeBySocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
-  const turns = requestsInTurn();
-  const count = requestMetrics(registry);
+  const pipeline = pipelineQueue();
+  const countRequest = requestMetrics(registry);
   // The handler also takes a context with request id and abort signal, which the runtime passes on.
   const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const observe = (exchange: Exchange): void => {
     exchange.outgoing.once('close', () => {
       logRequest(log, exchange);
-      count(exchange);
+      countRequest(exchange);
     });
   };
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    turns.take(incoming, outgoing, () => begin(incoming, outgoing));
+    pipeline.enqueue(incoming, outgoing, () => begin(incoming, outgoing));
   };
 
   // Until its turn, a request takes only what Node needs for it. A request whose turn never comes is not logged.
   const begin = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
     observe(exchange);
-    onSocket.set(incoming.socket, exchange);
-    const isLast = stopping() || isFramedDoubtfully(incoming);
+    exchangeBySocket.set(incoming.socket, exchange);
+    const isLast = stopping() || hasAmbiguousFraming(incoming);
     if (isLast) outgoing.setHeader('connection', 'close');
-    const closesEarly = isLong(incoming) || (hasBody(incoming) && (incoming.headers.upgrade !== undefined || !isRead(incoming)));
-    if (closesEarly) closeUnlessWhole(incoming, outgoing);
+    const closesEarly =
+      hasLongBody(incoming) || (hasBody(incoming) && (incoming.headers.upgrade !== undefined || !readsWholeBody(incoming)));
+    if (closesEarly) closeIfAnsweredEarly(incoming, outgoing);
     // Node closes the connection if it did not ask for the body with 100 Continue; proxies send the body all the same.
-    const expects = incoming.headers.expect !== undefined;
-    if (isLast || closesEarly || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
-    if (!namesItsHost(incoming)) {
+    const expectsContinue = incoming.headers.expect !== undefined;
+    if (isLast || closesEarly || !outgoing.shouldKeepAlive || expectsContinue) lingerAtEnd(incoming);
+    if (!hasValidHost(incoming)) {
       refuseUnread(storageError('validation_failed', 'The Host header is malformed.'), exchange);
       return;
     }
@@ -105,7 +106,7 @@ export function createApiServer(services: Services): Server {
   });
 
   server.on('checkExpectation', (incoming, outgoing) => {
-    turns.take(incoming, outgoing, () => {
+    pipeline.enqueue(incoming, outgoing, () => {
       const exchange = beginExchange(incoming, outgoing);
       observe(exchange);
       const error = storageError('validation_failed', 'The only supported expectation is 100-continue.');
@@ -116,17 +117,17 @@ export function createApiServer(services: Services): Server {
 
   // Nothing moved on a socket for this long: the body has stalled, unless the server is at work. Node itself watches
   // headers and idle keep-alive.
-  const spared = new WeakSet<Socket>();
+  const extended = new WeakSet<Socket>();
   server.setTimeout(timeout * 1000, (socket: Socket) => {
-    const current = onSocket.get(socket);
-    const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
+    const current = exchangeBySocket.get(socket);
+    const isServerBusy = current !== undefined && isWaitingForServer(current.incoming) && !current.outgoing.headersSent;
     // Once the server reads again, the client gets the full time anew; if it is gone, the next timeout cuts it.
-    if (!working && !spared.delete(socket)) {
-      if (current === undefined || !mayBeAnswered(current, socket)) socket.destroy();
+    if (!isServerBusy && !extended.delete(socket)) {
+      if (current === undefined || !canStillAnswer(current, socket)) socket.destroy();
       else refuseBody(current, socket, 408, 'The body stopped coming.');
       return;
     }
-    if (working) spared.add(socket);
+    if (isServerBusy) extended.add(socket);
     socket.setTimeout(timeout * 1000);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -136,31 +137,31 @@ export function createApiServer(services: Services): Server {
       socket.destroy();
       return;
     }
-    const refuseIt = (): void => {
-      const current = onSocket.get(socket);
-      if (current !== undefined && mayBeAnswered(current, socket)) {
+    const refuse = (): void => {
+      const current = exchangeBySocket.get(socket);
+      if (current !== undefined && canStillAnswer(current, socket)) {
         refuseBody(current, socket, 400, 'The body is malformed or cut short.');
         return;
       }
       const { status, requestId } = refuseUnparsed(error, socket);
       log.info({ request_id: requestId, status, reason: error.code }, 'no request');
     };
-    if (turns.waitToRefuse(socket, refuseIt)) return;
-    const current = onSocket.get(socket);
-    const answering = current !== undefined && current.outgoing.headersSent && !current.outgoing.writableFinished;
-    if (answering) socket.destroy();
-    else refuseIt();
+    if (pipeline.deferRefusal(socket, refuse)) return;
+    const current = exchangeBySocket.get(socket);
+    const isAnswering = current !== undefined && current.outgoing.headersSent && !current.outgoing.writableFinished;
+    if (isAnswering) socket.destroy();
+    else refuse();
   });
   return server;
 }
 
 /** Whether the client need not send: the request is complete, or has bytes that nobody has read yet, as while the storage is slow. */
-function waitsForUs({ complete, readableLength }: IncomingMessage): boolean {
+function isWaitingForServer({ complete, readableLength }: IncomingMessage): boolean {
   return complete || readableLength > 0;
 }
 
 /** Whether the client still waits for the head of this answer, and for no earlier answer. */
-function mayBeAnswered({ incoming, outgoing }: Exchange, socket: Socket): boolean {
+function canStillAnswer({ incoming, outgoing }: Exchange, socket: Socket): boolean {
   return !incoming.complete && !outgoing.headersSent && outgoing.socket === socket && socket.writable;
 }
 
@@ -168,7 +169,7 @@ function mayBeAnswered({ incoming, outgoing }: Exchange, socket: Socket): boolea
 export function answerError(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): void {
   const exchange = exchangeOf(outgoing);
   exchange.error = error;
-  endUnlessWhole(incoming, outgoing);
+  closeIfUnread(incoming, outgoing);
   sendProblem(outgoing, error, exchange.requestId);
 }
 
@@ -202,13 +203,13 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
 }
 
 /** RFC 9112, section 3.2: an HTTP/1.1 request names its host, once. */
-function namesItsHost({ headers: { host }, httpVersion, rawHeaders }: IncomingMessage): boolean {
+function hasValidHost({ headers: { host }, httpVersion, rawHeaders }: IncomingMessage): boolean {
   const isNamed = host !== undefined || httpVersion === '1.0';
-  return isNamed && possibleHost.test(host ?? '') && hostsIn(rawHeaders) <= 1;
+  return isNamed && hostPattern.test(host ?? '') && countHosts(rawHeaders) <= 1;
 }
 
 /** Number of Host headers; Node keeps the first one. */
-function hostsIn(headers: readonly string[]): number {
+function countHosts(headers: readonly string[]): number {
   let hosts = 0;
   for (let name = 0; name < headers.length; name += 2) if (headers[name]!.length === 4 && headers[name]!.toLowerCase() === 'host') hosts++;
   return hosts;
@@ -218,7 +219,7 @@ function hostsIn(headers: readonly string[]): number {
  * HTTP/1.0 has no chunked encoding. A proxy may have seen the end of the request elsewhere, so that what follows is no request to it:
  * RFC 9112, section 6.1.
  */
-function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean {
+function hasAmbiguousFraming({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined;
 }
 
@@ -226,24 +227,24 @@ function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean 
  * Whether the body may take longer than the server waits for it after the answer. Unknown for a chunked body, so false: when the request
  * is refused at once, all of it may have arrived without being parsed yet.
  */
-function isLong(incoming: IncomingMessage): boolean {
-  return (contentLength(incoming) ?? 0) > longBody;
+function hasLongBody(incoming: IncomingMessage): boolean {
+  return (contentLength(incoming) ?? 0) > longBodyBytes;
 }
 
 /** Whether routes of this method read the whole body before any answer other than a refusal. */
-function isRead({ method }: IncomingMessage): boolean {
+function readsWholeBody({ method }: IncomingMessage): boolean {
   return method === 'PUT' || method === 'POST' || method === 'PATCH';
 }
 
 /**
  * An answer before the end of the body announces that the connection closes. Otherwise a client would send its next request, such as the
  * same one with a new token, into a connection that is cut while the rest of the body is still on its way. Nor may a proxy send
- * another client's request in place of a body that nobody reads: see `endUnlessWhole`.
+ * another client's request in place of a body that nobody reads: see `closeIfUnread`.
  *
  * Also, if a request asks for another protocol, which it does not get, Node loses what arrives together with the end of its body: the next
  * request of a client that was answered before the body was complete, as Java's client sends it.
  */
-function closeUnlessWhole(incoming: IncomingMessage, outgoing: ServerResponse): void {
+function closeIfAnsweredEarly(incoming: IncomingMessage, outgoing: ServerResponse): void {
   let keepsAlive = outgoing.shouldKeepAlive;
   Object.defineProperty(outgoing, 'shouldKeepAlive', {
     get: () => keepsAlive && incoming.complete, // read when Node writes the head

@@ -49,14 +49,14 @@ describe('a server that is asked to stop', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     api.beginStopping();
     const drained = api.drain(10_000);
-    expect(await idle.ends(2000)).toBe(true);
+    expect(await idle.closesInTime(2000)).toBe(true);
     await expect(RawConnection.open(api.url)).rejects.toThrow('ECONNREFUSED');
     await alive.write('dy HTTP/1.1\r\nHost: a\r\n\r\n');
     const ready = await alive.answer().catch(() => undefined); // an incomplete request may be cut as idle
     if (ready !== undefined) expect(ready).toMatchObject({ status: 503, headers: { connection: 'close' } });
     await upload.write(data.subarray(1000));
     expect(await upload.answer()).toMatchObject({ status: 201 });
-    expect(await upload.ends(2000)).toBe(true);
+    expect(await upload.closesInTime(2000)).toBe(true);
     await drained;
   });
 
@@ -107,7 +107,7 @@ describe('a server that is asked to stop', () => {
     const drained = api.drain(20_000).then(() => {
       isDrained = true;
     });
-    expect(await stuck.ends(5000)).toBe(true);
+    expect(await stuck.closesInTime(5000)).toBe(true);
     await drained;
     expect(isDrained).toBe(true);
   });
@@ -118,7 +118,7 @@ describe('a server that is asked to stop', () => {
     const started = performance.now();
     await api.drain(300);
     expect(performance.now() - started).toBeGreaterThanOrEqual(290);
-    expect(await upload.ends(2000)).toBe(true);
+    expect(await upload.closesInTime(2000)).toBe(true);
   });
 });
 
@@ -137,7 +137,7 @@ it('does not wait where nothing is under way', async () => {
   await drain(20_000);
   vi.useRealTimers();
   expect(performance.now() - begun).toBeLessThan(5000);
-  expect(await client.ends(2000)).toBe(true);
+  expect(await client.closesInTime(2000)).toBe(true);
 });
 
 it('leaves an answer alone that has been written, and not been sent yet', async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-import { exchangeBegunOn } from './exchange.ts';
+import { findExchange } from './exchange.ts';
 
 /**
  * Stops accepting connections and lets requests in flight finish, for at most `deadlineMs`. Then cuts them, and gives their handlers a
@@ -11,15 +11,15 @@ export type Drain = (deadlineMs: number) => Promise<void>;
 
 // A client that has begun to send a request when the stop comes may still finish its head.
 const headGraceMs = 1_000;
-const takingBackMs = 10_000;
-const everyMs = 200;
-const acceptingMs = 250;
+const rollbackMs = 10_000;
+const idleCheckMs = 200;
+const acceptMs = 250;
 
 interface Connection {
   /** In the order of their requests. */
-  readonly underWay: ServerResponse[];
+  readonly openResponses: ServerResponse[];
   /** Bytes read from the socket at its last answer; whatever came since belongs to a request. */
-  readByThen: number | undefined;
+  bytesReadAtLastAnswer: number | undefined;
 }
 
 /**
@@ -31,88 +31,88 @@ export function drainOf(server: Server): Drain {
   const connections = new Map<Socket, Connection>();
   let unfinished = 0;
   let onLast = (): void => {};
-  const finished = (): void => {
+  const onFinished = (): void => {
     unfinished--;
     if (unfinished === 0) onLast();
   };
-  const closed = (response: ServerResponse): void => {
-    const handled = exchangeBegunOn(response)?.handled;
-    if (response.writableFinished || handled === undefined) finished();
-    else void handled.catch(() => {}).finally(finished);
+  const onClosed = (response: ServerResponse): void => {
+    const handled = findExchange(response)?.handled;
+    if (response.writableFinished || handled === undefined) onFinished();
+    else void handled.catch(() => {}).finally(onFinished);
   };
   server.on('connection', (socket: Socket) => {
-    const connection: Connection = { underWay: [], readByThen: undefined };
+    const connection: Connection = { openResponses: [], bytesReadAtLastAnswer: undefined };
     connections.set(socket, connection);
     socket.once('close', () => {
       connections.delete(socket);
       // Node 22 emits nothing on responses that wait behind an earlier one.
-      for (const response of connection.underWay.splice(0)) closed(response);
+      for (const response of connection.openResponses.splice(0)) onClosed(response);
     });
   });
   const begin = ({ socket }: IncomingMessage, response: ServerResponse): void => {
     const connection = connections.get(socket);
     if (connection === undefined) return;
-    connection.underWay.push(response);
+    connection.openResponses.push(response);
     unfinished++;
     response.once('close', () => {
-      connection.readByThen = socket.bytesRead;
-      const place = connection.underWay.indexOf(response);
-      if (place === -1) return; // its connection closed first
-      connection.underWay.splice(place, 1);
-      closed(response);
+      connection.bytesReadAtLastAnswer = socket.bytesRead;
+      const index = connection.openResponses.indexOf(response);
+      if (index === -1) return; // its connection closed first
+      connection.openResponses.splice(index, 1);
+      onClosed(response);
     });
   };
   // Requests with an Expect header, such as curl's for large bodies, arrive as their own event if it has a listener.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   server.closeIdleConnections = () => {
-    for (const [socket, { underWay, readByThen }] of connections)
-      if (underWay.length === 0 && readByThen === socket.bytesRead) socket.destroy();
+    for (const [socket, { openResponses, bytesReadAtLastAnswer }] of connections)
+      if (openResponses.length === 0 && bytesReadAtLastAnswer === socket.bytesRead) socket.destroy();
   };
 
-  const cutAll = server.closeAllConnections.bind(server);
-  const cut = new Promise<void>((resolve) => {
+  const closeAll = server.closeAllConnections.bind(server);
+  const forcedClose = new Promise<void>((resolve) => {
     server.closeAllConnections = () => {
-      cutAll();
+      closeAll();
       resolve();
     };
   });
 
   return async (deadlineMs) => {
-    await allAccepted(server, Math.min(acceptingMs, deadlineMs));
+    await allAccepted(server, Math.min(acceptMs, deadlineMs));
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     const graceEnds = Date.now() + headGraceMs;
     const idle = setInterval(() => {
       server.closeIdleConnections();
       if (Date.now() < graceEnds) return;
-      for (const [socket, { underWay }] of connections) if (underWay.length === 0) socket.destroy();
-    }, everyMs);
+      for (const [socket, { openResponses }] of connections) if (openResponses.length === 0) socket.destroy();
+    }, idleCheckMs);
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
     await ended;
     clearInterval(idle);
     // The server learns that requests were cut before their handlers do.
-    const last = unfinished === 0 ? undefined : new Promise<void>((resolve) => (onLast = resolve));
-    await (last && Promise.race([last, cut]));
+    const lastHandled = unfinished === 0 ? undefined : new Promise<void>((resolve) => (onLast = resolve));
+    await (lastHandled && Promise.race([lastHandled, forcedClose]));
     clearTimeout(deadline);
     if (unfinished === 0) return;
-    const patience = setTimeout(() => onLast(), takingBackMs);
-    await last;
-    clearTimeout(patience);
+    const rollbackTimer = setTimeout(() => onLast(), rollbackMs);
+    await lastHandled;
+    clearTimeout(rollbackTimer);
   };
 }
 
 /**
- * Resolves once a turn of the event loop brings no connection, or after `mostMs`. Closing the server resets connections that the kernel
+ * Resolves once a turn of the event loop brings no connection, or after `maxMs`. Closing the server resets connections that the kernel
  * has accepted and Node has not: their clients believe they are connected, and would not dare to repeat what they sent.
  */
-async function allAccepted(server: Server, mostMs: number): Promise<void> {
-  const until = Date.now() + mostMs;
-  let came = true;
-  const onConnection = (): void => void (came = true);
+async function allAccepted(server: Server, maxMs: number): Promise<void> {
+  const deadline = Date.now() + maxMs;
+  let hasAccepted = true;
+  const onConnection = (): void => void (hasAccepted = true);
   server.on('connection', onConnection);
-  while (came && Date.now() < until) {
-    came = false;
+  while (hasAccepted && Date.now() < deadline) {
+    hasAccepted = false;
     // The first one may still belong to the current turn.
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
@@ -121,7 +121,7 @@ async function allAccepted(server: Server, mostMs: number): Promise<void> {
 
 /** Stops a server whose answers nobody waits for. */
 export async function closeNow(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const onClosed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
-  await closed;
+  await onClosed;
 }

@@ -8,8 +8,8 @@ import { freePort } from './listen.ts';
 import { createLogger } from './log.ts';
 import { serve } from './serve.ts';
 import type { Serving } from './serve.ts';
-import { hastenBy, stopAsked } from './stop-signals.ts';
-import type { StopAsked } from './stop-signals.ts';
+import { setForceStop, stopSignal } from './stop-signals.ts';
+import type { StopRequested } from './stop-signals.ts';
 import { version } from './version.ts';
 
 async function main(): Promise<void> {
@@ -18,15 +18,15 @@ async function main(): Promise<void> {
   const log = await createLogger(config.logLevel);
   for (const warning of config.warnings) log.warn(warning);
 
-  const askedToStop = aborted(stopAsked).then(() => log.info({ signal: (stopAsked.reason as StopAsked).signal }, 'stopping'));
+  const stopRequested = whenAborted(stopSignal).then(() => log.info({ signal: (stopSignal.reason as StopRequested).signal }, 'stopping'));
 
-  const serving = await serve(config, log, stopAsked).catch(async (error: unknown) => {
-    if (!stopAsked.aborted) throw error;
+  const serving = await serve(config, log, stopSignal).catch(async (error: unknown) => {
+    if (!stopSignal.aborted) throw error;
     return exit(0, log);
   });
-  hastenBy(() => serving.server.closeAllConnections());
-  if (!stopAsked.aborted) await announce(config, serving, log);
-  await askedToStop;
+  setForceStop(() => serving.server.closeAllConnections());
+  if (!stopSignal.aborted) await announce(config, serving, log);
+  await stopRequested;
   try {
     await serving.stop();
     await exit(0, log);
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function aborted(signal: AbortSignal): Promise<void> {
+async function whenAborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
 }
 

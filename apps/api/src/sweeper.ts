@@ -1,9 +1,9 @@
 import type { Runtime } from '@coffer/runtime';
 import type { Logger } from 'pino';
 
-const everyMs = 3_600_000;
+const intervalMs = 3_600_000;
 /** Plus up to as long again, at random, so that processes started together do not all sweep at the same moment. */
-const firstAfterMs = 60_000;
+const firstDelayMs = 60_000;
 const dayInSeconds = 86_400;
 
 /**
@@ -12,8 +12,8 @@ const dayInSeconds = 86_400;
  */
 export function sweepRegularly(runtime: Runtime, log: Logger): () => Promise<void> {
   if (!runtime.config.storage.enabled) return async () => {};
-  const ending = new AbortController();
-  const { signal } = ending;
+  const controller = new AbortController();
+  const { signal } = controller;
   const sweep = async (): Promise<void> => {
     try {
       const files = await runtime.files.sweep({ olderThanSeconds: dayInSeconds }, { signal });
@@ -37,14 +37,14 @@ export function sweepRegularly(runtime: Runtime, log: Logger): () => Promise<voi
   const first = setTimeout(
     () => {
       begin();
-      timer = setInterval(begin, everyMs).unref();
+      timer = setInterval(begin, intervalMs).unref();
     },
-    firstAfterMs * (1 + Math.random()),
+    firstDelayMs * (1 + Math.random()),
   ).unref();
   return async () => {
     clearTimeout(first);
     clearInterval(timer);
-    ending.abort();
+    controller.abort();
     await running;
   };
 }

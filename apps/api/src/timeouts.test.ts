@@ -52,7 +52,7 @@ describe('a connection on which nothing moves', () => {
     expect(await slow.answer()).toMatchObject({ status: 201 });
     slow.destroy();
     expectTimedOut(await stalled.answer());
-    expect(await stalled.ends(6000)).toBe(true);
+    expect(await stalled.closesInTime(6000)).toBe(true);
     expect((await api.send('GET', '/api/v1/storage/objects/slow', { headers: { authorization } })).text).toBe('12345678');
   });
 
@@ -81,7 +81,7 @@ describe('a connection on which nothing moves', () => {
     expectTimedOut(answer);
     expect(answer.headers['x-request-id']).toBe(`${line.length}`);
     if (what.startsWith('a page')) expect(answer.headers).toMatchObject({ 'access-control-allow-origin': '*' });
-    expect(await connection.ends(6000)).toBe(true);
+    expect(await connection.closesInTime(6000)).toBe(true);
     expect((await api.send('GET', '/api/v1/storage/objects/stalled', { headers: { authorization } })).status).toBe(404);
     expect(await api.send('GET', '/api/v1/files', { headers: { authorization } })).toMatchObject({ status: 200, json: { files: [] } });
   });
@@ -91,7 +91,7 @@ describe('a connection on which nothing moves', () => {
     const connection = await begin(`${head}12345678${head}1234`);
     expect(await connection.answer()).toMatchObject({ status: 201 });
     expectTimedOut(await connection.answer());
-    expect(await connection.ends(6000)).toBe(true);
+    expect(await connection.closesInTime(6000)).toBe(true);
   });
 
   it.each(['raw', 'form'])('in an upload is kept while the storage accepts no more (%s)', async (kind) => {
@@ -140,7 +140,7 @@ describe('a connection on which nothing moves', () => {
     const head = `PUT /api/v1/storage/objects/gone HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 5000000\r\n\r\n`;
     const connection = await begin(head + 'x'.repeat(30_000));
     expectTimedOut(await connection.answer());
-    expect(await connection.ends(8000)).toBe(true);
+    expect(await connection.closesInTime(8000)).toBe(true);
     expect((await api.send('GET', '/api/v1/storage/objects/gone', { headers: { authorization } })).status).toBe(404);
   });
 
@@ -204,12 +204,12 @@ describe('a connection on which nothing moves', () => {
     const connection = await begin(`${put}GET /health/live HTTP/1.1\r\n`);
     expect(await connection.answer()).toMatchObject({ status: 201 });
     expect(await connection.answer()).toMatchObject({ status: 408 });
-    expect(await connection.ends()).toBe(true);
+    expect(await connection.closesInTime()).toBe(true);
   });
 
   it('before any request is cut', async () => {
     expect(api.server).toMatchObject({ headersTimeout: 15_000, requestTimeout: 0 }); // docs/operations.md
-    expect(await (await begin('')).ends(6000)).toBe(true);
-    expect(await (await begin('GET /health/live HTTP/1.1\r\nHost:')).ends(6000)).toBe(true);
+    expect(await (await begin('')).closesInTime(6000)).toBe(true);
+    expect(await (await begin('GET /health/live HTTP/1.1\r\nHost:')).closesInTime(6000)).toBe(true);
   });
 });

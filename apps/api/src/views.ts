@@ -3,8 +3,8 @@ import type { z } from '@hono/zod-openapi';
 import type { FileRecord, Tenant } from '@coffer/files-db';
 import type { Acl, BucketInfo, ListPage, ObjectInfo } from '@coffer/storage-core';
 
-import { tokenFor } from './continuation.ts';
-import type { Listing } from './continuation.ts';
+import { bindToken } from './continuation-token.ts';
+import type { Listing } from './continuation-token.ts';
 import type { AclSchema, BucketSchema, FileSchema, ObjectListSchema, ObjectSchema, TenantSchema } from './schemas.ts';
 
 /** Answers in the shapes of the OpenAPI document. Only this file converts to snake_case and ISO 8601 times. */
@@ -52,7 +52,7 @@ export function listView(page: ListPage, list: Listing): z.output<typeof ObjectL
     })),
     common_prefixes: page.commonPrefixes,
     is_truncated: page.isTruncated,
-    ...(page.nextContinuationToken !== undefined && { next_continuation_token: tokenFor(list, page.nextContinuationToken) }),
+    ...(page.nextContinuationToken !== undefined && { next_continuation_token: bindToken(list, page.nextContinuationToken) }),
   };
 }
 

@@ -27,16 +27,16 @@ export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_00
   const remote = createRemoteJWKSet(new URL(url), { cooldownDuration: cooldownMs, cacheMaxAge: maxAgeMs, timeoutDuration: 5_000 });
   // The key may be newer than the last fetch: a rotation must not refuse its first tokens, which may arrive together. An unknown key is
   // waited for only once.
-  const awaited = new LRUCache<string, Promise<void>>({ max: 1000, ttl: 60_000 });
-  const find: JWTVerifyGetKey = async (header, token) => {
+  const cooldowns = new LRUCache<string, Promise<void>>({ max: 1000, ttl: 60_000 });
+  const findKey: JWTVerifyGetKey = async (header, token) => {
     try {
       return await remote(header, token);
     } catch (error) {
       const kid = header?.kid ?? '';
       if (!(error instanceof errors.JWKSNoMatchingKey) || !remote.coolingDown) throw error;
-      let cooled = awaited.get(kid);
-      if (cooled === undefined) awaited.set(kid, (cooled = delay(cooldownMs)));
-      await cooled; // if it resolved long ago, nothing changes: jose fetches no keys during its cooldown
+      let cooldown = cooldowns.get(kid);
+      if (cooldown === undefined) cooldowns.set(kid, (cooldown = delay(cooldownMs)));
+      await cooldown; // if it resolved long ago, nothing changes: jose fetches no keys during its cooldown
       return remote(header, token);
     }
   };
@@ -45,7 +45,7 @@ export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_00
     // During the cooldown no request waits for a server that has just failed to answer.
     if (failure === undefined || Date.now() - failure.at >= cooldownMs) {
       try {
-        const key = await find(header, token);
+        const key = await findKey(header, token);
         failure = undefined;
         return key;
       } catch (cause) {

@@ -21,12 +21,12 @@ export type TokenVerifier = (token: string) => Promise<Identity>;
 
 const asymmetric = ['RS256', 'ES256', 'EdDSA', 'Ed25519'];
 // How long a verified token is trusted without verifying it again; never past its own expiry.
-const trustedForMs = 30_000;
+const cacheMs = 30_000;
 const clockToleranceSeconds = 5;
-const longestToken = 16_384;
-const longestSubject = 255;
+const maxTokenLength = 16_384;
+const maxSubjectLength = 255;
 
-interface Trusted {
+interface CachedIdentity {
   readonly identity: Identity;
   readonly expiresAt: number;
 }
@@ -37,11 +37,11 @@ interface Trusted {
  */
 export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const verify = payloadVerifier(options);
-  const cache = new LRUCache<string, Trusted>({ max: 5_000, ttl: trustedForMs });
+  const cache = new LRUCache<string, CachedIdentity>({ max: 5_000, ttl: cacheMs });
   return async (token) => {
-    const trusted = cache.get(token);
-    if (trusted !== undefined && trusted.expiresAt > Date.now()) return trusted.identity;
-    if (token.length > longestToken) throw unauthorized();
+    const cached = cache.get(token);
+    if (cached !== undefined && cached.expiresAt > Date.now()) return cached.identity;
+    if (token.length > maxTokenLength) throw unauthorized();
     let payload: JWTPayload;
     try {
       payload = await verify(token);
@@ -104,7 +104,11 @@ function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
   const subject: unknown = payload.sub;
   // The subject is stored in a column and logged.
   const isText =
-    typeof subject === 'string' && subject !== '' && subject.length <= longestSubject && subject.isWellFormed() && !/\p{Cc}/u.test(subject);
+    typeof subject === 'string' &&
+    subject !== '' &&
+    subject.length <= maxSubjectLength &&
+    subject.isWellFormed() &&
+    !/\p{Cc}/u.test(subject);
   if (!isText) throw unauthorized();
   return { subject, role: rolesOf(payload), claimed: tenantFromClaims(payload, tenantClaim) };
 }

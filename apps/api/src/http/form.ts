@@ -46,7 +46,7 @@ const lineFeed = 10;
 // A form's framing around the largest file: boundaries, part headers and the other fields.
 const framingAllowance = maxFieldBytes * 2;
 /** Up to this many bytes after the last boundary are read here. More is left to the server, which needs timers and listeners for it. */
-const longestEpilogue = 4096;
+const maxEpilogueBytes = 4096;
 
 export interface FormLimits {
   /** A larger file fails with payload_too_large. */
@@ -75,11 +75,11 @@ class FormReader implements MultipartHandler {
   readonly #parser: MultipartParser;
   readonly #limits: FormLimits;
   readonly #fields = new Map<string, string>();
-  readonly #open = Promise.withResolvers<UploadForm>();
+  readonly #result = Promise.withResolvers<UploadForm>();
   /** Undefined for a small form. */
   readonly #stream: Readable | undefined;
   /** The file of a small form. */
-  readonly #pieces: Buffer[] = [];
+  readonly #chunks: Buffer[] = [];
   #current: PartHead | undefined;
   #value: Buffer[] = [];
   /** Bytes of the file; `#fieldBytes` are those of all fields. */
@@ -87,7 +87,7 @@ class FormReader implements MultipartHandler {
   #fieldBytes = 0;
   #fileHead: PartHead | undefined;
   #isOpen = false;
-  #over = false;
+  #isOver = false;
   /** Bytes of the form given to the parser; `#fileStart` are those before the file's content. */
   #parsed = 0;
   #fileStart = 0;
@@ -98,15 +98,15 @@ class FormReader implements MultipartHandler {
     this.#limits = limits;
     this.#parser = new MultipartParser(boundary, this);
     this.#endLength = `\r\n--${boundary}--\r\n`.length; // a boundary is ASCII
-    this.opened = this.#open.promise;
+    this.opened = this.#result.promise;
     const length = contentLength(incoming);
     if (length === undefined || length > smallBody) this.#stream = this.#openStream();
     incoming.on('error', () => {}); // close follows, as it does after the end
     if (incoming.destroyed) {
-      this.#onCut();
+      this.#onPrematureClose();
     } else {
       incoming.on('data', this.#onData);
-      incoming.once('close', this.#onCut);
+      incoming.once('close', this.#onPrematureClose);
     }
   }
 
@@ -116,7 +116,7 @@ class FormReader implements MultipartHandler {
       read: () => void this.#incoming.resume(),
       // A reader that gives up ends the form: nobody will read the rest of the part.
       destroy: (error, done) => {
-        this.#stop(error ?? new Error('The file was not read to its end.'));
+        this.#fail(error ?? new Error('The file was not read to its end.'));
         done(error);
       },
       autoDestroy: false,
@@ -148,7 +148,7 @@ class FormReader implements MultipartHandler {
       this.#size += bytes.length;
       if (this.#size > this.#limits.maxFileBytes) throw payloadTooLarge(this.#limits.maxFileBytes);
       if (this.#stream === undefined) {
-        this.#pieces.push(bytes);
+        this.#chunks.push(bytes);
         return;
       }
       this.#openFile(this.#stream);
@@ -175,11 +175,11 @@ class FormReader implements MultipartHandler {
 
   end(): void {
     if (this.#fileHead === undefined) throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
-    this.#leave();
-    const left = (contentLength(this.#incoming) ?? Infinity) - this.#parsed;
-    if (left <= longestEpilogue) this.#incoming.resume(); // the little that is left ends at once, and needs no cleanup
+    this.#detach();
+    const remaining = (contentLength(this.#incoming) ?? Infinity) - this.#parsed;
+    if (remaining <= maxEpilogueBytes) this.#incoming.resume(); // the little that is left ends at once, and needs no cleanup
     if (this.#stream !== undefined) this.#stream.push(null);
-    else this.#openFile(this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces));
+    else this.#openFile(this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks));
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -192,18 +192,18 @@ class FormReader implements MultipartHandler {
         at = end;
       }
     } catch (error) {
-      this.#stop(error as Error);
+      this.#fail(error as Error);
     }
   };
 
-  readonly #onCut = (): void => this.#stop(malformedForm('The form is cut short.'));
+  readonly #onPrematureClose = (): void => this.#fail(malformedForm('The form is cut short.'));
 
   #openFile(file: Buffer | Readable): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
     const { filename, contentType } = this.#fileHead!;
     const length = contentLength(this.#incoming);
-    this.#open.resolve({
+    this.#result.resolve({
       file,
       filename: filename === '' ? undefined : filename,
       contentType,
@@ -213,19 +213,19 @@ class FormReader implements MultipartHandler {
     });
   }
 
-  #stop(error: Error): void {
-    if (this.#over) return;
-    this.#leave();
-    this.#open.reject(error);
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#detach();
+    this.#result.reject(error);
     this.#stream?.destroy(error);
   }
 
   /** Stops reading the request; the server disposes of the rest. */
-  #leave(): void {
-    this.#over = true;
+  #detach(): void {
+    this.#isOver = true;
     const incoming = this.#incoming;
     incoming.off('data', this.#onData);
-    incoming.off('close', this.#onCut);
+    incoming.off('close', this.#onPrematureClose);
     incoming.pause();
   }
 }

@@ -11,7 +11,7 @@ export interface Spooled {
   release(): Promise<void>;
 }
 
-const keptInMemory = 1_048_576;
+const maxInMemory = 1_048_576;
 
 /**
  * Reads a stream to its end before its destination is known: a small one into memory, a larger one into an unnamed file.
@@ -25,18 +25,18 @@ export async function spool(stream: Readable, directory: string): Promise<Spoole
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.byteLength;
       chunks.push(chunk);
-      if (file === undefined && size <= keptInMemory) continue;
-      file ??= await SpoolFile.open(directory).catch(unwritable);
-      for (const kept of chunks.splice(0)) await file.append(kept).catch(unwritable);
+      if (file === undefined && size <= maxInMemory) continue;
+      file ??= await SpoolFile.open(directory).catch(throwUnwritable);
+      for (const buffered of chunks.splice(0)) await file.append(buffered).catch(throwUnwritable);
     }
   } catch (error) {
     await file?.close().catch(() => {});
     throw error;
   }
-  return file === undefined ? { body: Buffer.concat(chunks), size, release: async () => {} } : readAgain(file, size);
+  return file === undefined ? { body: Buffer.concat(chunks), size, release: async () => {} } : spooledFile(file, size);
 }
 
-function readAgain(file: SpoolFile, size: number): Spooled {
+function spooledFile(file: SpoolFile, size: number): Spooled {
   const body = file.stream();
   body.on('error', () => {}); // it may fail before anybody reads it
   const closed = finished(body).catch(() => {});
@@ -51,7 +51,7 @@ function readAgain(file: SpoolFile, size: number): Spooled {
   };
 }
 
-function unwritable(cause: unknown): never {
+function throwUnwritable(cause: unknown): never {
   const { code, errno } = cause as NodeJS.ErrnoException;
   // Node has no name for EDQUOT, an exceeded quota.
   const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '') || errno === -constants.errno.EDQUOT;

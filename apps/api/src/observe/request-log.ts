@@ -6,7 +6,7 @@ import { statusOf } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 
 // Paths polled every few seconds, which are not worth logging while they succeed.
-const quiet = new Set(['/health/live', '/health/ready', '/metrics']);
+const quietPaths = new Set(['/health/live', '/health/ready', '/metrics']);
 
 /** Logs one line for a finished request. Never logs its query, which may be signed, nor any header. */
 export function logRequest(log: Logger, exchange: Exchange): void {
@@ -14,7 +14,8 @@ export function logRequest(log: Logger, exchange: Exchange): void {
   const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
   const status = statusOf(exchange);
   const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
-  const level = failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
+  const level =
+    failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quietPaths.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {

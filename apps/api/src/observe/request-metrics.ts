@@ -7,9 +7,9 @@ import type { Exchange } from '../exchange.ts';
 /** Upper bounds in seconds, the same as for storage operations. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 /** Durations kept per time series until the metrics are read. */
-const most = 256;
+const maxDurations = 256;
 // The status that nginx logs for a client that left before it was answered.
-const clientLeft = 499;
+const clientClosedRequest = 499;
 
 interface Tally {
   readonly labels: Readonly<Record<'method' | 'route' | 'status_code', string>>;
@@ -22,7 +22,7 @@ interface Tally {
  */
 export function requestMetrics(register: Registry): (exchange: Exchange) => void {
   const tallies = new Map<string, Tally>();
-  const handOn = ({ labels, seconds }: Tally): void => {
+  const emit = ({ labels, seconds }: Tally): void => {
     for (const each of seconds.splice(0)) histogram.observe(labels, each);
   };
   // Batched, because prom-client builds a string from the labels at each observation, several percent of a small request.
@@ -32,24 +32,24 @@ export function requestMetrics(register: Registry): (exchange: Exchange) => void
     labelNames: ['method', 'route', 'status_code'],
     buckets,
     registers: [register],
-    collect: () => tallies.forEach(handOn),
+    collect: () => tallies.forEach(emit),
   });
 
   return (exchange) => {
     const { route = 'none', startedAt } = exchange;
     const { method = 'none' } = exchange.incoming;
-    const status = statusTold(exchange);
+    const status = reportedStatus(exchange);
     const series = `${method} ${status} ${route}`;
     let tally = tallies.get(series);
     if (tally === undefined) tallies.set(series, (tally = { labels: { method, route, status_code: String(status) }, seconds: [] }));
-    if (tally.seconds.push((performance.now() - startedAt) / 1000) >= most) handOn(tally);
+    if (tally.seconds.push((performance.now() - startedAt) / 1000) >= maxDurations) emit(tally);
   };
 }
 
 /** The status that the client received: a client that cut its body short, for example, no longer receives the error, and counts as gone. */
-function statusTold(exchange: Exchange): number {
-  const { outgoing, refusedWith } = exchange;
-  const status = statusOf(exchange) ?? clientLeft;
-  const isUnheard = status >= 400 && refusedWith === undefined && !outgoing.writableFinished;
-  return isUnheard ? clientLeft : status;
+function reportedStatus(exchange: Exchange): number {
+  const { outgoing, refusalStatus } = exchange;
+  const status = statusOf(exchange) ?? clientClosedRequest;
+  const isUndelivered = status >= 400 && refusalStatus === undefined && !outgoing.writableFinished;
+  return isUndelivered ? clientClosedRequest : status;
 }

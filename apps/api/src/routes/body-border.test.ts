@@ -183,7 +183,7 @@ onEachBackend('bodies around the size up to which they are read whole', ({ start
           await connection.write(`${request} HTTP/1.1\r\nHost: x\r\n${authorization}${kind}Content-Length: ${size}\r\n\r\n${body}`);
           if (half) connection.socket.end();
           else connection.destroy();
-          expect(await connection.ends()).toBe(true);
+          expect(await connection.closesInTime()).toBe(true);
         }
       }
     }

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { readHeaders, writeHeaders, writtenHeaders } from '../documented-headers.ts';
-import { empty, problems, sent } from '../responses.ts';
+import { empty, objectAnswers, problems } from '../responses.ts';
 import type { Router } from '../router.ts';
 import { anyBytes, BucketName, ObjectKey } from '../schemas.ts';
 import type { Access } from '../guard.ts';
@@ -13,7 +13,7 @@ const ofKey = inBucket.extend({
   key: ObjectKey.openapi({ param: { name: 'key', in: 'path' }, description: 'May contain slashes.' }),
 });
 /** With another backend, these paths are `not_found`. */
-const refusals = [
+const commonErrors = [
   'access_denied',
   'not_found',
   'no_such_bucket',
@@ -22,8 +22,8 @@ const refusals = [
   'storage_not_configured',
   'storage_unavailable',
 ] as const;
-const only = 'Only with the local backend; 404 `not_found` with any other.';
-const signed = `${only} Needs the signature of a presigned URL or form.`;
+const localOnlyNote = 'Only with the local backend; 404 `not_found` with any other.';
+const signatureNote = `${localOnlyNote} Needs the signature of a presigned URL or form.`;
 const tags = ['Presigned'];
 
 /** Documents what the local backend's own handler answers below `/local/`; nothing is routed here. */
@@ -33,14 +33,14 @@ export function localPaths(router: Router): void {
     path: '/local/{bucket}/{key}',
     operationId: 'local.get',
     summary: 'Download through a presigned URL, or download an object whose ACL lets everyone read it',
-    description: `${only} Accepts a single Range and the conditions of RFC 9110. HEAD answers the same without the body.`,
+    description: `${localOnlyNote} Accepts a single Range and the conditions of RFC 9110. HEAD answers the same without the body.`,
     head: true,
     tags,
     access,
     request: { params: ofKey, headers: readHeaders },
     responses: {
-      ...sent('object'),
-      ...problems(...refusals, 'file_not_found', 'invalid_key', 'precondition_failed', 'range_not_satisfiable'),
+      ...objectAnswers('object'),
+      ...problems(...commonErrors, 'file_not_found', 'invalid_key', 'precondition_failed', 'range_not_satisfiable'),
     },
   });
   router.describe({
@@ -48,13 +48,20 @@ export function localPaths(router: Router): void {
     path: '/local/{bucket}/{key}',
     operationId: 'local.put',
     summary: 'Upload through a presigned URL',
-    description: `${signed} A checksum sent as \`Content-MD5\`, \`x-amz-checksum-sha256\`, \`Digest\`, \`Content-Digest\` or \`Repr-Digest\` is verified.`,
+    description: `${signatureNote} A checksum sent as \`Content-MD5\`, \`x-amz-checksum-sha256\`, \`Digest\`, \`Content-Digest\` or \`Repr-Digest\` is verified.`,
     tags,
     access,
     request: { params: ofKey, headers: writeHeaders, body: anyBytes },
     responses: {
       ...empty(200, 'Written', writtenHeaders),
-      ...problems(...refusals, 'invalid_key', 'precondition_failed', 'checksum_mismatch', 'validation_failed', 'unsupported_media_type'),
+      ...problems(
+        ...commonErrors,
+        'invalid_key',
+        'precondition_failed',
+        'checksum_mismatch',
+        'validation_failed',
+        'unsupported_media_type',
+      ),
     },
   });
   router.describe({
@@ -62,7 +69,7 @@ export function localPaths(router: Router): void {
     path: '/local/{bucket}',
     operationId: 'local.post',
     summary: 'Upload through a presigned form',
-    description: `${signed} Send the fields that came with the form before the part \`file\`.`,
+    description: `${signatureNote} Send the fields that came with the form before the part \`file\`.`,
     tags,
     access,
     request: {
@@ -86,7 +93,7 @@ export function localPaths(router: Router): void {
     },
     responses: {
       ...empty(204, 'Written', writtenHeaders),
-      ...problems(...refusals, 'validation_failed', 'unsupported_media_type'),
+      ...problems(...commonErrors, 'validation_failed', 'unsupported_media_type'),
     },
   });
 }

@@ -51,7 +51,7 @@ export class RawConnection {
   async answer(options: { readonly withoutBody?: boolean; readonly timeoutMs?: number } = {}): Promise<RawAnswer> {
     const deadline = Date.now() + (options.timeoutMs ?? 10_000);
     while (Date.now() < deadline) {
-      const answer = this.#take(options.withoutBody === true);
+      const answer = this.#nextAnswer(options.withoutBody === true);
       if (answer !== undefined) return answer;
       if (this.#ended) throw new Error(`The connection ended without an answer: ${this.#received.toString('latin1').slice(0, 300)}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -69,7 +69,7 @@ export class RawConnection {
   }
 
   /** Whether the other side closes the connection in time. */
-  async ends(timeoutMs = 10_000): Promise<boolean> {
+  async closesInTime(timeoutMs = 10_000): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     while (!this.#ended && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
     return this.#ended;
@@ -79,7 +79,7 @@ export class RawConnection {
     this.socket.destroy();
   }
 
-  #take(withoutBody: boolean): RawAnswer | undefined {
+  #nextAnswer(withoutBody: boolean): RawAnswer | undefined {
     const head = this.#received.indexOf('\r\n\r\n');
     if (head === -1) return undefined;
     const [line = '', ...fields] = this.#received.toString('latin1', 0, head).split('\r\n');
@@ -93,7 +93,7 @@ export class RawConnection {
     const start = head + 4;
     if (status === 100) {
       this.#received = this.#received.subarray(start);
-      return this.#take(withoutBody);
+      return this.#nextAnswer(withoutBody);
     }
     const bodiless = withoutBody || status === 204 || status === 304;
     const bounds = bodiless ? { body: Buffer.alloc(0), end: start } : this.#bodyFrom(start, headers);

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { tenantExample } from '../../examples.ts';
 import { changeBody, requestBody } from '../../request-body.ts';
-import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
+import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, Count, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -38,7 +38,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     responses: {
       ...json(201, TenantSchema, { description: 'The new tenant', example: tenantExample }),
       ...json(200, TenantSchema, { description: 'The same pair was already registered', example: tenantExample }),
-      ...problems(...guarded, 'tenant_conflict', ...badJson),
+      ...problems(...authErrors, 'tenant_conflict', ...jsonBodyErrors),
     },
     handler: async (c, { json: body }) => {
       const { tenant, created } = await tenants.create({
@@ -71,7 +71,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(200, TenantListSchema, { description: 'One page', example: { tenants: [tenantExample], next_cursor: null } }),
-      ...problems(...guarded, 'validation_failed'),
+      ...problems(...authErrors, 'validation_failed'),
     },
     handler: async (c, { query: { limit, cursor } }) => {
       const page = await tenants.list({ limit, cursor });
@@ -89,7 +89,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     request: { params: TenantId },
     responses: {
       ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
-      ...problems(...guarded, 'tenant_not_found'),
+      ...problems(...authErrors, 'tenant_not_found'),
     },
     handler: async (c, { params }) => answerJson(c, tenantView(await tenants.find(params.tenant_id))),
   });
@@ -110,7 +110,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
-      ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', ...badJson),
+      ...problems(...authErrors, 'tenant_not_found', 'tenant_conflict', ...jsonBodyErrors),
     },
     handler: async (c, { params, json: body }) => {
       return answerJson(
@@ -131,7 +131,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     responses: {
       ...empty(204, 'Deleted'),
       // bucket_not_empty: with force, something was written while a bucket was being emptied.
-      ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_not_empty', 'bucket_not_empty', 'validation_failed'),
+      ...problems(...authErrors, ...providerErrors, 'tenant_not_found', 'tenant_not_empty', 'bucket_not_empty', 'validation_failed'),
     },
     handler: async (c, { params, query }) => {
       await tenantService.delete(params.tenant_id, { force: query.force === true }, contextOf(c));
@@ -152,7 +152,7 @@ export function tenantRoutes(router: Router, services: Services): void {
         description: 'Exact figures',
         example: { bytes: 1_024_000, files: 1, quota_bytes: tenantExample.quota_bytes },
       }),
-      ...problems(...guarded, 'tenant_not_found'),
+      ...problems(...authErrors, 'tenant_not_found'),
     },
     handler: async (c, { params }) => {
       const { bytes, files, quotaBytes } = await tenants.usage(params.tenant_id);
@@ -179,7 +179,15 @@ export function tenantRoutes(router: Router, services: Services): void {
         description: 'The bucket exists',
         example: { bucket: 'acme-uploads', status: 'provisioned' },
       }),
-      ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_conflict', 'no_such_bucket', 'acl_not_supported', ...badJson),
+      ...problems(
+        ...authErrors,
+        ...providerErrors,
+        'tenant_not_found',
+        'tenant_conflict',
+        'no_such_bucket',
+        'acl_not_supported',
+        ...jsonBodyErrors,
+      ),
     },
     handler: async (c, { params, json: body }) => {
       const { bucket } = await tenantService.provision(

@@ -7,10 +7,21 @@ import type { SendOptions } from '@coffer/storage-core/http';
 import type { GetOptions } from '@coffer/storage-core';
 
 import type { AppContext } from '../../app-env.ts';
-import { elsewhereHeaders, readHeaders } from '../../documented-headers.ts';
+import { readHeaders, redirectHeaders } from '../../documented-headers.ts';
 import { presignedUrlExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, askedAnew, badJson, empty, forOneReader, json, problems, provider, scoped, sent } from '../../responses.ts';
+import {
+  answerJson,
+  empty,
+  json,
+  jsonBodyErrors,
+  noCache,
+  objectAnswers,
+  privateNoCache,
+  problems,
+  providerErrors,
+  tenantErrors,
+} from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
@@ -21,7 +32,7 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'user', needsStorage: true };
 
 const description = 'Streams, with the conditions of RFC 9110 and a single Range. HEAD answers the same without the body.';
-const unreadable = ['file_not_found', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
+const readErrors = ['file_not_found', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
 
 const PresignedDownloadSchema = z
   .object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) })
@@ -84,9 +95,9 @@ export function downloadRoutes(router: Router, services: Services): void {
       query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional(), disposition: Disposition }),
     },
     responses: {
-      ...sent('file'),
-      ...empty(302, 'The file is at this URL', elsewhereHeaders),
-      ...problems(...scoped, ...provider, ...unreadable, 'no_such_bucket'),
+      ...objectAnswers('file'),
+      ...empty(302, 'The file is at this URL', redirectHeaders),
+      ...problems(...tenantErrors, ...providerErrors, ...readErrors, 'no_such_bucket'),
     },
     handler: async (c, { params: { id }, query }) => {
       const { access, ctx } = await scopeOf(c, services);
@@ -98,7 +109,7 @@ export function downloadRoutes(router: Router, services: Services): void {
       }
       return send(
         c,
-        { cacheControl: forOneReader, disposition },
+        { cacheControl: privateNoCache, disposition },
         (options) => files.open(id, options, access, ctx),
         () => files.head(id, access, ctx),
       );
@@ -123,7 +134,7 @@ export function downloadRoutes(router: Router, services: Services): void {
         description: 'A URL that needs no token',
         example: { download_url: presignedUrlExample, expires_in: 600 },
       }),
-      ...problems(...scoped, ...provider, 'file_not_found', 'no_such_bucket', ...badJson),
+      ...problems(...tenantErrors, ...providerErrors, 'file_not_found', 'no_such_bucket', ...jsonBodyErrors),
     },
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);
@@ -147,11 +158,11 @@ export function publicFileRoute(router: Router, services: Services): void {
     access: { role: 'anybody', needsStorage: true },
     tags: ['Files'],
     request: { params: FileId, headers: readHeaders, query: z.object({ disposition: Disposition }) },
-    responses: { ...sent('file'), ...problems(...provider, ...unreadable, 'validation_failed') },
+    responses: { ...objectAnswers('file'), ...problems(...providerErrors, ...readErrors, 'validation_failed') },
     handler: (c, { params: { id }, query: { disposition } }) =>
       send(
         c,
-        { cacheControl: askedAnew, disposition },
+        { cacheControl: noCache, disposition },
         (options) => files.openPublic(id, options, contextOf(c)),
         () => files.headPublic(id, contextOf(c)),
       ),

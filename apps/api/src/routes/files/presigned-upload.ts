@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 
 import { fileExample } from '../../examples.ts';
-import { endUnlessWhole } from '../../http/rest-of-body.ts';
+import { closeIfUnread } from '../../http/unread-body.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
+import { answerJson, bucketErrors, json, jsonBodyErrors, problems, providerErrors, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { ContentType, Count, FileSchema, Filename, plainText } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
@@ -74,7 +74,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     },
     responses: {
       ...json(201, PresignedUploadSchema, { description: 'Where and how to send the bytes', example: presignedUploadExample }),
-      ...problems(...placed, 'quota_exceeded', ...badJson),
+      ...problems(...bucketErrors, 'quota_exceeded', ...jsonBodyErrors),
     },
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);
@@ -119,8 +119,8 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     responses: {
       ...json(200, FileSchema, { description: 'The record of the stored file', example: fileExample }),
       ...problems(
-        ...scoped,
-        ...provider,
+        ...tenantErrors,
+        ...providerErrors,
         'file_not_found',
         'no_such_bucket',
         'upload_not_found',
@@ -132,7 +132,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       const file = await files.completeUpload(params.id, scope.access, scope.ctx);
-      endUnlessWhole(c.env.incoming, c.env.outgoing); // a body is neither expected nor read
+      closeIfUnread(c.env.incoming, c.env.outgoing); // a body is neither expected nor read
       return answerJson(c, fileView(file));
     },
   });

@@ -4,7 +4,7 @@ import { fileStatuses } from '@coffer/files-db';
 
 import { fileExample } from '../../examples.ts';
 import { changeBody } from '../../request-body.ts';
-import { answerJson, badJson, empty, json, problems, scoped } from '../../responses.ts';
+import { answerJson, empty, json, jsonBodyErrors, problems, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
@@ -48,7 +48,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(200, FileListSchema, { description: 'One page', example: { files: [fileExample], next_cursor: null } }),
-      ...problems(...scoped),
+      ...problems(...tenantErrors),
     },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
@@ -67,7 +67,10 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...json(200, FileSchema, { description: 'The record', example: fileExample }), ...problems(...scoped, 'file_not_found') },
+    responses: {
+      ...json(200, FileSchema, { description: 'The record', example: fileExample }),
+      ...problems(...tenantErrors, 'file_not_found'),
+    },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       return answerJson(c, fileView(await files.get(params.id, scope.access, scope.ctx)));
@@ -91,7 +94,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(200, FileSchema, { description: 'The record', example: fileExample }),
-      ...problems(...scoped, 'file_not_found', ...badJson),
+      ...problems(...tenantErrors, 'file_not_found', ...jsonBodyErrors),
     },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
       const scope = await scopeOf(c, services);
@@ -107,7 +110,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...empty(204, 'Deleted: every route answers 404 from now on'), ...problems(...scoped, 'file_not_found') },
+    responses: { ...empty(204, 'Deleted: every route answers 404 from now on'), ...problems(...tenantErrors, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       await files.delete(params.id, scope.access, scope.ctx);

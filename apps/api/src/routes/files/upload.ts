@@ -4,8 +4,8 @@ import { declaredChecksums } from '@coffer/storage-core/http';
 import { checksumHeaders } from '../../documented-headers.ts';
 import { fileExample } from '../../examples.ts';
 import { openForm } from '../../http/form.ts';
-import { endUnlessWhole } from '../../http/rest-of-body.ts';
-import { answerJson, json, placed, problems } from '../../responses.ts';
+import { closeIfUnread } from '../../http/unread-body.ts';
+import { answerJson, bucketErrors, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, plain } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
@@ -57,7 +57,7 @@ export function uploadRoute(router: Router, services: Services): void {
     },
     responses: {
       ...json(201, FileSchema, { description: 'The record of the stored file', example: fileExample }),
-      ...problems(...placed, 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'file_not_found'),
+      ...problems(...bucketErrors, 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'file_not_found'),
     },
     handler: async (c) => {
       const { incoming } = c.env;
@@ -86,7 +86,7 @@ export function uploadRoute(router: Router, services: Services): void {
           },
           scope.ctx,
         );
-        endUnlessWhole(incoming, c.env.outgoing); // the file ends with the last boundary, but more bytes may be announced after it
+        closeIfUnread(incoming, c.env.outgoing); // the file ends with the last boundary, but more bytes may be announced after it
         return answerJson(c, fileView(record), 201);
       } finally {
         form.close();

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { aclExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
+import { answerJson, bucketErrors, json, jsonBodyErrors, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema, ChosenBucket } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -15,7 +15,7 @@ const access: Access = { role: 'service', needsStorage: true };
 
 const request = { params: keyParam, query: z.object({ bucket: ChosenBucket }) };
 const path = `${objectPath}/acl`;
-const errors = [...placed, 'file_not_found', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported'] as const;
+const errors = [...bucketErrors, 'file_not_found', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported'] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
 
 /** ACLs of objects. Registered before the object routes, whose path also matches these. */
@@ -25,7 +25,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
   router.add({
     method: 'get',
     path,
-    headIsAnothers: true,
+    headHandledElsewhere: true,
     operationId: 'objects.getAcl',
     summary: 'Read the ACL of an object',
     description,
@@ -50,7 +50,10 @@ export function objectAclRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: { ...request, json: requestBody({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
-    responses: { ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }), ...problems(...errors, ...badJson) },
+    responses: {
+      ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }),
+      ...problems(...errors, ...jsonBodyErrors),
+    },
     handler: async (c, { query, json: body }) => {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);

@@ -4,7 +4,7 @@ import type { LifecycleRule } from '@coffer/storage-core';
 
 import { aclExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
+import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema, listingText } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -16,8 +16,8 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'admin', needsStorage: true };
 
 const request = { params: bucketParam };
-const errors = [...guarded, ...provider, 'no_such_bucket', 'invalid_bucket_name'] as const;
-const writeErrors = [...errors, ...badJson] as const;
+const errors = [...authErrors, ...providerErrors, 'no_such_bucket', 'invalid_bucket_name'] as const;
+const writeErrors = [...errors, ...jsonBodyErrors] as const;
 
 const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning', { example: { enabled: true } });
 const days = z.int().min(1).max(36_500);

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 
 import { bucketExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
+import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -40,14 +40,14 @@ export function bucketRoutes(router: Router, services: Services): void {
     responses: {
       ...json(201, BucketSchema, { description: 'The new bucket', example: bucketExample }),
       ...problems(
-        ...guarded,
-        ...provider,
+        ...authErrors,
+        ...providerErrors,
         'bucket_already_exists',
         'invalid_bucket_name',
         'tenant_not_found',
         'tenant_conflict',
         'acl_not_supported',
-        ...badJson,
+        ...jsonBodyErrors,
       ),
     },
     handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
@@ -71,7 +71,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     tags: ['Buckets'],
     responses: {
       ...json(200, BucketListSchema, { description: 'All buckets, by name', example: { buckets: [bucketExample], total: 1 } }),
-      ...problems(...guarded, ...provider),
+      ...problems(...authErrors, ...providerErrors),
     },
     handler: async (c) => {
       const buckets = await storage.listBuckets(contextOf(c));
@@ -93,7 +93,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     request: { params: bucketParam },
     responses: {
       ...json(200, BucketSchema, { description: 'The bucket', example: bucketExample }),
-      ...problems(...guarded, ...provider, 'no_such_bucket', 'invalid_bucket_name'),
+      ...problems(...authErrors, ...providerErrors, 'no_such_bucket', 'invalid_bucket_name'),
     },
     handler: async (c, { params }) => {
       const bucket = await storage.getBucketInfo(params.name, contextOf(c));
@@ -114,7 +114,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...empty(204, 'Deleted'),
-      ...problems(...guarded, ...provider, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
+      ...problems(...authErrors, ...providerErrors, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
     },
     handler: async (c, { params, query }) => {
       assertBucketName(params.name);

@@ -1,6 +1,6 @@
 import { objectExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
+import { answerJson, bucketErrors, json, jsonBodyErrors, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { CannedAclSchema, ChosenBucket, ObjectKey, ObjectSchema, StorageClassName } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -40,14 +40,14 @@ export function copyRoutes(router: Router, services: Services): void {
       responses: {
         ...json(200, ObjectSchema, { description: 'The object at its destination', example: copyExample }),
         ...problems(
-          ...placed,
+          ...bucketErrors,
           'file_not_found',
           'invalid_key',
           'invalid_bucket_name',
           'acl_not_supported',
           'object_archived',
           'precondition_failed',
-          ...badJson,
+          ...jsonBodyErrors,
         ),
       },
       handler: async (c, { json: { source, destination, acl, storage_class: storageClass } }) => {

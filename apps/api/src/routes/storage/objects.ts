@@ -8,21 +8,21 @@ import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-co
 import { deleteHeaders, readHeaders } from '../../documented-headers.ts';
 import { objectListExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
-import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
+import { answerJson, bucketErrors, empty, json, jsonBodyErrors, objectAnswers, privateNoCache, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { ChosenBucket, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
-import { tokenIn } from '../../continuation.ts';
-import type { Listing } from '../../continuation.ts';
+import { unbindToken } from '../../continuation-token.ts';
+import type { Listing } from '../../continuation-token.ts';
 import { keyOf, keyParam, objectPath } from './object-key.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
 const inBucket = z.object({ bucket: ChosenBucket });
-const errors = [...placed, 'invalid_key', 'invalid_bucket_name'] as const;
+const errors = [...bucketErrors, 'invalid_key', 'invalid_bucket_name'] as const;
 
 const DeleteResultSchema = z
   .object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) })
@@ -68,7 +68,7 @@ export function objectRoutes(router: Router, services: Services): void {
           prefix: query.prefix,
           delimiter: query.delimiter,
           maxKeys: query.max_keys,
-          continuationToken: query.continuation_token === undefined ? undefined : tokenIn(list, query.continuation_token),
+          continuationToken: query.continuation_token === undefined ? undefined : unbindToken(list, query.continuation_token),
         },
         scope.ctx,
       );
@@ -87,7 +87,7 @@ export function objectRoutes(router: Router, services: Services): void {
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket, headers: readHeaders },
     responses: {
-      ...sent('object'),
+      ...objectAnswers('object'),
       ...problems(...errors, 'file_not_found', 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
     },
     handler: async (c, { query }) => {
@@ -95,7 +95,7 @@ export function objectRoutes(router: Router, services: Services): void {
       const scope = await scopeOf(c, services);
       const at = { bucket: await bucketOf(scope, services, query.bucket), key };
       const { incoming, outgoing } = c.env;
-      const sending = { headers: { 'cache-control': forOneReader } };
+      const sending = { headers: { 'cache-control': privateNoCache } };
       if (incoming.method === 'HEAD') sendObjectHead(incoming, outgoing, await storage.getFileInfo(at, scope.ctx), sending);
       else await sendObject(incoming, outgoing, (options) => storage.openIfChanged(at, options, scope.ctx), sending);
       return RESPONSE_ALREADY_SENT;
@@ -152,7 +152,7 @@ export function objectRoutes(router: Router, services: Services): void {
         description: 'The result for each key',
         example: { deleted: ['uploads/a.pdf'], errors: [{ key: 'uploads/../b.pdf', code: 'invalid_key' }] },
       }),
-      ...problems(...placed, 'invalid_bucket_name', ...badJson),
+      ...problems(...bucketErrors, 'invalid_bucket_name', ...jsonBodyErrors),
     },
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);

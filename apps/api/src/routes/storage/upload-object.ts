@@ -23,7 +23,7 @@ import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
 import { formFields } from '../../request-body.ts';
-import { answerJson, json, placed, problems } from '../../responses.ts';
+import { answerJson, bucketErrors, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { anyBytes, CannedAclSchema, ChosenBucket, ObjectSchema, StorageClassName } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -43,7 +43,7 @@ type Placement = z.output<typeof placement>;
 const placementFields = placement.keyof().options;
 
 const errors = [
-  ...placed,
+  ...bucketErrors,
   'invalid_key',
   'invalid_bucket_name',
   'payload_too_large',
@@ -78,7 +78,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       ...json(201, ObjectSchema, { description: 'The object as it was written', example: objectExample, headers: writtenHeaders }),
       ...problems(...errors),
     },
-    handler: async (c, { query: { bucket: asked, ...placed } }) => {
+    handler: async (c, { query: { bucket: explicit, ...placed } }) => {
       const key = keyOf(c);
       const { incoming } = c.env;
       assertPlainBody(incoming);
@@ -87,7 +87,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       const conditions = writeConditionsOf(c.env.incoming.headers);
       const contentType = assertContentType(incoming.headers['content-type']);
       const scope = await scopeOf(c, services);
-      const bucket = await bucketOf(scope, services, asked);
+      const bucket = await bucketOf(scope, services, explicit);
       const isSmall = size !== undefined && size <= smallBody;
       const body = isSmall ? await readBody(incoming, maxUploadBytes) : requestBody(incoming, maxUploadBytes);
       const request = { key, bucket, body, size, contentType, ...conditions, ...placementOptions(placed) };
@@ -136,15 +136,15 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       try {
         const contentType = assertContentType(form.contentType);
         const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
-          const { bucket: asked, ...placed } = placementOf(form.fields, query);
-          const bucket = await bucketOf(scope, services, asked);
+          const { bucket: explicit, ...placed } = placementOf(form.fields, query);
+          const bucket = await bucketOf(scope, services, explicit);
           return storage.uploadFile({ key, bucket, body, size, contentType, ...conditions, ...placementOptions(placed) }, scope.ctx);
         };
         const { file } = form;
         if (Buffer.isBuffer(file) || placementFields.every((field) => form.fields.has(field))) return answer(c, await write(file));
         // Fields that decide where the bytes go may still follow the file; those that have arrived are checked first.
-        const { bucket: asked } = placementOf(form.fields, query);
-        if (asked !== undefined) await assertBucket(await bucketOf(scope, services, asked), scope.ctx);
+        const { bucket: explicit } = placementOf(form.fields, query);
+        if (explicit !== undefined) await assertBucket(await bucketOf(scope, services, explicit), scope.ctx);
         const spooled = await spool(file, join(config.dataDir, 'spool'));
         try {
           return answer(c, await write(spooled.body, spooled.size));
@@ -167,8 +167,8 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
 /** @throws validation_failed for a field that is invalid or contradicts the query */
 function placementOf(fields: UploadForm['fields'], query: Placement): Placement {
   const data = formFields(placement, fields);
-  const other = placementFields.find((name) => data[name] !== undefined && query[name] !== undefined && data[name] !== query[name]);
-  if (other !== undefined) throw validationFailed([{ field: other, message: 'contradicts the query' }]);
+  const conflicting = placementFields.find((name) => data[name] !== undefined && query[name] !== undefined && data[name] !== query[name]);
+  if (conflicting !== undefined) throw validationFailed([{ field: conflicting, message: 'contradicts the query' }]);
   return { ...query, ...data };
 }
 

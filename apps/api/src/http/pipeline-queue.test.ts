@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lingerAtEnd } from '@coffer/storage-core/http';
 
 import { RawConnection } from '../testing/raw-http.ts';
-import { requestsInTurn } from './in-turn.ts';
+import { pipelineQueue } from './pipeline-queue.ts';
 
 describe('requests of one connection', () => {
   let server: Server;
@@ -21,11 +21,11 @@ describe('requests of one connection', () => {
 
   beforeEach(async () => {
     waiting = [];
-    const turns = requestsInTurn();
-    server = createServer((incoming, outgoing) => turns.take(incoming, outgoing, () => void waiting.push(outgoing)));
+    const queue = pipelineQueue();
+    server = createServer((incoming, outgoing) => queue.enqueue(incoming, outgoing, () => void waiting.push(outgoing)));
     server.on('clientError', (_error, broken: Socket) => {
       const refuse = (): void => void broken.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
-      if (!turns.waitToRefuse(broken, refuse)) refuse();
+      if (!queue.deferRefusal(broken, refuse)) refuse();
     });
     server.once('connection', (connected: Socket) => (socket = connected));
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -114,7 +114,7 @@ describe('requests of one connection', () => {
     await expect.poll(() => waiting.length).toBe(1);
     waiting[0]!.setHeader('connection', 'close');
     await answerNext(1);
-    expect(await connection.ends()).toBe(true);
+    expect(await connection.closesInTime()).toBe(true);
     expect(waiting).toHaveLength(1);
   });
 
@@ -146,7 +146,7 @@ describe('requests of one connection', () => {
     await connection.write('more of it');
     for (const count of counts) await answerNext(count);
     expect(await connection.answer()).toMatchObject({ status: 400 });
-    expect(await connection.ends()).toBe(true);
+    expect(await connection.closesInTime()).toBe(true);
     expect(waiting).toHaveLength(counts.length);
   });
 
@@ -198,7 +198,7 @@ describe('requests of one connection', () => {
   it('are answered up to one that closes the connection; those after it are ignored', async () => {
     await connection.write(`${get('/1')}${get('/2').replace('Host', 'Connection: close\r\nHost')}${get('/3')}`);
     for (const count of [1, 2]) await answerNext(count);
-    expect(await connection.ends()).toBe(true);
+    expect(await connection.closesInTime()).toBe(true);
     await expect(connection.answer()).rejects.toThrow('ended without an answer: ');
     expect(waiting).toHaveLength(2);
   });

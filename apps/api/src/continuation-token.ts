@@ -11,14 +11,14 @@ const tagLength = 11;
  * The continuation token for the client: the provider's token, bound to the list. Providers differ in what they do with tokens that are
  * not theirs or belong to another list; some continue from an arbitrary place.
  */
-export function tokenFor(list: Listing, token: string): string {
+export function bindToken(list: Listing, token: string): string {
   return tagOf(list) + Buffer.from(token).toString('base64url');
 }
 
 /** The provider's token. @throws validation_failed if the token belongs to another list or is malformed */
-export function tokenIn(list: Listing, given: string): string {
-  const token = Buffer.from(given.slice(tagLength), 'base64url').toString();
-  if (token !== '' && !token.includes('\0') && tokenFor(list, token) === given) return token;
+export function unbindToken(list: Listing, boundToken: string): string {
+  const token = Buffer.from(boundToken.slice(tagLength), 'base64url').toString();
+  if (token !== '' && !token.includes('\0') && bindToken(list, token) === boundToken) return token;
   const message = 'does not belong to a listing of this bucket, prefix and delimiter; start again without a token';
   throw validationFailed([{ field: 'continuation_token', message }]);
 }
