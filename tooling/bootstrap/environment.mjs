@@ -7,7 +7,7 @@ import { dirname, delimiter, join, resolve } from 'node:path';
  * scripts describes npm's own run and misleads pnpm, node-gyp and nested npm (nodedir would name the headers of the old Node,
  * ignore-scripts would skip our scripts).
  */
-const kept =
+const keptVariables =
   /^npm_config_((user|global)config|cache|registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|cert|key|fetch[-_].*|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
 
 /**
@@ -16,7 +16,7 @@ const kept =
  * @returns {NodeJS.ProcessEnv}
  */
 export function withoutNpm(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^npm_/i.test(name) || kept.test(name)));
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^npm_/i.test(name) || keptVariables.test(name)));
 }
 
 /**
@@ -29,10 +29,10 @@ export function withoutNpm(env) {
  */
 export function downloadEnv(env, cache, home = homedir()) {
   if (isWritable(home)) return env;
-  const instead = join(cache, 'home');
-  mkdirSync(instead, { recursive: true });
+  const fallbackHome = join(cache, 'home');
+  mkdirSync(fallbackHome, { recursive: true });
   const isElsewhere = ([name = '', value = '']) => !/^npm_config_cache$/i.test(name) || dirname(value) !== home;
-  return { ...Object.fromEntries(Object.entries(env).filter(isElsewhere)), HOME: instead };
+  return { ...Object.fromEntries(Object.entries(env).filter(isElsewhere)), HOME: fallbackHome };
 }
 
 /** @param {string} path */

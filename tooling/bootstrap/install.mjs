@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { downloadEnv } from './environment.mjs';
-import { BootstrapError, say } from './messages.mjs';
+import { BootstrapError, print } from './messages.mjs';
 
 const heartbeatMs = 10_000;
 
@@ -18,10 +18,10 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
   const stamp = installStamp(repo);
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
 
-  say('installing dependencies');
+  print('installing dependencies');
   let progress = '';
   let retrying = false;
-  const heartbeat = setInterval(() => progress && say(`still installing: ${progress}`), heartbeatMs);
+  const heartbeat = setInterval(() => progress && print(`still installing: ${progress}`), heartbeatMs);
   const { code, output } = await supervisor
     .run(pnpm, ['install', '--frozen-lockfile', '--prefer-offline', '--reporter=append-only'], {
       cwd: repo.root,
@@ -29,7 +29,7 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
       graceMs: 3_000,
       onLine: (line) => {
         progress = /Progress: (.*)/.exec(line)?.[1] ?? progress;
-        if (!retrying && line.includes('Will retry in')) say('no answer from the npm registry yet');
+        if (!retrying && line.includes('Will retry in')) print('no answer from the npm registry yet');
         retrying ||= line.includes('Will retry in');
       },
     })

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statS
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { say } from './messages.mjs';
+import { print } from './messages.mjs';
 
 const heartbeatMs = 2_000;
 const pollMs = 200;
@@ -45,11 +45,11 @@ async function acquire(path, silenceMs) {
     if (holder === undefined) continue; // released just now
     if (holder.beat !== lastBeat) [lastBeat, waitedMs] = [holder.beat, 0];
     if (isDead(holder) || waitedMs > silenceMs) {
-      takeAway(path, holder.text);
+      removeStale(path, holder.text);
       continue;
     }
     if (!announced)
-      say(`waiting for another Coffer command${holder.pid ? ` (process ${holder.pid})` : ''} that is preparing this checkout`);
+      print(`waiting for another Coffer command${holder.pid ? ` (process ${holder.pid})` : ''} that is preparing this checkout`);
     announced = true;
     await delay(pollMs);
     waitedMs += pollMs;
@@ -115,19 +115,19 @@ function isDead({ pid, host }) {
  * Removes a dead holder's lock. If several waiters saw it, one renames it first. Another may then be moving the lock of a new, living
  * holder; it recognizes this by the text, and puts the file back.
  * @param {string} path
- * @param {string} seen
+ * @param {string} staleText
  */
-function takeAway(path, seen) {
-  const aside = `${path}.${process.pid}`;
+function removeStale(path, staleText) {
+  const movedPath = `${path}.${process.pid}`;
   try {
-    renameSync(path, aside);
-    if (readFileSync(aside, 'utf8') !== seen) linkSync(aside, path);
-    else say('taking over from a Coffer command that was killed while preparing this checkout');
+    renameSync(path, movedPath);
+    if (readFileSync(movedPath, 'utf8') !== staleText) linkSync(movedPath, path);
+    else print('taking over from a Coffer command that was killed while preparing this checkout');
   } catch (error) {
     const { code } = /** @type {NodeJS.ErrnoException} */ (error);
     if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
   } finally {
-    rmSync(aside, { force: true });
+    rmSync(movedPath, { force: true });
   }
 }
 

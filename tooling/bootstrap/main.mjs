@@ -1,4 +1,4 @@
-import { BootstrapError, Stopped, osReason, say } from './messages.mjs';
+import { BootstrapError, osReason, print, Stopped } from './messages.mjs';
 import { Supervisor } from './supervisor.mjs';
 import { prepare } from './prepare.mjs';
 import { repository } from './repository.mjs';
@@ -21,7 +21,7 @@ const tasks = {
 export async function main([name = 'start', ...args]) {
   const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
   if (!task) {
-    say(`There is no task "${name}". Known: ${Object.keys(tasks).join(', ')}.`);
+    print(`There is no task "${name}". Known: ${Object.keys(tasks).join(', ')}.`);
     process.exit(2);
   }
   const supervisor = new Supervisor();
@@ -31,7 +31,7 @@ export async function main([name = 'start', ...args]) {
     process.exit(await task.run({ repo, toolchain, supervisor, args }));
   } catch (error) {
     if (error instanceof Stopped) process.exit(error.exitCode);
-    say(sentenceFor(error, task.command));
+    print(sentenceFor(error, task.command));
     if (process.env.COFFER_DEBUG) console.error(error);
     process.exit(1);
   }

@@ -2,7 +2,7 @@
  * Prints one short line of progress. On stderr: stdout belongs to the server and to the test report.
  * @param {string} line
  */
-export function say(line) {
+export function print(line) {
   process.stderr.write(`[coffer] ${line}\n`);
 }
 

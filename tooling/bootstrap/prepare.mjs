@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { BootstrapError, say } from './messages.mjs';
+import { BootstrapError, print } from './messages.mjs';
 import { installDependencies } from './install.mjs';
 import { withLock } from './lock.mjs';
 import { toolchain } from './toolchain.mjs';
 
 /** Shorter builds are not announced. */
-const quietMs = 1_000;
+const announceAfterMs = 1_000;
 
 /**
  * Prepares the checkout to run its code: tools, dependencies, build. One process at a time. Each step does nothing if it is already
@@ -20,7 +20,7 @@ export function prepare({ repo, supervisor, build }) {
     const tools = await toolchain(repo, supervisor);
     await installDependencies(repo, tools, supervisor);
     const { root } = repo;
-    const announce = setTimeout(() => say('building'), quietMs);
+    const announce = setTimeout(() => print('building'), announceAfterMs);
     const args = ['run', 'build', ...build, '--output-logs=errors-only', '--ui=stream'];
     const { code, output } = await supervisor.run(join(root, 'node_modules/.bin/turbo'), args, {
       env: tools.env,

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BootstrapError, say } from './messages.mjs';
+import { BootstrapError, print } from './messages.mjs';
 
 const advice = 'Check the network or proxy';
 
@@ -26,22 +26,22 @@ const advice = 'Check the network or proxy';
  */
 export async function provision(tool, context) {
   if (existsSync(join(tool.dir, tool.file))) return;
-  const aside = `${tool.dir}.part-${process.pid}`;
+  const partDir = `${tool.dir}.part-${process.pid}`;
   removeLeftovers(tool.dir);
-  mkdirSync(aside, { recursive: true });
-  writeFileSync(join(aside, 'package.json'), '{"private":true}');
+  mkdirSync(partDir, { recursive: true });
+  writeFileSync(join(partDir, 'package.json'), '{"private":true}');
   try {
-    say(`fetching ${tool.label} from the npm registry`);
+    print(`fetching ${tool.label} from the npm registry`);
     const { settings } = context;
-    if (settings && existsSync(settings)) copyFileSync(settings, join(aside, '.npmrc'));
-    await fetch(tool, aside, context);
-    rmSync(join(aside, '.npmrc'), { force: true });
-    await tool.finish?.(aside);
-    if (!existsSync(join(aside, tool.file))) throw new BootstrapError(`The npm package of ${tool.label} lacks ${basename(tool.file)}.`);
+    if (settings && existsSync(settings)) copyFileSync(settings, join(partDir, '.npmrc'));
+    await fetch(tool, partDir, context);
+    rmSync(join(partDir, '.npmrc'), { force: true });
+    await tool.finish?.(partDir);
+    if (!existsSync(join(partDir, tool.file))) throw new BootstrapError(`The npm package of ${tool.label} lacks ${basename(tool.file)}.`);
     rmSync(tool.dir, { recursive: true, force: true });
-    renameSync(aside, tool.dir);
+    renameSync(partDir, tool.dir);
   } finally {
-    rmSync(aside, { recursive: true, force: true });
+    rmSync(partDir, { recursive: true, force: true });
   }
 }
 
@@ -53,16 +53,16 @@ export async function provision(tool, context) {
 async function fetch(tool, dir, { supervisor, env }) {
   let reason = '';
   for (const [index, spec] of tool.specs.entries()) {
-    if (index > 0) say(`the registry does not have that version; fetching ${spec} instead`);
+    if (index > 0) print(`the registry does not have that version; fetching ${spec} instead`);
     const [command, ...args] = npmCommand();
     let retrying = false;
     const { code, output } = await supervisor.run(command, [...args, ...installArgs, '--prefix', dir, spec], {
-      env: { ...patience, ...env },
+      env: { ...retrySettings, ...env },
       cwd: dir,
       graceMs: 3_000,
       onLine: (line) => {
         const cause = /attempt \d+ failed with (\S+)/.exec(line)?.[1];
-        if (cause && !retrying) say(`no answer from the npm registry yet (${cause})`);
+        if (cause && !retrying) print(`no answer from the npm registry yet (${cause})`);
         retrying ||= cause !== undefined;
       },
     });
@@ -93,7 +93,7 @@ const installArgs = [
 ];
 
 /** npm's defaults wait 10 s, then 60 s: an unreachable registry would look like a hang. */
-const patience = { npm_config_fetch_retries: '3', npm_config_fetch_retry_factor: '2', npm_config_fetch_retry_mintimeout: '1000' };
+const retrySettings = { npm_config_fetch_retries: '3', npm_config_fetch_retry_factor: '2', npm_config_fetch_retry_mintimeout: '1000' };
 
 /**
  * The npm that runs this script, otherwise the one on PATH (pnpm and plain node run it, too).
@@ -116,8 +116,9 @@ function isMissing(output) {
 export function npmReason(output) {
   const lines = output.split('\n').flatMap((line) => /^npm (?:error|ERR!)\s+(.*)$/.exec(line)?.[1]?.trim() ?? []);
   const code = lines.find((line) => line.startsWith('code '))?.slice('code '.length);
-  const told = lines.filter((line) => line !== '' && !/^(code|errno|syscall|path|A complete log)\b/.test(line));
-  const reason = told.map((line) => /reason: (.+)$/.exec(line)?.[1]).find(Boolean) ?? told[0]?.replace(/^(network|notarget|404)\s+/, '');
+  const reasonLines = lines.filter((line) => line !== '' && !/^(code|errno|syscall|path|A complete log)\b/.test(line));
+  const reason =
+    reasonLines.map((line) => /reason: (.+)$/.exec(line)?.[1]).find(Boolean) ?? reasonLines[0]?.replace(/^(network|notarget|404)\s+/, '');
   const text = reason ?? output.trim().split('\n').at(-1) ?? '';
   return [code && !text.includes(code) ? code : '', text.replace(/[.\s]+$/, '')].filter(Boolean).join(', ') || 'npm gave no reason';
 }

@@ -18,7 +18,7 @@ import { Stopped } from './messages.mjs';
  */
 
 /** npm, its shell and a terminal can each forward the same Ctrl-C: signals within this time count as one. */
-const sameWishMs = 1_000;
+const sameRequestMs = 1_000;
 
 /**
  * Runs children so that stopping works the same from a terminal, from npm, from `kill` and from a process manager.
@@ -31,12 +31,12 @@ export class Supervisor {
   #children = new Set();
   /** @type {NodeJS.Signals | undefined} */
   #stoppedBy;
-  #wishes = 0;
-  #lastWish = 0;
+  #stopRequests = 0;
+  #lastRequest = 0;
 
   constructor() {
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-      process.on(signal, () => this.#wish(signal));
+      process.on(signal, () => this.#requestStop(signal));
     }
     this.#followParent();
   }
@@ -51,7 +51,7 @@ export class Supervisor {
    */
   run(command, args, { env, cwd, show = false, onLine, signal: target = 'group', graceMs, follow = false }) {
     if (this.#stoppedBy) return Promise.reject(this.#stopped());
-    return new Promise((fulfil, reject) => {
+    return new Promise((resolve, reject) => {
       const output = show ? 'inherit' : 'pipe';
       const preload = follow ? ['--require', fileURLToPath(new URL('follow-parent.cjs', import.meta.url))] : [];
       const child = spawn(command, [...preload, ...args], {
@@ -61,14 +61,14 @@ export class Supervisor {
         stdio: follow ? ['ignore', output, output, 'ipc'] : ['ignore', output, output],
       });
       /** @type {NodeJS.Timeout | undefined} */
-      let grace;
+      let killTimer;
       const group = child.pid === undefined ? undefined : -child.pid;
       const entry = {
         /** @param {NodeJS.Signals} signal */
         stop: (signal) => {
           if (target === 'child') child.kill(signal);
           else send(group, signal);
-          if (graceMs !== undefined) grace ??= setTimeout(entry.kill, graceMs);
+          if (graceMs !== undefined) killTimer ??= setTimeout(entry.kill, graceMs);
         },
         kill: () => send(group, 'SIGKILL'),
       };
@@ -90,11 +90,11 @@ export class Supervisor {
       });
       // 'close' would wait for any process that inherited the output, such as a daemon that the child left behind.
       child.on(show ? 'exit' : 'close', (code, signal) => {
-        clearTimeout(grace);
+        clearTimeout(killTimer);
         this.#children.delete(entry);
-        if (this.#stoppedBy && target === 'group') void emptied(group, graceMs ?? 0).then(() => reject(this.#stopped()));
+        if (this.#stoppedBy && target === 'group') void untilEmpty(group, graceMs ?? 0).then(() => reject(this.#stopped()));
         else if (this.#stoppedBy && code === null) reject(this.#stopped());
-        else fulfil({ code, signal, output: collected });
+        else resolve({ code, signal, output: collected });
       });
     });
   }
@@ -104,15 +104,15 @@ export class Supervisor {
   }
 
   /** @param {NodeJS.Signals} signal */
-  #wish(signal) {
+  #requestStop(signal) {
     const now = performance.now();
-    if (this.#stoppedBy && now - this.#lastWish < sameWishMs) return;
-    this.#lastWish = now;
-    this.#wishes += 1;
+    if (this.#stoppedBy && now - this.#lastRequest < sameRequestMs) return;
+    this.#lastRequest = now;
+    this.#stopRequests += 1;
     this.#stoppedBy ??= signal;
     if (this.#children.size === 0) process.exit(this.#stopped().exitCode);
     for (const child of this.#children) {
-      if (this.#wishes > 2) child.kill();
+      if (this.#stopRequests > 2) child.kill();
       else child.stop(signal);
     }
   }
@@ -122,7 +122,7 @@ export class Supervisor {
     if (!process.env['npm_lifecycle_event'] || process.platform === 'win32') return;
     const parent = process.ppid;
     setInterval(() => {
-      if (process.ppid !== parent && !this.#stoppedBy) this.#wish('SIGTERM');
+      if (process.ppid !== parent && !this.#stoppedBy) this.#requestStop('SIGTERM');
     }, 250).unref();
   }
 }
@@ -146,7 +146,7 @@ function send(group, signal) {
  * @param {number | undefined} group
  * @param {number} graceMs
  */
-async function emptied(group, graceMs) {
+async function untilEmpty(group, graceMs) {
   const deadline = performance.now() + graceMs;
   while (send(group, 0)) {
     if (performance.now() > deadline) return void send(group, 'SIGKILL');

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { BootstrapError, say } from './messages.mjs';
+import { BootstrapError, print } from './messages.mjs';
 import { requiredSuites } from './required-suites.mjs';
 import { summarize, summaryLine } from './summary.mjs';
 
@@ -66,7 +66,7 @@ export async function test({ repo: { root }, toolchain: { node, env }, superviso
     required: args.length > 0 ? [] : requiredSuites(root, { minio: mustHaveMinio(env) }),
     root,
   });
-  for (const problem of summary.problems) say(problem);
+  for (const problem of summary.problems) print(problem);
   process.stdout.write(`${summaryLine(summary)}\n`);
   return summary.failed === 0 ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadEnv, toolchainEnv, withoutNpm } from './environment.mjs';
-import { BootstrapError, say } from './messages.mjs';
+import { BootstrapError, print } from './messages.mjs';
 import { provision } from './provision.mjs';
 import { satisfies } from './repository.mjs';
 
@@ -73,7 +73,7 @@ async function pinnedNode({ cache, nodeVersion }, platform, context) {
     return join(pinned.dir, pinned.file);
   } catch (error) {
     if (!(error instanceof DoesNotRunError)) throw error;
-    say(`${error.message}; another one does for Coffer`);
+    print(`${error.message}; another one does for Coffer`);
   }
   await provision(older, context);
   return join(older.dir, older.file);
@@ -96,12 +96,12 @@ function nodeTool(cache, version, platform, { supervisor, env }) {
     file,
     // Not every release is published for every platform; any release of the same major version runs Coffer.
     specs: [`${name}@${version}`, `${name}@${version.split('.')[0]}`],
-    /** @param {string} aside */
-    async finish(aside) {
-      const { code, output } = await supervisor.run(join(aside, file), ['--version'], { env, cwd: aside });
+    /** @param {string} partDir */
+    async finish(partDir) {
+      const { code, output } = await supervisor.run(join(partDir, file), ['--version'], { env, cwd: partDir });
       if (code === 0) return;
       const [reason = ''] = output.trim().split('\n');
-      throw new DoesNotRunError(`Node ${version} does not run on this machine: ${reason.replace(`${join(aside, file)}: `, '')}`);
+      throw new DoesNotRunError(`Node ${version} does not run on this machine: ${reason.replace(`${join(partDir, file)}: `, '')}`);
     },
   };
 }

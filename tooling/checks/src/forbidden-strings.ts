@@ -25,7 +25,7 @@ const rules: readonly Rule[] = [
 /** The rules themselves, the configurations that name them, and generated files. */
 const exempt = /^(?:tooling\/checks\/src\/forbidden-strings(?:\.test)?\.ts|pnpm-lock\.yaml|\.oxlintrc\.json)$/;
 const text = /(?:\.(?:ts|mjs|cjs|js|json|md|ya?ml|sh|sql|html|css|toml)|(?:^|\/)(?:run|Dockerfile|\.[a-z]+))$/;
-const largest = 2 ** 20;
+const maxFileBytes = 2 ** 20;
 
 /** Finds text that must not be in the repository. */
 export async function forbiddenStrings(): Promise<string> {
@@ -46,5 +46,5 @@ export function forbiddenIn(file: string, content: string): string[] {
 
 function isSmallFile(file: string): boolean {
   const stat = statSync(join(root, file), { throwIfNoEntry: false });
-  return stat !== undefined && stat.isFile() && stat.size <= largest;
+  return stat !== undefined && stat.isFile() && stat.size <= maxFileBytes;
 }

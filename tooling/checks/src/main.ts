@@ -2,7 +2,7 @@ import { steps } from './steps.ts';
 import type { Step } from './steps.ts';
 
 // `npm run check` runs all checks; `npm run check -- lint types` only those named.
-const atOnce = 2;
+const concurrency = 2;
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !steps.some((step) => step.name === name));
 if (unknown.length > 0) {
@@ -10,24 +10,24 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const waiting = steps.filter(({ name }) => named.length === 0 || named.includes(name));
+const pendingSteps = steps.filter(({ name }) => named.length === 0 || named.includes(name));
 const failed: string[] = [];
-const total = waiting.length;
+const total = pendingSteps.length;
 
 async function work(): Promise<void> {
-  for (let step = waiting.shift(); step; step = waiting.shift()) await look(step);
+  for (let step = pendingSteps.shift(); step; step = pendingSteps.shift()) await runStep(step);
 }
 
-async function look({ name, run }: Step): Promise<void> {
-  const begun = performance.now();
+async function runStep({ name, run }: Step): Promise<void> {
+  const started = performance.now();
   const problems = await run().catch((error: unknown) => String(error));
-  const seconds = ((performance.now() - begun) / 1_000).toFixed(1);
+  const seconds = ((performance.now() - started) / 1_000).toFixed(1);
   console.log(`${problems === '' ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`);
   if (problems === '') return;
   failed.push(name);
   console.log(problems.replace(/^/gm, '     ').trimEnd());
 }
 
-await Promise.all(Array.from({ length: atOnce }, work));
+await Promise.all(Array.from({ length: concurrency }, work));
 console.log(failed.length === 0 ? `All ${total} checks passed.` : `${failed.length} of ${total} checks failed: ${failed.join(', ')}.`);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isThere, pathsNamedIn } from './named-paths.ts';
+import { pathExists, pathsNamedIn } from './named-paths.ts';
 import { root } from './tool.ts';
 
 describe('paths that a document names', () => {
@@ -15,7 +15,7 @@ describe('paths that a document names', () => {
   });
 
   it('are looked for beside the document and from the root, with the patterns of a shell', () => {
-    const there = (path: string, besides = 'tooling/checks') => isThere(path, { besides, root });
+    const there = (path: string, besides = 'tooling/checks') => pathExists(path, { folder: besides, root });
     expect(there('src/main.ts')).toBe(true);
     expect(there('tooling/checks/src/main.ts')).toBe(true);
     expect(there('tooling/*/src/{main,none}.ts')).toBe(true);
@@ -28,6 +28,6 @@ describe('paths that a document names', () => {
 
   it('are not media types, packages and routes', () => {
     for (const name of ['application/json', '@coffer/storage-core', 'api/v1/files'])
-      expect(isThere(name, { besides: '.', root })).toBe(true);
+      expect(pathExists(name, { folder: '.', root })).toBe(true);
   });
 });

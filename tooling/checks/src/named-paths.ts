@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { repositoryFiles, root } from './tool.ts';
 
 /** Folders that exist only after a build or a run; documents may mention them. */
-const made = /(^|\/)(dist|node_modules|coverage|reports|\.toolchain|\.turbo|\.coffer)(\/|$)/;
+const generated = /(^|\/)(dist|node_modules|coverage|reports|\.toolchain|\.turbo|\.coffer)(\/|$)/;
 
 /** Paths of the repository that documents name and that do not exist. Documents go stale when files move; this check reports it. */
 export async function namedPaths(): Promise<string> {
@@ -11,7 +11,7 @@ export async function namedPaths(): Promise<string> {
   const documents = files.filter((file) => file.endsWith('.md') && existsSync(join(root, file)));
   const missing = documents.flatMap((file) =>
     pathsNamedIn(readFileSync(join(root, file), 'utf8'))
-      .filter((path) => !isThere(path, { besides: dirname(file), root }))
+      .filter((path) => !pathExists(path, { folder: dirname(file), root }))
       .map((path) => `${file} names ${path}, which does not exist`),
   );
   return missing.join('\n');
@@ -26,16 +26,16 @@ export function pathsNamedIn(markdown: string): string[] {
   const spans = Array.from(prose.matchAll(/`([^`\n]+)`/g), ([, span = '']) => span).filter((span) =>
     /^\.?[\w.@-]+\/[\w./@*{},-]*$/.test(span),
   );
-  return [...new Set([...links, ...spans])].filter((path) => !made.test(path));
+  return [...new Set([...links, ...spans])].filter((path) => !generated.test(path));
 }
 
 /**
  * Looks for a path beside its document and from the root. If its first part exists in neither place, it is not a path of this
  * repository but a media type, a package or a route. `*` and `{a,b}` mean what they mean in a shell.
  */
-export function isThere(path: string, { besides, root: top }: { besides: string; root: string }): boolean {
+export function pathExists(path: string, { folder, root: top }: { folder: string; root: string }): boolean {
   const [first = ''] = path.split('/');
-  const bases = [join(top, besides), top];
+  const bases = [join(top, folder), top];
   if (!path.startsWith('..') && !bases.some((base) => existsSync(join(base, first)))) return path.includes('/') && !path.endsWith('.md');
   return bases.some((base) => existsSync(join(base, path)) || (/[*{]/.test(path) && globSync(path, { cwd: base }).length > 0));
 }

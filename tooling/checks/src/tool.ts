@@ -12,10 +12,10 @@ interface Ran {
 
 /** Runs a tool of the checkout to its end. */
 export function run(command: string, args: readonly string[], { cwd = root }: { cwd?: string } = {}): Promise<Ran> {
-  return new Promise((fulfil) => {
+  return new Promise((resolve) => {
     execFile(command, args, { cwd, maxBuffer: 64 * 2 ** 20 }, (error, stdout, stderr) => {
       const all = `${stdout}${stderr}` || (error?.message ?? '');
-      fulfil({ ok: error === null, stdout, all });
+      resolve({ ok: error === null, stdout, all });
     });
   });
 }

@@ -112,10 +112,10 @@ export class Shell {
   }
 
   async #until(mark: string): Promise<void> {
-    const late = performance.now() + blockMs;
+    const deadline = performance.now() + blockMs;
     while (!this.#stdout.endsWith(`${mark}\n`)) {
       if (this.#process.exitCode !== null) throw new Error(`A command failed:\n${this.#output}`);
-      if (performance.now() > late) throw new Error(`Not done after ${blockMs / 1000} s:\n${this.#output}`);
+      if (performance.now() > deadline) throw new Error(`Not done after ${blockMs / 1000} s:\n${this.#output}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

@@ -44,8 +44,8 @@ export class Walkthrough {
     const expected = status === undefined ? [] : [status];
     const actual = result.refused.map((answer) => answer.status);
     if (actual.join() !== expected.join()) {
-      const asked = result.refused.map((answer) => `${answer.status} for ${answer.request}`).join('\n');
-      throw new Error(`Expected ${expected.join() || 'no'} HTTP errors, got:\n${asked}\n${result.output}`);
+      const refusedRequests = result.refused.map((answer) => `${answer.status} for ${answer.request}`).join('\n');
+      throw new Error(`Expected ${expected.join() || 'no'} HTTP errors, got:\n${refusedRequests}\n${result.output}`);
     }
     for (const [, text = ''] of code.matchAll(/# prints (.+)$/gm)) {
       if (!result.stdout.includes(text)) throw new Error(`Expected it to print "${text}", got:\n${result.output}`);
@@ -102,13 +102,13 @@ export class Walkthrough {
       .replaceAll('http://127.0.0.1:9090', `http://127.0.0.1:${this.#ports.metrics}`);
   }
 
-  async #start(asked: Readonly<Record<string, string>>): Promise<void> {
+  async #start(refusedRequests: Readonly<Record<string, string>>): Promise<void> {
     this.#ports ??= { api: await freePort(), metrics: await freePort() };
     this.#server = await ApiServer.start(this.#folder, {
-      ...asked,
+      ...refusedRequests,
       PORT: String(this.#ports.api),
       DATABASE_URL: await this.#databaseUrl(),
-      ...(asked['METRICS_PORT'] !== undefined && { METRICS_PORT: String(this.#ports.metrics) }),
+      ...(refusedRequests['METRICS_PORT'] !== undefined && { METRICS_PORT: String(this.#ports.metrics) }),
     });
     this.#exports = { ...this.#exports, ...this.#server.exports };
   }

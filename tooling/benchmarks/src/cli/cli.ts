@@ -91,7 +91,7 @@ async function oneRound({ contender, server, folder, source, files, big }: Round
     await take('version', contender.version);
     await take('help', contender.help);
     await take('upload', contender.uploadAll(source.small, bucket.name));
-    const stored = await bucket.landed();
+    const stored = await bucket.newObjects();
     if (stored.length !== files) throw new Error(`${contender.name} stored ${stored.length} of ${files} files.`);
     for (let index = 0; index < files; index += 97) {
       const found = stored.find(({ key }) => key === `small/file-${index}`);
@@ -102,10 +102,10 @@ async function oneRound({ contender, server, folder, source, files, big }: Round
     await take('download', contender.downloadAll(bucket.name, target));
     await assertFiles(contender.name, target, files);
     await take('delete', contender.deleteAll(bucket.name));
-    const left = (await bucket.landed()).length;
+    const left = (await bucket.newObjects()).length;
     if (left > 0) throw new Error(`${contender.name} left ${left} objects.`);
     await take('upload 1 file', contender.uploadOne(source.big, bucket.name));
-    const [one] = await bucket.landed();
+    const [one] = await bucket.newObjects();
     if (one?.key !== 'big' || one.size !== big) throw new Error(`${contender.name} did not store the large file.`);
     await bucket.assertGenerated(one);
     await take('download 1 file', contender.downloadOne(bucket.name, join(target, 'big')));

@@ -15,7 +15,7 @@ export interface Run {
 }
 
 /** A command that takes longer is considered hung, and killed. */
-const longestSeconds = 300;
+const maxSeconds = 300;
 
 /** Node does not report what a child has used; Python, which comes with the peers, calls wait4(2). */
 const waiter = `
@@ -24,7 +24,7 @@ begin = time.monotonic()
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
 for reason in signal.SIGTERM, signal.SIGALRM:
     signal.signal(reason, lambda *_: os.kill(pid, signal.SIGKILL))
-signal.alarm(${longestSeconds})
+signal.alarm(${maxSeconds})
 _, status, usage = os.wait4(pid, 0)
 wall = time.monotonic() - begin
 print(json.dumps({"code": os.waitstatus_to_exitcode(status), "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss}), file=os.fdopen(3, "w"))

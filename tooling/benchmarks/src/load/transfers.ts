@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { formEnd, formStart, formType } from './form.ts';
 import { digestOf, matches, pieces } from './generated-bytes.ts';
 import type { Answer, DownloadJob, LoadResult, UploadJob } from './job.ts';
-import { pour } from './pour.ts';
+import { writePieces } from './write-pieces.ts';
 
 const writeBytes = 262_144;
 
@@ -41,7 +41,7 @@ async function sendBody({ url, method, framing, headers, size, announced }: Uplo
   });
   const answered = once(request, 'response') as Promise<[IncomingMessage]>;
   if (start.byteLength > 0) request.write(start);
-  await pour(request, pieces(size, writeBytes), answered);
+  await writePieces(request, pieces(size, writeBytes), answered);
   request.end(end);
   const [response] = await answered;
   const chunks: Buffer[] = [];

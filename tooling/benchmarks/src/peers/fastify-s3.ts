@@ -18,10 +18,10 @@ const options = s3PeerOptions();
 const { bucket, databaseUrl } = options;
 const client = sdkClient(options);
 const files = await peerFiles(databaseUrl);
-const largest = 5 * 2 ** 30;
-const app = fastify({ forceCloseConnections: true, bodyLimit: largest, requestTimeout: 0 });
+const maxBytes = 5 * 2 ** 30;
+const app = fastify({ forceCloseConnections: true, bodyLimit: maxBytes, requestTimeout: 0 });
 await app.register(jwt, { secret: jwtSecret });
-await app.register(multipart, { limits: { fileSize: largest, files: 1 } });
+await app.register(multipart, { limits: { fileSize: maxBytes, files: 1 } });
 app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
 app.addHook('onRequest', async (request) => {
   await request.jwtVerify();

@@ -9,7 +9,7 @@ import { Readable } from 'node:stream';
 import { matches, pieces } from '../load/generated-bytes.ts';
 import type { S3PeerOptions } from './s3-peer.ts';
 
-export type Door = 'service' | 'sdk';
+export type StorageApi = 'service' | 'sdk';
 
 export interface CallsJob {
   readonly call: 'put' | 'put stream' | 'put file' | 'get';
@@ -72,7 +72,7 @@ async function bodiesOf({ call, size }: CallsJob): Promise<Bodies> {
   return { bodyOf: () => createReadStream(join(folder, 'file')), end: () => rm(folder, { recursive: true }) };
 }
 
-const [door, options] = JSON.parse(process.argv[2] ?? '') as [Door, S3PeerOptions];
+const [door, options] = JSON.parse(process.argv[2] ?? '') as [StorageApi, S3PeerOptions];
 const calls = await (door === 'service' ? import('./service-calls.ts') : import('./sdk-calls.ts')).then(({ callsOf }) => callsOf(options));
 process.on('message', (job: CallsJob) => {
   run(calls, job).then(

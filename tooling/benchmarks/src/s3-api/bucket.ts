@@ -29,7 +29,7 @@ export function s3Client({ endpoint, accessKey, secretKey }: S3Server): S3Client
 export class BenchBucket {
   readonly name: string;
   readonly #client: S3Client;
-  #kept: ReadonlySet<string> = new Set();
+  #excluded: ReadonlySet<string> = new Set();
 
   constructor(client: S3Client, name: string) {
     this.#client = client;
@@ -46,12 +46,12 @@ export class BenchBucket {
   }
 
   /** Excludes the objects that exist now from later counts. */
-  async keep(): Promise<void> {
-    this.#kept = new Set((await this.#all()).map(({ key }) => key));
+  async exclude(): Promise<void> {
+    this.#excluded = new Set((await this.#all()).map(({ key }) => key));
   }
 
-  async landed(): Promise<readonly StoredObject[]> {
-    return (await this.#all()).filter(({ key }) => !this.#kept.has(key));
+  async newObjects(): Promise<readonly StoredObject[]> {
+    return (await this.#all()).filter(({ key }) => !this.#excluded.has(key));
   }
 
   /** @throws Error when a byte differs from the generated one, or the length from `size` */

@@ -6,7 +6,7 @@ import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import type { Bench } from '../harness/bench.ts';
 import { cpuSeconds, peakRss, resetPeak } from '../harness/process-figures.ts';
 import { mebibyte } from '../harness/transfers.ts';
-import type { CallsJob, CallsReply, Door } from '../peers/storage-calls.ts';
+import type { CallsJob, CallsReply, StorageApi } from '../peers/storage-calls.ts';
 import type { S3PeerOptions } from '../peers/s3-peer.ts';
 import { BenchBucket } from './bucket.ts';
 import type { Goals } from './cells.ts';
@@ -39,7 +39,7 @@ export interface Caller {
 }
 
 /** Starts a process that does nothing but make calls. */
-export async function startCaller(bench: Bench, { s3, client }: Stores, door: Door, bucketName: string): Promise<Caller> {
+export async function startCaller(bench: Bench, { s3, client }: Stores, door: StorageApi, bucketName: string): Promise<Caller> {
   const bucket = new BenchBucket(client, bucketName);
   await client.send(new CreateBucketCommand({ Bucket: bucketName }));
   bench.resources.defer(() => bucket.drop());
@@ -73,7 +73,7 @@ export async function startCaller(bench: Bench, { s3, client }: Stores, door: Do
       const seconds = await call(job);
       const cpu = cpuSeconds(pid) - before;
       const peak = peakRss(pid);
-      const landed = await bucket.landed();
+      const landed = await bucket.newObjects();
       if (landed.length !== count || landed.some((object) => object.size !== size)) throw new Error(`${door} stored something else.`);
       await bucket.assertGenerated(landed[0]!);
       await bucket.remove(landed);

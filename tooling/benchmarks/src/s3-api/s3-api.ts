@@ -7,7 +7,7 @@ import { cells } from './cells.ts';
 import type { Cell } from './cells.ts';
 import { names, sockets, startContenders, startStores } from './contenders.ts';
 import type { Stores } from './contenders.ts';
-import { passGate } from './gate.ts';
+import { verifyContender } from './verify-contender.ts';
 import { libraryCells, startCaller } from './library.ts';
 import type { LibraryCell } from './library.ts';
 import { printFigures, printGoals } from './report.ts';
@@ -45,8 +45,8 @@ async function overHttp(bench: Bench, stores: Stores, chosen: readonly Cell[]): 
   if (chosen.length === 0) return [];
   const load = startLoad(bench);
   const contenders = await startContenders(bench, stores, sockets);
-  const kept = new Map<string, Awaited<ReturnType<typeof passGate>>>();
-  for (const name of names) kept.set(name, await passGate(load, contenders[name]));
+  const kept = new Map<string, Awaited<ReturnType<typeof verifyContender>>>();
+  for (const name of names) kept.set(name, await verifyContender(load, contenders[name]));
   remark('every byte is given back as it was given');
   const works = chosen.map((cell) => ({
     cell,

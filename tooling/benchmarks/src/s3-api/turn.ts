@@ -30,7 +30,7 @@ export async function turn(load: Load, asked: Asked): Promise<Turn> {
   const rowsDue = cell.work === 'form' || cell.work === 'presign' || (cell.work === 'raw' && name !== 'coffer') ? cell.count : 0;
   const rowsThere = (await rows()) - rowsBefore;
   if (rowsThere !== rowsDue) throw new Error(`${name} ${cell.name}: ${rowsThere} rows were written instead of ${rowsDue}.`);
-  const landed = await bucket.landed();
+  const landed = await bucket.newObjects();
   const right = landed.length === (writes ? cell.count : 0) && landed.every(({ size }) => size === cell.size);
   if (!right) throw new Error(`${name} ${cell.name}: ${landed.length} objects landed, or one of another size than ${cell.size}.`);
   // Reading a gigabyte back each time would cost more than writing it.

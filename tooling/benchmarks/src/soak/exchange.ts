@@ -3,23 +3,23 @@ import { request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { pour } from '../load/pour.ts';
+import { writePieces } from '../load/write-pieces.ts';
 
 /** The connection was cut. */
 export class Cut extends Error {
   /** The origin of the request's URL. */
   readonly origin: string;
   /** Whether the server never took the request: it was refused, or sent on an idle connection that had just been closed. */
-  readonly isUntaken: boolean;
+  readonly wasNotAccepted: boolean;
 
-  constructor({ url, method = 'GET' }: Ask, code: string, wasIdle: boolean) {
+  constructor({ url, method = 'GET' }: RequestOptions, code: string, wasIdle: boolean) {
     super(`${method} ${url} was cut: ${code}`);
     this.origin = new URL(url).origin;
-    this.isUntaken = code === 'ECONNREFUSED' || wasIdle;
+    this.wasNotAccepted = code === 'ECONNREFUSED' || wasIdle;
   }
 }
 /** The client left, as the request told it to. */
-export class Left extends Error {}
+export class Aborted extends Error {}
 
 /** An unexpected answer. */
 export class Refusal extends Error {
@@ -50,15 +50,15 @@ export interface Answer extends Head {
   readonly origin: string;
 }
 
-export interface Ask {
+export interface RequestOptions {
   readonly url: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: { readonly length: number; readonly pieces: Iterable<Buffer> };
   /** Bytes after which the client leaves: sent where there is a body, received elsewhere. */
-  readonly leaveAfter?: number;
+  readonly abortAfter?: number;
   /** Milliseconds that a reader pauses after each chunk. */
-  readonly restMs?: number;
+  readonly pauseMs?: number;
   /** Receives the body of a 200 or 206 as it arrives; without it, the body is collected. */
   readonly onBody?: (head: Head) => (chunk: Buffer) => void;
 }
@@ -67,9 +67,9 @@ export interface Ask {
 const patience = 120_000;
 const cuts: readonly string[] = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'];
 
-/** @throws Cut, Left */
-export async function send(ask: Ask): Promise<Answer> {
-  const { url, method = 'GET', headers, body, leaveAfter = Infinity } = ask;
+/** @throws Cut, Aborted */
+export async function send(ask: RequestOptions): Promise<Answer> {
+  const { url, method = 'GET', headers, body, abortAfter = Infinity } = ask;
   const length = body === undefined ? {} : { 'content-length': String(body.length) };
   // Half of the connections are used only once: if one of those is cut, it cannot be because it was idle.
   const connection = Math.random() < 0.5 ? {} : { agent: false };
@@ -79,7 +79,7 @@ export async function send(ask: Ask): Promise<Answer> {
   request.setTimeout(patience, () => request.destroy(new Error(`${method} ${url}: nothing moved for ${patience / 1000} s.`)));
   const answered = once(request, 'response') as Promise<[IncomingMessage]>;
   try {
-    const isWhole = body === undefined || (await pour(request, until(leaveAfter, body.pieces), answered));
+    const isWhole = body === undefined || (await writePieces(request, until(abortAfter, body.pieces), answered));
     if (isWhole) request.end();
     const [response] = await answered;
     isAnswered = true;
@@ -87,7 +87,7 @@ export async function send(ask: Ask): Promise<Answer> {
     if (!isWhole) request.destroy(); // its connection waits for the rest, and cannot be reused
     return answer;
   } catch (error) {
-    if (error instanceof Left) await delay(20); // so that what was sent arrives
+    if (error instanceof Aborted) await delay(20); // so that what was sent arrives
     request.destroy();
     const { code = '' } = error as NodeJS.ErrnoException;
     throw cuts.includes(code) ? new Cut(ask, code, request.reusedSocket && !isAnswered) : error;
@@ -99,11 +99,14 @@ function* until(most: number, pieces: Iterable<Buffer>): Generator<Buffer> {
   let left = most;
   for (const piece of pieces) {
     yield piece.subarray(0, left);
-    if ((left -= piece.length) < 0) throw new Left();
+    if ((left -= piece.length) < 0) throw new Aborted();
   }
 }
 
-async function receive(response: IncomingMessage, { url, body, leaveAfter = Infinity, restMs = 0, onBody }: Ask): Promise<Answer> {
+async function receive(
+  response: IncomingMessage,
+  { url, body, abortAfter = Infinity, pauseMs = 0, onBody }: RequestOptions,
+): Promise<Answer> {
   const head = { status: response.statusCode ?? 0, headers: response.headers };
   const take = head.status === 200 || head.status === 206 ? onBody?.(head) : undefined;
   const gathered: Buffer[] = [];
@@ -112,8 +115,8 @@ async function receive(response: IncomingMessage, { url, body, leaveAfter = Infi
     if (take === undefined) gathered.push(chunk);
     else take(chunk);
     received += chunk.length;
-    if (body === undefined && received > leaveAfter) throw new Left();
-    if (restMs > 0) await delay(restMs);
+    if (body === undefined && received > abortAfter) throw new Aborted();
+    if (pauseMs > 0) await delay(pauseMs);
   }
   return { ...head, text: Buffer.concat(gathered).toString(), origin: new URL(url).origin };
 }

@@ -4,13 +4,13 @@ import { Refusal, send } from './exchange.ts';
 import { readSomehow } from './object-works.ts';
 import type { Outcome, Work } from './object-works.ts';
 import { read } from './reading.ts';
-import { fileName, form, json, raw, some } from './scene.ts';
+import { fileName, form, json, randomOf, raw } from './scene.ts';
 import type { Scene, Tenant } from './scene.ts';
 import { Slot } from './slot.ts';
 import type { Version } from './slot.ts';
 
 /** A tenant with this many files uploads no more until some are deleted. */
-const mostFiles = 40;
+const maxFiles = 40;
 
 interface FileRow {
   readonly id: string;
@@ -29,7 +29,7 @@ interface Presigned {
 /** Operations on tracked files. */
 export const fileWorks: Readonly<Record<string, Work>> = {
   'form upload': async (scene, tenant) => {
-    if (tenant.files.size >= mostFiles) return 'idle';
+    if (tenant.files.size >= maxFiles) return 'idle';
     const version = scene.newVersion();
     const { text } = await scene.call('user', tenant, 'files/upload', [201], form(version, { metadata: '{"by":"soak"}' }));
     return kept(tenant, text, version);
@@ -37,12 +37,12 @@ export const fileWorks: Readonly<Record<string, Work>> = {
 
   'form upload, left': async (scene, tenant) => {
     const ask = form(scene.newVersion(), {});
-    await scene.call('user', tenant, 'files/upload', [], { ...ask, leaveAfter: randomInt(ask.body!.length) });
+    await scene.call('user', tenant, 'files/upload', [], { ...ask, abortAfter: randomInt(ask.body!.length) });
     return 0;
   },
 
   'presigned upload': async (scene, tenant) => {
-    if (tenant.files.size >= mostFiles) return 'idle';
+    if (tenant.files.size >= maxFiles) return 'idle';
     const version = scene.newVersion();
     const asked = json({ filename: fileName(version), content_type: 'application/octet-stream', size_bytes: version.size });
     const upload = JSON.parse((await scene.call('user', tenant, 'files/presigned-upload', [201], asked)).text) as Presigned;
@@ -87,7 +87,7 @@ export const fileWorks: Readonly<Record<string, Work>> = {
 
   'file of another tenant': async (scene, tenant) => {
     const slot = someFile(tenant);
-    const other = some(scene.tenants);
+    const other = randomOf(scene.tenants);
     if (slot === undefined || other === tenant) return 'idle';
     await scene.call('user', other, `files/${slot.name}/download`, [404]);
     return 0;
@@ -95,7 +95,7 @@ export const fileWorks: Readonly<Record<string, Work>> = {
 
   'file list': async (scene, tenant) => {
     const before = [...tenant.files.values()].map((slot) => ({ slot, state: slot.state, changes: slot.changes }));
-    const listed = new Map((await listFiles(scene, tenant, some([7, 1000]))).map((file) => [file.id, file]));
+    const listed = new Map((await listFiles(scene, tenant, randomOf([7, 1000]))).map((file) => [file.id, file]));
     for (const { slot, state, changes } of before) {
       if (state === undefined || state === 'absent' || slot.changes !== changes) continue;
       const { size_bytes: size, filename } = listed.get(slot.name) ?? {};
@@ -123,7 +123,7 @@ export async function readFile(scene: Scene, tenant: Tenant, slot: Slot): Promis
 }
 
 function someFile(tenant: Tenant): Slot | undefined {
-  return tenant.files.size === 0 ? undefined : some([...tenant.files.values()]);
+  return tenant.files.size === 0 ? undefined : randomOf([...tenant.files.values()]);
 }
 
 function kept(tenant: Tenant, text: string, version: Version): number {

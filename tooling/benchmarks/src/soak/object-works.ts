@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 
 import { Refusal } from './exchange.ts';
 import { read } from './reading.ts';
-import { json, raw, some } from './scene.ts';
+import { json, randomOf, raw } from './scene.ts';
 import type { Scene, Tenant } from './scene.ts';
 import type { Slot } from './slot.ts';
 
@@ -16,7 +16,7 @@ const route = ({ name }: Slot): string => `storage/objects/${encodeURIComponent(
 /** Operations on objects that no row tracks. */
 export const objectWorks: Readonly<Record<string, Work>> = {
   'raw upload': async (scene, tenant) => {
-    const slot = some(tenant.objects);
+    const slot = randomOf(tenant.objects);
     const version = scene.newVersion();
     const put = async (): Promise<void> => {
       const { text } = await scene.call('admin', tenant, route(slot), [201], { method: 'PUT', body: raw(version) });
@@ -27,7 +27,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
   },
 
   'raw upload, left': async (scene, tenant) => {
-    const slot = some(tenant.objects);
+    const slot = randomOf(tenant.objects);
     const version = scene.newVersion();
     if (version.size === 0) return 'idle';
     // Not a change: nobody may ever see any of these bytes.
@@ -37,24 +37,26 @@ export const objectWorks: Readonly<Record<string, Work>> = {
   },
 
   'object download': async (scene, tenant) => {
-    const slot = some(tenant.objects);
+    const slot = randomOf(tenant.objects);
     return readSomehow(slot, `${scene.url}/api/v1/${route(slot)}`, await scene.headers('admin', tenant));
   },
 
   // Picks bodies too large for the system's buffers, so that the API has to hold back the rest. Those report reads by the mebibyte
   // only, which even on a loaded machine must happen more often than the store may be silent.
   'slow download': async (scene, tenant) => {
-    const slot = some([...tenant.objects, ...tenant.files.values()].toSorted((a, b) => (sizeOf(b) ?? 0) - (sizeOf(a) ?? 0)).slice(0, 3));
+    const slot = randomOf(
+      [...tenant.objects, ...tenant.files.values()].toSorted((a, b) => (sizeOf(b) ?? 0) - (sizeOf(a) ?? 0)).slice(0, 3),
+    );
     const isFile = tenant.files.has(slot.name);
     const url = `${scene.url}/api/v1/${isFile ? `files/${slot.name}/download` : route(slot)}`;
-    return read(slot, { url, headers: await scene.headers(isFile ? 'user' : 'admin', tenant), restMs: 20 });
+    return read(slot, { url, headers: await scene.headers(isFile ? 'user' : 'admin', tenant), pauseMs: 20 });
   },
 
   'copy, move': async (scene, tenant) => {
-    const [from, to] = [some(tenant.objects), some(tenant.objects)];
+    const [from, to] = [randomOf(tenant.objects), randomOf(tenant.objects)];
     const version = from.state;
     if (from === to || version === undefined || version === 'absent') return 'idle';
-    const verb = some(['copy', 'move'] as const);
+    const verb = randomOf(['copy', 'move'] as const);
     const post = (): Promise<unknown> =>
       scene.call('admin', tenant, `storage/${verb}`, [200], json({ source: { key: from.name }, destination: { key: to.name } }));
     const write = (): Promise<void> => to.change(version, post);
@@ -67,7 +69,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
   },
 
   'object delete': async (scene, tenant) => {
-    const slot = some(tenant.objects);
+    const slot = randomOf(tenant.objects);
     const one = (): Promise<unknown> => scene.call('admin', tenant, route(slot), [204], { method: 'DELETE' });
     const many = async (): Promise<void> => {
       const answer = await scene.call('admin', tenant, 'storage/delete', [200], json({ keys: [slot.name, 'raw/never'] }));
@@ -79,13 +81,13 @@ export const objectWorks: Readonly<Record<string, Work>> = {
       }
       if (errors.length > 0) throw new Error(`storage/delete was answered ${answer.text}`);
     };
-    return (await slot.exclusively(() => slot.change('absent', some([one, many])))) ? 0 : 'idle';
+    return (await slot.exclusively(() => slot.change('absent', randomOf([one, many])))) ? 0 : 'idle';
   },
 
   'object list': async (scene, tenant) => {
     const before = tenant.objects.map((slot) => ({ slot, state: slot.state, changes: slot.changes }));
     const listed = new Map<string, number>();
-    const query = `storage/objects?prefix=raw/&max_keys=${some([5, 1000])}`;
+    const query = `storage/objects?prefix=raw/&max_keys=${randomOf([5, 1000])}`;
     for (let token: string | undefined = ''; token !== undefined;) {
       const after = token === '' ? '' : `&continuation_token=${encodeURIComponent(token)}`;
       const page = JSON.parse((await scene.call('admin', tenant, query + after, [200])).text) as ObjectPage;
@@ -117,5 +119,5 @@ export function readSomehow(slot: Slot, url: string, headers: Readonly<Record<st
   const kind = Math.random();
   if (kind < 0.5) return read(slot, { url, headers });
   if (kind < 0.85) return read(slot, { url, headers }, { start, end: start + randomInt(size + 1) });
-  return read(slot, { url, headers, leaveAfter: randomInt(size + 1) });
+  return read(slot, { url, headers, abortAfter: randomInt(size + 1) });
 }

@@ -1,6 +1,6 @@
 import { matches } from '../load/generated-bytes.ts';
 import { Cut, Refusal, send } from './exchange.ts';
-import type { Ask, Head } from './exchange.ts';
+import type { Head, RequestOptions } from './exchange.ts';
 import type { Slot, State, Version } from './slot.ts';
 
 export interface Range {
@@ -13,7 +13,7 @@ export interface Range {
  * @returns how many bytes arrived, or `replaced` if the response was cut because the content was replaced or deleted
  * @throws Error when a byte belongs to no such version
  */
-export function read(slot: Slot, ask: Ask, range?: Range): Promise<number | 'replaced'> {
+export function read(slot: Slot, ask: RequestOptions, range?: Range): Promise<number | 'replaced'> {
   return slot.read(async (states) => {
     let body: Body | undefined;
     const onBody = (head: Head): ((chunk: Buffer) => void) => {

@@ -7,7 +7,7 @@ import { mebibyte } from '../harness/transfers.ts';
 import { formEnd, formHead, formType } from '../load/form.ts';
 import { pieces } from '../load/generated-bytes.ts';
 import { Refusal, send } from './exchange.ts';
-import type { Answer, Ask } from './exchange.ts';
+import type { Answer, RequestOptions } from './exchange.ts';
 import { Slot } from './slot.ts';
 import type { Version } from './slot.ts';
 
@@ -57,11 +57,17 @@ export class Scene {
   /** A version whose bytes no other version has. Some sizes are close to the part size and to the API's limits. */
   newVersion(): Version {
     const seed = (++this.#versions * 611_953) % mebibyte; // odd, so that the first million differ
-    return { seed, size: someSize() };
+    return { seed, size: randomSize() };
   }
 
   /** Calls the API as a user of the tenant, or as the admin on its behalf. @throws Refusal unless the status is one of `expected` */
-  async call(who: Who, tenant: Tenant | undefined, path: string, expected: readonly number[], ask: Omit<Ask, 'url'> = {}): Promise<Answer> {
+  async call(
+    who: Who,
+    tenant: Tenant | undefined,
+    path: string,
+    expected: readonly number[],
+    ask: Omit<RequestOptions, 'url'> = {},
+  ): Promise<Answer> {
     const url = `${this.url}/api/v1/${path}`;
     const answer = await send({ ...ask, url, headers: { ...ask.headers, ...(await this.headers(who, tenant)) } });
     if (!expected.includes(answer.status)) throw new Refusal(`${ask.method ?? 'GET'} ${path}`, answer);
@@ -71,25 +77,28 @@ export class Scene {
   async headers(who: Who, tenant: Tenant | undefined): Promise<Readonly<Record<string, string>>> {
     if (tenant === undefined) return asAdmin();
     const { tenant_uuid, slugs } = tenant;
-    return who === 'admin' ? { ...(await asAdmin()), 'x-tenant-id': tenant_uuid } : asUser({ tenant_uuid, tenant_slug: some(slugs) });
+    return who === 'admin' ? { ...(await asAdmin()), 'x-tenant-id': tenant_uuid } : asUser({ tenant_uuid, tenant_slug: randomOf(slugs) });
   }
 }
 
-function someSize(): number {
+function randomSize(): number {
   const kind = Math.random();
-  if (kind < 0.1) return some([0, 1, 2, 65_535, 65_536, 65_537]);
+  if (kind < 0.1) return randomOf([0, 1, 2, 65_535, 65_536, 65_537]);
   if (kind < 0.6) return randomInt(131_072);
   if (kind < 0.85) return randomInt(2 * mebibyte);
-  return some([5 * mebibyte, 8 * mebibyte - 1, 8 * mebibyte, 8 * mebibyte + 1, 16 * mebibyte, 16 * mebibyte + 1, 20 * mebibyte]);
+  return randomOf([5 * mebibyte, 8 * mebibyte - 1, 8 * mebibyte, 8 * mebibyte + 1, 16 * mebibyte, 16 * mebibyte + 1, 20 * mebibyte]);
 }
 
-export function some<T>(choices: readonly T[]): T {
+export function randomOf<T>(choices: readonly T[]): T {
   return choices[randomInt(choices.length)]!;
 }
 
-export const raw = ({ seed, size }: Version): NonNullable<Ask['body']> => ({ length: size, pieces: pieces(size, writeBytes, seed) });
+export const raw = ({ seed, size }: Version): NonNullable<RequestOptions['body']> => ({
+  length: size,
+  pieces: pieces(size, writeBytes, seed),
+});
 
-export function form(version: Version, fields: Readonly<Record<string, string>>): Pick<Ask, 'body' | 'headers' | 'method'> {
+export function form(version: Version, fields: Readonly<Record<string, string>>): Pick<RequestOptions, 'body' | 'headers' | 'method'> {
   const start = formHead(fields, fileName(version));
   const { length, pieces: bytes } = raw(version);
   const all = function* (): Generator<Buffer> {
@@ -104,7 +113,7 @@ export function form(version: Version, fields: Readonly<Record<string, string>>)
   };
 }
 
-export function json(value: unknown): Pick<Ask, 'body' | 'headers' | 'method'> {
+export function json(value: unknown): Pick<RequestOptions, 'body' | 'headers' | 'method'> {
   const text = Buffer.from(JSON.stringify(value));
   return { method: 'POST', headers: { 'content-type': 'application/json' }, body: { length: text.length, pieces: [text] } };
 }

@@ -4,18 +4,18 @@ import type { Bench } from '../harness/bench.ts';
 import { printTable, remark } from '../harness/figures.ts';
 import { peakRss } from '../harness/process-figures.ts';
 import { startStores } from '../s3-api/contenders.ts';
-import { account } from './account.ts';
-import type { Goal } from './account.ts';
+import { audit } from './audit.ts';
+import type { Goal } from './audit.ts';
 import { json, Scene } from './scene.ts';
 import { startSubject } from './subject.ts';
 import { Traffic } from './traffic.ts';
 
 /** The longest time between faults, in milliseconds. */
-const longestPeriod = 60_000;
+const maxPeriod = 60_000;
 /** MiB: of the API under many bodies, as in `memory`; its growth in the second half of its life; of the clients in this process. */
-const [mostRss, mostGrowth, mostOwn] = [230, 48, 400];
+const [maxRss, maxGrowth, maxOwn] = [230, 48, 400];
 /** Persistent connections to the store and to the database, and a few descriptors that an idle process opens now and then. */
-const mostOpened = 10 + 10 + 4;
+const maxOpened = 10 + 10 + 4;
 
 /** Mixed traffic of several tenants over S3, with faults, after which everything must be accounted for. */
 export async function soak(bench: Bench): Promise<void> {
@@ -59,20 +59,20 @@ export async function soak(bench: Bench): Promise<void> {
   await delay(6000); // until idle connections of clients are closed
   const opened = subject.opened();
   const goals: readonly Goal[] = [
-    { what: 'answers that no fault excuses', value: traffic.found.length, most: 0 },
-    { what: 'RSS of the larger process at 10 % of the life of the last one, MiB', value: early, most: mostRss },
-    { what: 'at 50 %', value: half, most: mostRss },
-    { what: 'at 100 %', value: end, most: mostRss },
-    { what: 'growth from 50 to 100 %, MiB', value: end - half, most: mostGrowth },
-    { what: 'descriptors that one has opened since it started', value: opened, most: mostOpened },
-    ...(await account({ subject, scene, client: stores.client, unheard: traffic.unheard })),
-    { what: 'peak RSS of the clients, MiB', value: peakRss(process.pid), most: mostOwn },
+    { what: 'answers that no fault excuses', value: traffic.found.length, max: 0 },
+    { what: 'RSS of the larger process at 10 % of the life of the last one, MiB', value: early, max: maxRss },
+    { what: 'at 50 %', value: half, max: maxRss },
+    { what: 'at 100 %', value: end, max: maxRss },
+    { what: 'growth from 50 to 100 %, MiB', value: end - half, max: maxGrowth },
+    { what: 'descriptors that one has opened since it started', value: opened, max: maxOpened },
+    ...(await audit({ subject, scene, client: stores.client, unacknowledged: traffic.unacknowledged })),
+    { what: 'peak RSS of the clients, MiB', value: peakRss(process.pid), max: maxOwn },
   ];
-  const isMet = ({ value, most }: Goal): boolean => value <= most;
+  const isMet = ({ value, max }: Goal): boolean => value <= max;
   printTable(
     'Goals',
     ['what', 'value', 'at most', ''],
-    goals.map((goal) => [goal.what, goal.value.toFixed(0), String(goal.most), isMet(goal) ? 'met' : 'MISSED']),
+    goals.map((goal) => [goal.what, goal.value.toFixed(0), String(goal.max), isMet(goal) ? 'met' : 'MISSED']),
   );
   const missed = goals.filter((goal) => !isMet(goal));
   for (const what of [...traffic.found, ...missed.flatMap(({ examples = [] }) => examples.slice(0, 10))])
@@ -93,7 +93,7 @@ type Fault = (typeof all)[number];
 
 /** Faults of all kinds in the first half. In the second half no process ends, so that its memory is meaningful. */
 function timeline(whole: number): readonly Step[] {
-  const period = Math.min(longestPeriod, whole / 10);
+  const period = Math.min(maxPeriod, whole / 10);
   const faults = Array.from({ length: Math.ceil(whole / period) - 1 }, (_, index): Step => {
     const at = (index + 1) * period;
     return { at, what: at <= whole / 2 ? all[index % all.length]! : lasting[index % lasting.length]! };

@@ -3,15 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Bench } from '../harness/bench.ts';
 import { scratch } from '../harness/bench.ts';
-import { lineTo } from '../harness/line.ts';
-import type { Line } from '../harness/line.ts';
+import { startFaultyProxy } from '../harness/faulty-proxy.ts';
+import type { FaultyProxy } from '../harness/faulty-proxy.ts';
 import { openFiles, rss } from '../harness/process-figures.ts';
 import { startApi, untilReady } from '../harness/servers.ts';
 import { BenchBucket } from '../s3-api/bucket.ts';
 import { databaseOf, environmentOn } from '../s3-api/contenders.ts';
 import type { Stores } from '../s3-api/contenders.ts';
 import { Cut, Refusal } from './exchange.ts';
-import { some } from './scene.ts';
+import { randomOf } from './scene.ts';
 import type { Excuse } from './traffic.ts';
 
 /** Seconds. */
@@ -31,31 +31,31 @@ export type Subject = Awaited<ReturnType<typeof startSubject>>;
 
 /** Two API processes on one database and one store, and the proxies in front of those. */
 export async function startSubject(bench: Bench, stores: Stores) {
-  const line = await lineTo(bench, stores.s3.endpoint);
+  const proxy = await startFaultyProxy(bench, stores.s3.endpoint);
   const prefix = `coffer-soak-${randomBytes(4).toString('hex')}`;
   const { url: databaseUrl, sql } = await databaseOf(bench, stores, 'files');
-  const databaseLine = await lineTo(bench, databaseUrl);
+  const databaseProxy = await startFaultyProxy(bench, databaseUrl);
   const dataDirectory = await scratch(bench, 'soak');
   // At this level, whatever the API logs is an error in Coffer.
   const environment = {
-    ...environmentOn({ ...stores.s3, endpoint: line.endpoint }, prefix),
+    ...environmentOn({ ...stores.s3, endpoint: proxy.endpoint }, prefix),
     STORAGE_BACKEND: stores.s3.kind === 'minio' ? 'minio' : 's3',
     STORAGE_TIMEOUT: String(storeTimeout),
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
   };
   const start = async () => {
-    const api = await startApi(bench, { databaseUrl: databaseLine.endpoint, dataDirectory, environment });
+    const api = await startApi(bench, { databaseUrl: databaseProxy.endpoint, dataDirectory, environment });
     return { ...api, openAtFirst: openFiles(api.pid) };
   };
   const apis = [await start(), await start()];
-  const mended = async (broken: Line, after: number): Promise<void> => {
+  const restored = async (broken: FaultyProxy, after: number): Promise<void> => {
     await delay(after);
-    broken.mend();
+    broken.restore();
     await Promise.all(apis.map(({ url }) => untilReady(url)));
   };
   return {
     /** Of either process. */
-    url: (): string => some(apis).url,
+    url: (): string => randomOf(apis).url,
     /** MiB, of the larger process. */
     rss: (): number => Math.max(...apis.map(({ pid }) => rss(pid))),
     /** Files, sockets and the like that a process has opened since it was ready. */
@@ -77,8 +77,8 @@ export async function startSubject(bench: Bench, stores: Stores) {
     /** Cuts the API off from the store. */
     cutOff: (): Fault => {
       const work = async (): Promise<void> => {
-        line.cut();
-        await mended(line, cut);
+        proxy.cut();
+        await restored(proxy, cut);
       };
       return [work, isStoreAway];
     },
@@ -89,28 +89,28 @@ export async function startSubject(bench: Bench, stores: Stores) {
         await api.stop(mostStop);
         apis[index] = await start();
       };
-      return [work, (error) => error instanceof Cut && error.isUntaken && error.origin === api.url];
+      return [work, (error) => error instanceof Cut && error.wasNotAccepted && error.origin === api.url];
     },
     /** Makes the store silent for longer than the API waits. */
     silence: (): Fault => {
       const [silence] = silences.reverse();
       const work = async (): Promise<void> => {
-        line.hold();
-        await mended(line, silence!);
+        proxy.stall();
+        await restored(proxy, silence!);
       };
       return [work, isStoreAway];
     },
     cutDatabase: (): Fault => {
       const work = async (): Promise<void> => {
-        databaseLine.cut();
-        await mended(databaseLine, databaseCut);
+        databaseProxy.cut();
+        await restored(databaseProxy, databaseCut);
       };
       return [work, isDatabaseAway];
     },
     silenceDatabase: (): Fault => {
       const work = async (): Promise<void> => {
-        databaseLine.hold();
-        await mended(databaseLine, databaseSilence);
+        databaseProxy.stall();
+        await restored(databaseProxy, databaseSilence);
       };
       return [work, isDatabaseAway];
     },

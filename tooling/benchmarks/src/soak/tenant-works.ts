@@ -1,10 +1,10 @@
 import type { Work } from './object-works.ts';
-import { json, some } from './scene.ts';
+import { json, randomOf } from './scene.ts';
 
 /** Bytes: more than anybody uploads. */
-const wide = 2 ** 40;
+const largeQuota = 2 ** 40;
 /** A tenant that has had this many slugs is not renamed again. */
-const mostSlugs = 200;
+const maxSlugs = 200;
 
 interface TenantRow {
   readonly tenant_uuid: string;
@@ -16,7 +16,7 @@ interface TenantRow {
 export const tenantWorks: Readonly<Record<string, Work>> = {
   'tenant renamed': async (scene, tenant) => {
     const { tenant_uuid, slugs } = tenant;
-    if (slugs.length >= mostSlugs) return 'idle';
+    if (slugs.length >= maxSlugs) return 'idle';
     const tenant_slug = `${tenant.tenant_slug}-${crypto.randomUUID()}`;
     // Another client may have renamed it since.
     await scene.call('admin', undefined, `admin/tenants/${tenant_uuid}`, [200], { ...json({ tenant_slug }), method: 'PATCH' });
@@ -25,11 +25,12 @@ export const tenantWorks: Readonly<Record<string, Work>> = {
   },
 
   'tenant quota': async (scene, { tenant_uuid }) => {
-    const quota_bytes = some([null, wide]);
+    const quota_bytes = randomOf([null, largeQuota]);
     const change = { ...json({ quota_bytes }), method: 'PATCH' };
     const { text } = await scene.call('admin', undefined, `admin/tenants/${tenant_uuid}`, [200], change);
     const row = JSON.parse(text) as TenantRow;
-    if (row.tenant_uuid !== tenant_uuid || (row.quota_bytes ?? wide) !== wide) throw new Error(`A new quota was answered ${text}`);
+    if (row.tenant_uuid !== tenant_uuid || (row.quota_bytes ?? largeQuota) !== largeQuota)
+      throw new Error(`A new quota was answered ${text}`);
     return 0;
   },
 };

@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { printTable } from '../harness/figures.ts';
 import { mebibyte } from '../harness/transfers.ts';
-import { Cut, Left, Refusal } from './exchange.ts';
+import { Aborted, Cut, Refusal } from './exchange.ts';
 import { fileWorks } from './file-works.ts';
 import { objectWorks } from './object-works.ts';
 import type { Work } from './object-works.ts';
-import { some } from './scene.ts';
+import { randomOf } from './scene.ts';
 import type { Scene } from './scene.ts';
 import { tenantWorks } from './tenant-works.ts';
 
@@ -15,13 +15,13 @@ const clients = 10;
 /** Clients that only read slowly. They must not need more connections to the store than there are. */
 const slowClients = 8;
 /** The longest pause of a client, in milliseconds: this neither measures the machine nor should take all of it. */
-const longestRest = 60;
+const maxPauseMs = 60;
 /** More findings would add nothing. */
-const enough = 20;
+const maxFound = 20;
 
 const works: Readonly<Record<string, Work>> = { ...objectWorks, ...fileWorks, ...tenantWorks };
 /** Downloads are more frequent than other work. */
-const deck = Object.keys(works)
+const weightedWorks = Object.keys(works)
   .filter((name) => name !== 'slow download')
   .flatMap((name) => Array.from({ length: name.endsWith('download') ? 4 : 1 }, () => name));
 
@@ -52,12 +52,14 @@ export class Traffic {
   /** Runs until the signal, or until enough was found. */
   async run(signal: AbortSignal): Promise<void> {
     const one = async (names: readonly string[]): Promise<void> => {
-      while (!signal.aborted && this.found.length < enough) {
-        await this.#once(some(names));
-        await delay(randomInt(longestRest));
+      while (!signal.aborted && this.found.length < maxFound) {
+        await this.#once(randomOf(names));
+        await delay(randomInt(maxPauseMs));
       }
     };
-    await Promise.all(Array.from({ length: clients + slowClients }, (_, index) => one(index < clients ? deck : ['slow download'])));
+    await Promise.all(
+      Array.from({ length: clients + slowClients }, (_, index) => one(index < clients ? weightedWorks : ['slow download'])),
+    );
   }
 
   /** Runs a fault. Whatever was under way at any time during it may fail if `excuses` accepts the error. */
@@ -76,7 +78,7 @@ export class Traffic {
   }
 
   /** Uploads that may have succeeded although the client got no answer. */
-  get unheard(): number {
+  get unacknowledged(): number {
     const [forms, presigned] = ['form upload', 'presigned upload'].map((name) => this.#counts.get(name)!.failed);
     return forms! + presigned!;
   }
@@ -85,13 +87,13 @@ export class Traffic {
     const count = this.#counts.get(name)!;
     const since = performance.now();
     try {
-      const outcome = await works[name]!(this.#scene, some(this.#scene.tenants));
+      const outcome = await works[name]!(this.#scene, randomOf(this.#scene.tenants));
       if (outcome === 'idle') return;
       if (outcome === 'replaced') return void count.replaced++;
       count.done++;
       count.bytes += outcome;
     } catch (error) {
-      if (error instanceof Left) return void count.left++;
+      if (error instanceof Aborted) return void count.left++;
       const isTold = error instanceof Cut || error instanceof Refusal;
       if (!isTold || !this.#faults.some(({ excuses, endedAt }) => endedAt > since && excuses(error))) {
         const seconds = (performance.now() - (this.#faults.at(-1)?.endedAt ?? 0)) / 1000;

@@ -5,25 +5,25 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Bench } from './bench.ts';
 
 /** Connections to a server, which can be cut or held up. */
-export interface Line {
+export interface FaultyProxy {
   readonly endpoint: string;
   /** Cuts all open connections, and new ones as soon as they are made. */
   cut(): void;
   /** Holds back all data in both directions, and new connections, without a sign to either side: as with a server that hangs. */
-  hold(): void;
-  mend(): void;
+  stall(): void;
+  restore(): void;
 }
 
 /**
  * A proxy between the process under test and a server. It changes no byte.
  * @param target a URL of any scheme, with a port
  */
-export async function lineTo({ resources }: Bench, target: string): Promise<Line> {
+export async function startFaultyProxy({ resources }: Bench, target: string): Promise<FaultyProxy> {
   const { hostname, port, host } = new URL(target);
   /** Each socket with the one that it is forwarded to. */
   const open = new Map<Socket, Socket>();
   let isCut = false;
-  let isHeld = false;
+  let isStalled = false;
   const end = (): void => open.forEach((_, socket) => socket.resetAndDestroy());
   const server = createServer((client) => {
     if (isCut) return void client.on('error', () => {}).resetAndDestroy();
@@ -35,11 +35,11 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
       open.set(from, to);
       from.setNoDelay(true).on('error', () => {});
       from.on('close', () => {
-        if (from.readableEnded && isHeld) return; // `mend` passes the end on
+        if (from.readableEnded && isStalled) return; // `restore` passes the end on
         open.delete(from);
         if (!from.readableEnded) to.destroy(); // after a regular end, data is still being forwarded
       });
-      if (!isHeld) from.pipe(to);
+      if (!isStalled) from.pipe(to);
     }
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -53,16 +53,16 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
       isCut = true;
       end();
     },
-    hold() {
-      isHeld = true;
+    stall() {
+      isStalled = true;
       open.forEach((to, from) => from.unpipe(to));
     },
-    mend() {
-      for (const [from, to] of isHeld ? open : []) {
+    restore() {
+      for (const [from, to] of isStalled ? open : []) {
         from.pipe(to); // of a socket that has ended, forwards the end
         if (from.closed) open.delete(from);
       }
-      isHeld = false;
+      isStalled = false;
       isCut = false;
     },
   };

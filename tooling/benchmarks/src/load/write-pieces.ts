@@ -5,7 +5,7 @@ import type { ClientRequest } from 'node:http';
  * Writes pieces with backpressure until the request is answered or fails; the reason is then in `answered`.
  * @returns whether all pieces were written
  */
-export async function pour(request: ClientRequest, pieces: Iterable<Buffer>, answered: Promise<unknown>): Promise<boolean> {
+export async function writePieces(request: ClientRequest, pieces: Iterable<Buffer>, answered: Promise<unknown>): Promise<boolean> {
   let isOver = false;
   const over = answered.then(
     () => (isOver = true),

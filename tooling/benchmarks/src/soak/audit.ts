@@ -16,22 +16,22 @@ import type { Subject } from './subject.ts';
 export interface Goal {
   readonly what: string;
   readonly value: number;
-  readonly most: number;
+  readonly max: number;
   readonly examples?: readonly string[];
 }
 
-export interface Accounted {
+export interface AuditInput {
   readonly subject: Subject;
   readonly scene: Scene;
   /** Talks to the store directly. */
   readonly client: S3Client;
   /** Uploads that may have succeeded although the client got no answer. */
-  readonly unheard: number;
+  readonly unacknowledged: number;
 }
 
 /** Reads everything once more, sweeps leftovers as if a day had passed, and then compares rows with objects. Ends the API. */
-export async function account({ subject, scene, client, unheard }: Accounted): Promise<readonly Goal[]> {
-  const none = (what: string, examples: readonly string[]): Goal => ({ what, value: examples.length, most: 0, examples });
+export async function audit({ subject, scene, client, unacknowledged }: AuditInput): Promise<readonly Goal[]> {
+  const expectNone = (what: string, examples: readonly string[]): Goal => ({ what, value: examples.length, max: 0, examples });
   const wrong: string[] = [];
   const unknown: string[] = [];
   for (const tenant of scene.tenants) {
@@ -47,44 +47,44 @@ export async function account({ subject, scene, client, unheard }: Accounted): P
   const { sql } = subject;
   await sql`update files set sweep_at = sweep_at - interval '1 day', expires_at = expires_at - interval '1 day'`;
   await sweep(subject);
-  const { objects: dirt, files: due } = JSON.parse(await sweep(subject, '--dry-run')) as {
-    readonly objects: Numbers;
-    readonly files: Numbers;
+  const { objects: leftoverObjects, files: leftoverFiles } = JSON.parse(await sweep(subject, '--dry-run')) as {
+    readonly objects: Counts;
+    readonly files: Counts;
   };
-  const left = Object.entries({ ...dirt, ...due }).filter(([, count]) => count > 0);
+  const leftovers = Object.entries({ ...leftoverObjects, ...leftoverFiles }).filter(([, count]) => count > 0);
 
   const { rows, objects, uploads, totals } = await inventory(subject, scene, client);
   const unfinished = rows.filter(({ status }) => status !== 'available');
   const { Buckets: buckets = [] } = await client.send(new ListBucketsCommand());
   await subject.stop();
   const entries = await readdir(subject.environment.COFFER_DATA_DIR, { recursive: true, withFileTypes: true });
-  const kept = entries.filter((entry) => entry.isFile());
+  const remainingFiles = entries.filter((entry) => entry.isFile());
   return [
-    none('files and objects that are other at the end', wrong),
-    { what: 'files whose upload nobody heard the answer of', value: unknown.length, most: unheard, examples: unknown },
-    none('left by the sweep', left.map(String)),
-    none(
+    expectNone('files and objects that are other at the end', wrong),
+    { what: 'files whose upload nobody heard the answer of', value: unknown.length, max: unacknowledged, examples: unknown },
+    expectNone('left by the sweep', leftovers.map(String)),
+    expectNone(
       'rows that are not of a file',
       unfinished.map((row) => JSON.stringify(row)),
     ),
-    none('rows without their object', missing(rows, objects)),
-    none('objects without their row', missing(objects, rows)),
-    none('open multipart uploads', uploads),
-    none('tenants whose usage is another than the sum of their files', totals),
-    none(
+    expectNone('rows without their object', missing(rows, objects)),
+    expectNone('objects without their row', missing(objects, rows)),
+    expectNone('open multipart uploads', uploads),
+    expectNone('tenants whose usage is another than the sum of their files', totals),
+    expectNone(
       'buckets of trials',
       buckets
         .filter(({ Name = '' }) => Name.startsWith('coffer-probe'))
         .map(({ Name, CreationDate }) => `${Name} of ${CreationDate?.toISOString()}`),
     ),
-    none(
+    expectNone(
       'files in the data directory',
-      kept.map(({ name }) => name),
+      remainingFiles.map(({ name }) => name),
     ),
   ];
 }
 
-type Numbers = Readonly<Record<string, number>>;
+type Counts = Readonly<Record<string, number>>;
 
 async function sweep({ environment }: Subject, ...options: readonly string[]): Promise<string> {
   const args = [cofferBin, 'storage', 'sweep', '--older-than', '0', '--json', ...options];
@@ -98,9 +98,9 @@ interface Stored {
   readonly status?: string;
 }
 
-function missing(these: readonly Stored[], among: readonly Stored[]): readonly string[] {
-  const known = new Set(among.map(({ key, size }) => `${key} ${size}`));
-  return these.map(({ key, size }) => `${key} ${size}`).filter((each) => !known.has(each));
+function missing(expected: readonly Stored[], actual: readonly Stored[]): readonly string[] {
+  const actualNames = new Set(actual.map(({ key, size }) => `${key} ${size}`));
+  return expected.map(({ key, size }) => `${key} ${size}`).filter((each) => !actualNames.has(each));
 }
 
 /** What the database and the store hold, each queried directly. */
@@ -113,23 +113,23 @@ async function inventory(subject: Subject, scene: Scene, client: S3Client) {
   for (const tenant of scene.tenants) {
     const bucket = subject.bucketOf(tenant.tenant_slug);
     const isRaw = ({ key }: Stored): boolean => tenant.objects.some((slot) => slot.name === key);
-    objects.push(...(await bucket.landed()).filter((object) => !isRaw(object)));
+    objects.push(...(await bucket.newObjects()).filter((object) => !isRaw(object)));
     const open = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket.name }));
     uploads.push(...(open.Uploads ?? []).map(({ Key = '' }) => Key));
-    totals.push(...(await mistold(sql, scene, tenant)));
+    totals.push(...(await usageMismatches(sql, scene, tenant)));
   }
   return { rows, objects, uploads, totals };
 }
 
 /** Disagreements between the database, the usage and the list of files. */
-async function mistold(sql: Subject['sql'], scene: Scene, tenant: Tenant): Promise<readonly string[]> {
+async function usageMismatches(sql: Subject['sql'], scene: Scene, tenant: Tenant): Promise<readonly string[]> {
   const files = await listFiles(scene, tenant, 1000);
   const sum = files.reduce((total, file) => total + file.size_bytes, 0);
-  const usage = JSON.parse((await scene.call('admin', tenant, `admin/tenants/${tenant.tenant_uuid}/usage`, [200])).text) as Numbers;
+  const usage = JSON.parse((await scene.call('admin', tenant, `admin/tenants/${tenant.tenant_uuid}/usage`, [200])).text) as Counts;
   const [row] = await sql<{ bytes: number; files: number; reserved: number }[]>`
     select used_bytes::float8 as bytes, used_files::float8 as files, reserved_bytes::float8 as reserved
     from tenant_usage where tenant_uuid = ${tenant.tenant_uuid}`;
-  const told = [usage['bytes'], usage['files'], row?.bytes, row?.files, row?.reserved];
-  const due = [sum, files.length, sum, files.length, 0];
-  return told.join() === due.join() ? [] : [`${tenant.tenant_slug}: ${told.join(', ')} instead of ${due.join(', ')}`];
+  const actual = [usage['bytes'], usage['files'], row?.bytes, row?.files, row?.reserved];
+  const expected = [sum, files.length, sum, files.length, 0];
+  return actual.join() === expected.join() ? [] : [`${tenant.tenant_slug}: ${actual.join(', ')} instead of ${expected.join(', ')}`];
 }

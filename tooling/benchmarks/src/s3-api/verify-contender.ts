@@ -15,7 +15,7 @@ const listed = 100;
  * Checks that a contender returns exactly the bytes that it was given; nothing is measured otherwise. What this uploads stays, to be
  * listed and downloaded later.
  */
-export async function passGate(load: Load, contender: Contender): Promise<Kept> {
+export async function verifyContender(load: Load, contender: Contender): Promise<Kept> {
   const { server, bucket, paths } = contender;
   const form = (size: number, parallel: number): UploadJob => ({
     kind: 'upload',
@@ -51,8 +51,8 @@ export async function passGate(load: Load, contender: Contender): Promise<Kept> 
   }
   await assertListed(contender);
   await assertPresigned(contender);
-  for (const object of await bucket.landed()) await bucket.assertGenerated(object);
-  await bucket.keep();
+  for (const object of await bucket.newObjects()) await bucket.assertGenerated(object);
+  await bucket.exclude();
   return { [smallBytes]: small, [mebibyte]: large };
 }
 
@@ -71,9 +71,9 @@ interface PresignedUpload {
 
 /** Checks that the store accepts a file with a presigned request. */
 async function assertPresigned({ server, bucket, paths, headers }: Contender): Promise<void> {
-  const before = (await bucket.landed()).length;
-  const asked = { ...headers('presign'), 'content-type': 'application/json' };
-  const response = await fetch(server.url + paths.presign, { method: 'POST', headers: asked, body: presignAsk(smallBytes) });
+  const before = (await bucket.newObjects()).length;
+  const requestHeaders = { ...headers('presign'), 'content-type': 'application/json' };
+  const response = await fetch(server.url + paths.presign, { method: 'POST', headers: requestHeaders, body: presignAsk(smallBytes) });
   const { method, upload_url: url, upload_fields: fields, upload_headers: uploadHeaders } = (await response.json()) as PresignedUpload;
   const bytes = new Uint8Array(Buffer.concat([...pieces(smallBytes, smallBytes)]));
   const form = new FormData();
@@ -81,6 +81,6 @@ async function assertPresigned({ server, bucket, paths, headers }: Contender): P
   form.append('file', new Blob([bytes]));
   const { status } = await fetch(url, { method, headers: uploadHeaders, body: method === 'POST' ? form : bytes });
   if (status < 200 || status > 299) throw new Error(`What ${server.url} had presigned was refused with ${status}.`);
-  const landed = await bucket.landed();
+  const landed = await bucket.newObjects();
   if (landed.length !== before + 1) throw new Error(`What ${server.url} had presigned did not land.`);
 }
