@@ -15,7 +15,7 @@ import { nodeWhenUsed } from './build/node-when-used.ts';
 import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
 import { idOf } from './build/id.ts';
-import { newPlace, takePlace } from './build/places.ts';
+import { newBuildDir, replaceBuild } from './build/build-dir.ts';
 import { plainCharacters } from './build/plain-characters.ts';
 import { plainExports } from './build/plain-exports.ts';
 
@@ -33,10 +33,10 @@ if (root !== here) {
     await copyFile(join(here, file), join(root, file));
 }
 // The build is made elsewhere, and then moved into place.
-const place = await newPlace(root);
-const outdir = join(place, 'dist');
-await mkdir(place);
-await copyFile(join(here, 'package.json'), join(place, 'package.json'));
+const buildDir = await newBuildDir(root);
+const outdir = join(buildDir, 'dist');
+await mkdir(buildDir);
+await copyFile(join(here, 'package.json'), join(buildDir, 'package.json'));
 
 const input = { main: 'src/main.ts' };
 for await (const file of glob('src/commands/**/*.ts', { cwd: here }))
@@ -93,11 +93,11 @@ const before = await readFile(join(dist, 'build.json'), 'utf8')
   .catch(() => []);
 for (const file of before)
   if (!made.includes(file)) await copyFile(join(dist, 'chunks', file), join(outdir, 'chunks', file)).catch(() => {});
-// With the manifest, oclif knows every command without loading any. It is made in `place`, where no other build interferes.
-const plugin = new Plugin({ root: place, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
+// With the manifest, oclif knows every command without loading any. It is made in `buildDir`, where no other build interferes.
+const plugin = new Plugin({ root: buildDir, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
 await plugin.load();
-await writeFile(join(place, 'manifest'), `${JSON.stringify(plugin.manifest)}\n`);
+await writeFile(join(buildDir, 'manifest'), `${JSON.stringify(plugin.manifest)}\n`);
 
-await takePlace(outdir, dist);
-await rename(join(place, 'manifest'), manifest);
-await rm(place, { recursive: true });
+await replaceBuild(outdir, dist);
+await rename(join(buildDir, 'manifest'), manifest);
+await rm(buildDir, { recursive: true });

@@ -27,8 +27,8 @@ export function fetchedNode() {
  * @param {readonly string[]} args
  */
 export function runOn(node, args) {
-  const follow = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', checkout));
-  const child = spawn(node, ['--require', follow, ...args], { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', checkout));
+  const child = spawn(node, ['--require', followParent, ...args], { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => (process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
 }

@@ -3,7 +3,7 @@ const fs = process.getBuiltinModule('node:fs');
 const { dirname, isAbsolute, join } = process.getBuiltinModule('node:path');
 const { Script } = process.getBuiltinModule('node:vm');
 
-const afterMs = 2000;
+const cacheAfterMs = 2000;
 const staleMs = 30 * 24 * 3600 * 1000;
 
 /**
@@ -29,7 +29,7 @@ function cacheOf(root, args) {
     const home = process.getBuiltinModule('node:os').homedir();
     if (!isAbsolute(home) || !isOwn(fs.statSync(home))) return undefined;
     const build = fs.readFileSync(join(root, 'id'), 'latin1');
-    return new CodeCache(home, [...caches, 'coffer', 'compiled', `${build}-${process.version}-${process.arch}`], nameOf(root, args));
+    return new CodeCache(home, [...caches, 'coffer', 'compiled', `${build}-${process.version}-${process.arch}`], commandName(root, args));
   } catch {
     return undefined; // no home folder or no build id
   }
@@ -45,7 +45,7 @@ function isOwn({ uid }) {
  * @param {string} root
  * @param {readonly string[]} args
  */
-function nameOf(root, args) {
+function commandName(root, args) {
   for (const count of [2, 3]) {
     const words = args.slice(0, count);
     if (words.every((word) => /^[a-z]+$/.test(word)) && fs.existsSync(join(root, 'commands', `${words.join('/')}.cjs`)))
@@ -76,8 +76,8 @@ class Program {
     this.#root = root;
     this.#cache = cache;
     if (cache === undefined) return;
-    setTimeout(() => this.#keep(), afterMs).unref(); // later, V8 may have dropped code that only a start calls
-    process.once('exit', (code) => code === 0 && this.#keep());
+    setTimeout(() => this.#saveCache(), cacheAfterMs).unref(); // later, V8 may have dropped code that only a start calls
+    process.once('exit', (code) => code === 0 && this.#saveCache());
   }
 
   /**
@@ -86,8 +86,8 @@ class Program {
    * @returns {unknown}
    */
   load(name) {
-    const known = this.#modules.get(name);
-    if (known !== undefined) return known.exports;
+    const loaded = this.#modules.get(name);
+    if (loaded !== undefined) return loaded.exports;
     const module = { exports: {} };
     this.#modules.set(name, module);
     const file = join(this.#root, name);
@@ -105,8 +105,8 @@ class Program {
   /** @param {string} file */
   #requireFor(file) {
     /** @type {NodeJS.Require | undefined} */
-    let node;
-    const nodes = () => (node ??= process.getBuiltinModule('node:module').createRequire(file));
+    let cachedRequire;
+    const nodeRequire = () => (cachedRequire ??= process.getBuiltinModule('node:module').createRequire(file));
     /**
      * @param {string} id
      * @returns {unknown}
@@ -114,12 +114,12 @@ class Program {
     const require = (id) => {
       if (id === '#oclif') return this.load('oclif.cjs'); // as in `imports` of package.json
       const path = id.startsWith('.') ? join(dirname(file), id) : id;
-      return path.startsWith(this.#root) ? this.load(path.slice(this.#root.length)) : nodes()(id);
+      return path.startsWith(this.#root) ? this.load(path.slice(this.#root.length)) : nodeRequire()(id);
     };
-    return Object.defineProperty(require, 'resolve', { get: () => nodes().resolve });
+    return Object.defineProperty(require, 'resolve', { get: () => nodeRequire().resolve });
   }
 
-  #keep() {
+  #saveCache() {
     if (this.#isComplete) return;
     this.#isComplete = true;
     this.#cache?.write(new Map([...this.#scripts].map(([name, script]) => [name, script.createCachedData()])));
@@ -139,7 +139,7 @@ class CodeCache {
   #folders;
   #file;
   /** @type {Map<string, Buffer>} */
-  #known = new Map();
+  #entries = new Map();
 
   /**
    * @param {string} home folder to create the others in
@@ -153,13 +153,13 @@ class CodeCache {
     try {
       this.#read();
     } catch {
-      this.#known.clear(); // no file, or no valid one
+      this.#entries.clear(); // no file, or no valid one
     }
   }
 
   /** @param {string} name */
   codeOf(name) {
-    return this.#known.get(name);
+    return this.#entries.get(name);
   }
 
   #read() {
@@ -170,7 +170,7 @@ class CodeCache {
     if (!bytes.subarray(0, half).equals(bytes.subarray(half))) return;
     const start = 4 + bytes.readUInt32LE(0);
     const index = /** @type {[string, number, number][]} */ (JSON.parse(bytes.toString('latin1', 4, start)));
-    for (const [name, at, length] of index) this.#known.set(name, bytes.subarray(start + at, start + at + length));
+    for (const [name, at, length] of index) this.#entries.set(name, bytes.subarray(start + at, start + at + length));
   }
 
   /**
@@ -178,7 +178,7 @@ class CodeCache {
    * @param {ReadonlyMap<string, Buffer>} code
    */
   write(code) {
-    const all = new Map([...this.#known, ...code]);
+    const all = new Map([...this.#entries, ...code]);
     /** @type {[string, number, number][]} */
     const index = [];
     let at = 0;
@@ -186,17 +186,17 @@ class CodeCache {
       index.push([name, at, length]);
       at += length;
     }
-    const told = Buffer.from(JSON.stringify(index));
-    const lead = Buffer.alloc(4);
-    lead.writeUInt32LE(told.length);
-    const parts = [lead, told, ...all.values()];
-    const unfinished = `${this.#file}.${process.pid}`;
+    const indexBytes = Buffer.from(JSON.stringify(index));
+    const header = Buffer.alloc(4);
+    header.writeUInt32LE(indexBytes.length);
+    const parts = [header, indexBytes, ...all.values()];
+    const temporary = `${this.#file}.${process.pid}`;
     try {
       this.#makeFolders();
-      fs.writeFileSync(unfinished, Buffer.concat([...parts, ...parts]), { mode: 0o600 });
-      fs.renameSync(unfinished, this.#file);
+      fs.writeFileSync(temporary, Buffer.concat([...parts, ...parts]), { mode: 0o600 });
+      fs.renameSync(temporary, this.#file);
     } catch {
-      remove(unfinished); // it cannot be written here
+      remove(temporary); // it cannot be written here
     }
   }
 

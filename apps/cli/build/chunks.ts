@@ -26,17 +26,17 @@ export function chunkOf(here: string): CodeSplittingNameFunction {
 
 function chunksOfModules(here: string, context: ChunkingContext): ReadonlyMap<string, string> {
   const chunks = new Map<string, string>();
-  const take = (id: string, name: string): void => {
+  const assign = (id: string, name: string): void => {
     const module = context.getModuleInfo(id);
     if (module === null || isNodeWhenUsed(id) || chunks.has(id)) return;
     chunks.set(id, name);
-    for (const imported of module.importedIds) take(imported, name);
+    for (const imported of module.importedIds) assign(imported, name);
   };
   for (const [name, files] of Object.entries(roots)) {
     for (const file of files) {
       const id = resolve(here, file);
       if (context.getModuleInfo(id) === null) throw new Error(`${file}, a root of the chunk "${name}", is not in the bundle.`);
-      take(id, name);
+      assign(id, name);
     }
   }
   // Entries stay files of their own: they find files of the package relative to their own path.

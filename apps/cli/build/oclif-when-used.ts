@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import type { Plugin } from 'rolldown';
 
-const required = /^const (\w+) = ((?:__importDefault\(|__importStar\()?require\("[^"]+"\)\)?);$/gm;
+const requireStatement = /^const (\w+) = ((?:__importDefault\(|__importStar\()?require\("[^"]+"\)\)?);$/gm;
 
 /**
  * For rolldown. A module of oclif requires at its top whatever any of its functions may need, so that every command would load help,
@@ -19,7 +19,7 @@ export function oclifWhenUsed(): Plugin {
 
 function whenUsed(source: string): string {
   let code = source;
-  for (const [statement, name, value] of source.matchAll(required)) {
+  for (const [statement, name, value] of source.matchAll(requireStatement)) {
     const rest = code.replace(statement, '');
     const count = (what: RegExp): number => rest.match(what)?.length ?? 0;
     if (count(new RegExp(`(?<![.\\w$])${name}\\b`, 'g')) !== count(new RegExp(`(?<![.\\w$])${name}\\.`, 'g'))) continue; // used as a whole

@@ -14,14 +14,14 @@ export function plainExports(): Plugin {
       for (const chunk of Object.values(bundle)) {
         if (chunk.type !== 'chunk') continue;
         const members: string[] = [];
-        const code = chunk.code.replace(getter, (whole, name: string, local: string) => {
-          if (isAssigned(chunk.code, local)) return whole;
+        const code = chunk.code.replace(getter, (definition, name: string, local: string) => {
+          if (isAssigned(chunk.code, local)) return definition;
           members.push(`${name}: ${local}`);
           return '';
         });
         if (members.length === 0) continue;
-        const circle = circleFrom(chunk.fileName, bundle);
-        if (circle !== undefined) throw new Error(`Chunks import each other: ${circle.join(', ')}.`);
+        const cycle = findCycle(chunk.fileName, bundle);
+        if (cycle !== undefined) throw new Error(`Chunks import each other: ${cycle.join(', ')}.`);
         // An object literal: V8 keeps its properties fast to read however many there are.
         chunk.code = `${code}module.exports = Object.defineProperties({ ${members.join(', ')} }, Object.getOwnPropertyDescriptors(exports));\n`;
       }
@@ -40,7 +40,7 @@ function isAssigned(code: string, local: string): boolean {
 
 type Bundle = Readonly<Record<string, { readonly type: string; readonly imports?: readonly string[] }>>;
 
-function circleFrom(start: string, bundle: Bundle): readonly string[] | undefined {
+function findCycle(start: string, bundle: Bundle): readonly string[] | undefined {
   const seen = new Set<string>();
   const search = (path: readonly string[]): readonly string[] | undefined => {
     for (const next of bundle[path.at(-1)!]?.imports ?? []) {

@@ -21,7 +21,7 @@ export function interruptSignal(): AbortSignal {
 }
 
 /** Aborts two seconds after `signal`, so that requests under way can finish and be reported. */
-export function momentAfter(signal: AbortSignal): AbortSignal {
+export function delayedAbort(signal: AbortSignal): AbortSignal {
   const controller = new AbortController();
   signal.addEventListener('abort', () => setTimeout(() => controller.abort(signal.reason), graceMs), { once: true });
   return controller.signal;

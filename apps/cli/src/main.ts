@@ -1,19 +1,19 @@
 import { asksFor, asksForHelp, knownCommand } from './arguments.ts';
-import { collectAtExit } from './collect-at-exit.ts';
+import { collectGarbageAtExit } from './collect-garbage-at-exit.ts';
 import { interruptSignal } from './interrupt.ts';
 import { runKnown } from './known-command.ts';
 import type { Program } from './known-command.ts';
 import { silent } from './oclif-logger.ts';
 import { run } from './oclif.ts';
 import { Output } from './output.ts';
-import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
+import { exitCodeOf, problemOf, ReportedError, UsageError } from './problem.ts';
 import { settingsOf } from './settings.ts';
 import { shareInvocation } from './shared.ts';
 import { wrongCommand } from './wrong-command.ts';
 
 /** One invocation, from its arguments to its exit status. */
 export async function main(args: readonly string[], program: Program): Promise<never> {
-  collectAtExit();
+  collectGarbageAtExit();
   const signal = interruptSignal();
   const output = new Output({ json: asksFor('--json', args), signal });
   shareInvocation({ output, signal });
@@ -22,7 +22,7 @@ export async function main(args: readonly string[], program: Program): Promise<n
   } catch (error) {
     if (!isHelp(error)) {
       process.exitCode = exitCodeOf(error);
-      tell(error, output);
+      report(error, output);
     }
   }
   await output.end();
@@ -31,15 +31,15 @@ export async function main(args: readonly string[], program: Program): Promise<n
 
 async function runCommand(args: readonly string[], program: Program): Promise<void> {
   const settings = settingsOf(import.meta.url);
-  const known = knownCommand(args, settings.commands);
-  if (known === undefined) {
+  const command = knownCommand(args, settings.commands);
+  if (command === undefined) {
     const message = wrongCommand(args, settings.commands);
     if (message !== undefined) throw new UsageError(message);
   }
   // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing
   const isQuiet = process.env['DEBUG'] === undefined;
-  if (known !== undefined && isQuiet && !asksForHelp(args)) {
-    await runKnown({ command: known, args: args.slice(known.split(' ').length) }, { settings, program });
+  if (command !== undefined && isQuiet && !asksForHelp(args)) {
+    await runKnown({ command, args: args.slice(command.split(' ').length) }, { settings, program });
     return;
   }
   // No user plugins: oclif would look for them in COFFER_DATA_DIR, the name that it gives its own data folder. The other plugins
@@ -49,14 +49,14 @@ async function runCommand(args: readonly string[], program: Program): Promise<vo
     root,
     userPlugins: false,
     ...(isQuiet && { logger: silent }),
-    pjson: known === undefined ? pjson : { ...pjson, oclif: { ...pjson.oclif, plugins: [] } },
+    pjson: command === undefined ? pjson : { ...pjson, oclif: { ...pjson.oclif, plugins: [] } },
   });
 }
 
-function tell(thrown: unknown, output: Output): void {
-  const isTold = thrown instanceof ToldError;
-  const error = isTold ? thrown.cause : thrown;
-  if (!isTold) output.document({ error: problemOf(error) });
+function report(thrown: unknown, output: Output): void {
+  const isReported = thrown instanceof ReportedError;
+  const error = isReported ? thrown.cause : thrown;
+  if (!isReported) output.document({ error: problemOf(error) });
   output.error(error);
   // oxlint-disable-next-line node/no-process-env -- asks for the stack of an error, and configures nothing
   if (process.env['COFFER_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);

@@ -10,7 +10,7 @@ import { openUploads } from './testing/open-uploads.ts';
 import { describeServers } from './testing/stores.ts';
 
 /** Milliseconds; four times as long as it takes to notice that nothing listens. */
-const goneMs = 1500;
+const downMs = 1500;
 const size = 50_000_000;
 
 describeServers('a provider that is restarted', (bench) => {
@@ -18,7 +18,7 @@ describeServers('a provider that is restarted', (bench) => {
   let through: { readonly STORAGE_S3_ENDPOINT: string };
 
   beforeEach(async () => {
-    proxy = new FailingProxy(bench().env['STORAGE_S3_ENDPOINT'] ?? '', { goneMs });
+    proxy = new FailingProxy(bench().env['STORAGE_S3_ENDPOINT'] ?? '', { downMs });
     await proxy.start();
     through = { STORAGE_S3_ENDPOINT: proxy.endpoint };
   });

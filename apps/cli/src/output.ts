@@ -18,7 +18,7 @@ export class Output {
   #isClosed = false;
   #failure: Error | undefined;
   /** An error of stdout that the caller of `bytes` reports. */
-  #toldOf: Error | undefined;
+  #reportedError: Error | undefined;
   #ready: Promise<void> | undefined;
   #isStatusShown = false;
   readonly #signal: AbortSignal;
@@ -73,7 +73,7 @@ export class Output {
         if (!error) return resolve();
         this.#isClosed = true;
         if (error.code === 'EPIPE') return resolve();
-        this.#toldOf = error;
+        this.#reportedError = error;
         reject(error);
       });
     });
@@ -163,7 +163,7 @@ export class Output {
   async end(): Promise<void> {
     this.flush();
     if (!this.#isClosed) await this.#written(process.stdout);
-    if (this.#failure !== undefined && this.#failure !== this.#toldOf) {
+    if (this.#failure !== undefined && this.#failure !== this.#reportedError) {
       this.failure('stdout', problemOf(this.#failure));
       process.exitCode ||= 1;
     }

@@ -41,7 +41,7 @@ export class Interrupted extends Error {
 }
 
 /** An error that the JSON on stdout has already reported. */
-export class ToldError extends Error {
+export class ReportedError extends Error {
   override readonly name = 'ToldError';
 
   constructor(cause: unknown) {
@@ -102,7 +102,7 @@ export function isOfFileSystem(error: unknown): error is NodeJS.ErrnoException &
 }
 
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof ToldError) return exitCodeOf(error.cause);
+  if (error instanceof ReportedError) return exitCodeOf(error.cause);
   if (error instanceof Interrupted) return error.exitCode;
   return ['usage', 'configuration'].includes(problemOf(error).code) ? 2 : 1;
 }

@@ -9,7 +9,7 @@ const pluginCommands: ReadonlySet<string | undefined> = new Set(['help', 'autoco
 const switches: ReadonlySet<string> = new Set(['--json', '--explain']);
 
 /** Names that other S3 tools (aws, s5cmd, mc, rclone) give to these commands, and synonyms. */
-const elsewhere: ReadonlyMap<string, string> = new Map([
+const synonyms: ReadonlyMap<string, string> = new Map([
   ['ls', 'list'],
   ['rm', 'delete'],
   ['remove', 'delete'],
@@ -31,28 +31,28 @@ function unknownCommand(args: readonly string[], commands: readonly string[]): s
   const words = wordsBeforeFlags(args);
   const isTopic = commands.some((command) => words.length === 0 || `${command} `.startsWith(`${words.join(' ')} `));
   if (isTopic || pluginCommands.has(words[0])) return undefined;
-  const translated = words.flatMap((word) => elsewhere.get(word)?.split(' ') ?? [word]);
-  const readings = [translated, ['storage', ...translated]];
-  const known = new Set(commands.flatMap((command) => command.split(' ')));
+  const translated = words.flatMap((word) => synonyms.get(word)?.split(' ') ?? [word]);
+  const candidates = [translated, ['storage', ...translated]];
+  const knownWords = new Set(commands.flatMap((command) => command.split(' ')));
   const [best] = commands
-    .map((command) => ({ command, distance: Math.min(...readings.map((reading) => distanceTo(command, reading, known))) }))
+    .map((command) => ({ command, distance: Math.min(...candidates.map((candidate) => distanceTo(command, candidate, knownWords))) }))
     .sort((a, b) => a.distance - b.distance);
-  const meant = best !== undefined && best.distance <= mistakesIn(best.command) ? `; did you mean "${best.command}"?` : '.';
-  const said = words.slice(0, 3).join(' ');
-  return `"${said}" is not a coffer command${meant} "coffer help" lists all commands.`;
+  const suggestion = best !== undefined && best.distance <= maxMistakes(best.command) ? `; did you mean "${best.command}"?` : '.';
+  const typed = words.slice(0, 3).join(' ');
+  return `"${typed}" is not a coffer command${suggestion} "coffer help" lists all commands.`;
 }
 
 /** How many letters a misspelling of this command may get wrong. The word `storage`, which all commands share, does not count. */
-function mistakesIn(command: string): number {
+function maxMistakes(command: string): number {
   return Math.max(2, command.replace(/^storage /, '').length / 3);
 }
 
-/** @param known the words of all commands: a word that is one of them is no misspelling of another ("create" resembles "delete") */
-function distanceTo(command: string, words: readonly string[], known: ReadonlySet<string>): number {
-  const own = command.split(' ');
-  const compared = words.slice(0, own.length);
-  const isAnother = compared.some((word, index) => known.has(word) && word !== own[index]);
-  return isAnother ? Infinity : distance(compared.join(' '), command);
+/** @param knownWords the words of all commands: a word that is one of them is no misspelling of another ("create" resembles "delete") */
+function distanceTo(command: string, words: readonly string[], knownWords: ReadonlySet<string>): number {
+  const expected = command.split(' ');
+  const actual = words.slice(0, expected.length);
+  const isOtherCommand = actual.some((word, index) => knownWords.has(word) && word !== expected[index]);
+  return isOtherCommand ? Infinity : distance(actual.join(' '), command);
 }
 
 /** For a flag among the words of the command, for which oclif would only print the help of the words before it. */

@@ -4,13 +4,13 @@ import { createReadStream } from 'node:fs';
 
 import type { ObjectInfo } from '@coffer/storage-core';
 
-import { LocalFile, wholeFrom } from './local-file.ts';
-import { giveBack } from './read-buffers.ts';
+import { LocalFile, streamAbove } from './local-file.ts';
+import { releaseBuffer } from './read-buffers.ts';
 
 const mib = 2 ** 20;
 /** Part sizes, in bytes, that clients commonly use, and our own. */
 const partSizes = [5, 8, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512].map((size) => size * mib);
-const mostParts = 10_000;
+const maxParts = 10_000;
 
 /** The MD5 in an ETag; undefined where it holds none. */
 export function md5In(etag: string): string | undefined {
@@ -40,12 +40,12 @@ async function hashOf(path: string, size: number, algorithm: string, signal: Abo
 
 /** The caller must be done with a chunk before it asks for the next one. */
 async function* chunksOf(path: string, size: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
-  if (size > wholeFrom) return yield* createReadStream(path, { highWaterMark: mib, signal });
+  if (size > streamAbove) return yield* createReadStream(path, { highWaterMark: mib, signal });
   const file = await LocalFile.open(path);
   try {
     const bytes = await file.readAll();
     yield bytes;
-    giveBack(bytes);
+    releaseBuffer(bytes);
   } finally {
     await file.close();
   }
@@ -58,8 +58,8 @@ async function hasPartsOf(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const { etag, size, parts } = object;
-  const own = Math.ceil(size / mostParts / mib) * mib;
-  const candidates = [...new Set([...partSizes, own])].filter((partSize) => Math.ceil(size / partSize) === parts);
+  const minPartSize = Math.ceil(size / maxParts / mib) * mib;
+  const candidates = [...new Set([...partSizes, minPartSize])].filter((partSize) => Math.ceil(size / partSize) === parts);
   const sums = candidates.map((partSize) => new PartSums(partSize));
   if (sums.length === 0) return false;
   for await (const chunk of chunksOf(path, size, signal)) for (const sum of sums) sum.update(chunk);
@@ -68,35 +68,35 @@ async function hasPartsOf(
 
 class PartSums {
   readonly #partSize: number;
-  readonly #whole: Hash = createHash('md5');
+  readonly #partDigests: Hash = createHash('md5');
   #part: Hash = createHash('md5');
-  #left: number;
+  #remaining: number;
   #count = 0;
 
   constructor(partSize: number) {
     this.#partSize = partSize;
-    this.#left = partSize;
+    this.#remaining = partSize;
   }
 
   update(chunk: Buffer): void {
     for (let rest = chunk; rest.length > 0;) {
-      const now = rest.subarray(0, this.#left);
+      const now = rest.subarray(0, this.#remaining);
       this.#part.update(now);
-      this.#left -= now.length;
+      this.#remaining -= now.length;
       rest = rest.subarray(now.length);
-      if (this.#left === 0) this.#endPart();
+      if (this.#remaining === 0) this.#endPart();
     }
   }
 
   etag(): string {
-    if (this.#left < this.#partSize) this.#endPart();
-    return `${this.#whole.digest('hex')}-${this.#count}`;
+    if (this.#remaining < this.#partSize) this.#endPart();
+    return `${this.#partDigests.digest('hex')}-${this.#count}`;
   }
 
   #endPart(): void {
-    this.#whole.update(this.#part.digest());
+    this.#partDigests.update(this.#part.digest());
     this.#part = createHash('md5');
-    this.#left = this.#partSize;
+    this.#remaining = this.#partSize;
     this.#count += 1;
   }
 }

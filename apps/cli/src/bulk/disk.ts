@@ -18,7 +18,7 @@ import type { Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import { monotonicMs } from '../clock.ts';
 
-type Maybe<T> = T | Promise<T>;
+type MaybePromise<T> = T | Promise<T>;
 type Write = (
   fd: number,
   source: Uint8Array,
@@ -46,20 +46,20 @@ const threaded = {
 };
 
 /** Calls move to threads when they take more milliseconds on average. */
-const most = 0.5;
+const maxAverageMs = 0.5;
 /**
  * The weight of one call in the average, and the most milliseconds that it counts as: a process that waits for a CPU does not have a
  * slow disk.
  */
-const weight = 1 / 32;
-const mostCounted = 10;
+const averageWeight = 1 / 32;
+const maxCountedMs = 10;
 /**
  * One call in this many is timed: reading the clock twice costs as much as closing a file. Files take four or five calls each, in
  * turn, and every kind of call must be timed now and then.
  */
-const timedOf = 7;
+const timingInterval = 7;
 /** Milliseconds until synchronous calls are tried again. */
-const pause = 1000;
+const syncRetryMs = 1000;
 
 /**
  * File system calls for small files. Most are answered from memory, where a synchronous call takes a fraction of the CPU time of one
@@ -69,16 +69,16 @@ const pause = 1000;
 export class Disk {
   #average = 0;
   #threadsUntil: number | undefined;
-  #untimed = 0;
+  #untimedCalls = 0;
 
-  open(path: string, flags: number | string, mode?: number): Maybe<number> {
+  open(path: string, flags: number | string, mode?: number): MaybePromise<number> {
     return this.#call(
       () => openSync(path, flags, mode),
       () => threaded.open(path, flags, mode),
     );
   }
 
-  stat(fd: number): Maybe<Stats> {
+  stat(fd: number): MaybePromise<Stats> {
     return this.#call(
       () => fstatSync(fd),
       () => threaded.stat(fd),
@@ -86,7 +86,7 @@ export class Disk {
   }
 
   /** The entry at a path, without following links; undefined where there is none or it cannot be read. */
-  find(path: string): Maybe<Stats | undefined> {
+  find(path: string): MaybePromise<Stats | undefined> {
     return this.#call(
       () => lstatSync(path, { throwIfNoEntry: false }),
       () => threaded.find(path).catch(() => undefined),
@@ -94,7 +94,7 @@ export class Disk {
   }
 
   /** @returns how many bytes were read; 0 at the end */
-  read(fd: number, target: Uint8Array, offset: number, position: number): Maybe<number> {
+  read(fd: number, target: Uint8Array, offset: number, position: number): MaybePromise<number> {
     const length = target.length - offset;
     return this.#call(
       () => readSync(fd, target, offset, length, position),
@@ -103,7 +103,7 @@ export class Disk {
   }
 
   /** @returns how many bytes were written */
-  write(fd: number, source: Uint8Array, offset: number, position: number): Maybe<number> {
+  write(fd: number, source: Uint8Array, offset: number, position: number): MaybePromise<number> {
     const length = source.length - offset;
     return this.#call(
       () => writeSync(fd, source, offset, length, position),
@@ -111,35 +111,35 @@ export class Disk {
     );
   }
 
-  close(fd: number): Maybe<void> {
+  close(fd: number): MaybePromise<void> {
     return this.#call(
       () => closeSync(fd),
       () => threaded.close(fd),
     );
   }
 
-  rename(from: string, to: string): Maybe<void> {
+  rename(from: string, to: string): MaybePromise<void> {
     return this.#call(
       () => renameSync(from, to),
       () => threaded.rename(from, to),
     );
   }
 
-  #call<T>(atOnce: () => T, inThread: () => Promise<T>): Maybe<T> {
-    if (this.#threadsUntil === undefined && ++this.#untimed < timedOf) return atOnce();
-    this.#untimed = 0;
-    const begun = monotonicMs();
+  #call<T>(callSync: () => T, callInThread: () => Promise<T>): MaybePromise<T> {
+    if (this.#threadsUntil === undefined && ++this.#untimedCalls < timingInterval) return callSync();
+    this.#untimedCalls = 0;
+    const started = monotonicMs();
     if (this.#threadsUntil !== undefined) {
-      if (begun < this.#threadsUntil) return inThread();
+      if (started < this.#threadsUntil) return callInThread();
       this.#threadsUntil = undefined;
     }
     try {
-      return atOnce();
+      return callSync();
     } finally {
       const now = monotonicMs();
-      this.#average += (Math.min(now - begun, mostCounted) - this.#average) * weight;
-      if (this.#average > most) {
-        this.#threadsUntil = now + pause;
+      this.#average += (Math.min(now - started, maxCountedMs) - this.#average) * averageWeight;
+      if (this.#average > maxAverageMs) {
+        this.#threadsUntil = now + syncRetryMs;
         this.#average = 0;
       }
     }

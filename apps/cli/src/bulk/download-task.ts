@@ -3,17 +3,17 @@ import { realpath, stat } from 'node:fs/promises';
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
 import { isOfFileSystem, LocalError, problemOf } from '../problem.ts';
-import { assertRight, assertSize, checkFor, wrongSumOf } from './arrival.ts';
-import type { CheckSettings } from './arrival.ts';
+import { assertMatchesEtag, assertSize, checkFor, mismatchOf } from './verification.ts';
+import type { CheckSettings } from './verification.ts';
 import { hasBytesOf } from './checksums.ts';
 import type { Folders } from './folders.ts';
-import type { Folding } from './folding.ts';
+import type { NameClaims } from './name-claims.ts';
 import { LargeDownload, largeFrom } from './large-download.ts';
-import { wholeFrom } from './local-file.ts';
+import { streamAbove } from './local-file.ts';
 import { PartFile } from './part-file.ts';
-import { hasBytes } from './plan-downloads.ts';
+import { folderWithContentError } from './plan-downloads.ts';
 import type { PlannedDownload } from './plan-downloads.ts';
-import { giveBack, takeBuffer } from './read-buffers.ts';
+import { releaseBuffer, takeBuffer } from './read-buffers.ts';
 import { assertTarget } from './target-path.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
@@ -21,7 +21,7 @@ import type { Transfer } from './transfer.ts';
 export interface DownloadSettings extends CheckSettings {
   readonly bucket: string;
   readonly folders: Folders;
-  readonly folding: Folding;
+  readonly nameClaims: NameClaims;
   /** Skip objects whose file has the same size and bytes. */
   readonly update: boolean;
   /** Continue from what an earlier run left, and leave what a later run can continue from. */
@@ -59,10 +59,10 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
   async function download(running: Running): Promise<Outcome<Transfer>> {
     if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
     const target = settings.isNamed ? await endOf(folders.pathOf(name)) : folders.pathOf(name);
-    await settings.folding.take(name);
+    await settings.nameClaims.claim(name);
     const path = await folders.pathFor(name);
     if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
-    if (listed !== undefined && listed.size <= wholeFrom) {
+    if (listed !== undefined && listed.size <= streamAbove) {
       return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
     }
     if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
@@ -96,7 +96,7 @@ async function endOf(path: string): Promise<string> {
 
 /** Provider consoles create empty objects to represent folders. */
 async function makeFolder({ name, listed }: PlannedDownload, { folders }: DownloadSettings): Promise<string> {
-  if ((listed?.size ?? 0) > 0) throw hasBytes();
+  if ((listed?.size ?? 0) > 0) throw folderWithContentError();
   const path = folders.pathOf(name);
   await folders.prepare(path);
   return path;
@@ -129,20 +129,20 @@ async function saveSmall(
   );
   assertSize(size, info.size);
   const bytes = buffer.subarray(0, size);
-  await assertRight(info, wrongSumOf(bytes, info, sums), settings);
+  await assertMatchesEtag(info, mismatchOf(bytes, info, sums), settings);
   await withPart(path, (part) => part.write(bytes, 0));
-  giveBack(buffer);
+  releaseBuffer(buffer);
   return info;
 }
 
 /** The bytes are checked before the file gets its name. */
 async function save(opened: ObjectStream, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
   const { info } = opened;
-  const wrong = await saveStream(opened, path, settings, running);
-  if (wrong === undefined) return info;
-  await assertRight(info, wrong, settings);
-  const again = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
-  return save(again, path, settings, running);
+  const mismatch = await saveStream(opened, path, settings, running);
+  if (mismatch === undefined) return info;
+  await assertMatchesEtag(info, mismatch, settings);
+  const secondRead = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
+  return save(secondRead, path, settings, running);
 }
 
 async function saveStream(
@@ -152,7 +152,7 @@ async function saveStream(
   running: Running,
 ): Promise<string | undefined> {
   const check = checkFor(info, sums);
-  let wrong: string | undefined;
+  let mismatch: string | undefined;
   await withPart(path, async (part) => {
     let size = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -162,10 +162,10 @@ async function saveStream(
       running.moved(chunk.length);
     }
     assertSize(size, info.size);
-    wrong = check?.wrong();
-    return wrong === undefined;
+    mismatch = check?.mismatch();
+    return mismatch === undefined;
   });
-  return wrong;
+  return mismatch;
 }
 
 /** The file gets its name unless `fill` fails or returns false. */

@@ -6,7 +6,7 @@ import { UsageError } from '../problem.ts';
 export type Filter = (name: string) => boolean;
 
 /** The longest pattern, in characters, that picomatch accepts. */
-const longestPattern = 65_536;
+const maxPatternLength = 65_536;
 
 /**
  * Selects names that match one of the `include` patterns (everything, if there are none) and no `exclude` pattern. `*` stays within a
@@ -33,8 +33,8 @@ function assertPatterns(flag: string, patterns: readonly string[]): void {
   for (const pattern of patterns) {
     const { length } = pattern;
     if (/^!*\/*$/.test(pattern)) throw new UsageError(`${flag} needs a pattern; this one is empty.`);
-    if (length > longestPattern)
-      throw new UsageError(`${flag} takes a pattern of at most ${longestPattern} characters; this one has ${length}.`);
+    if (length > maxPatternLength)
+      throw new UsageError(`${flag} takes a pattern of at most ${maxPatternLength} characters; this one has ${length}.`);
   }
 }
 

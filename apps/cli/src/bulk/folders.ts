@@ -3,13 +3,13 @@ import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 
 import { LocalError } from '../problem.ts';
 
-const mostRemembered = 10_000;
+const maxRemembered = 10_000;
 
 /** The folders below the download root. Each is created when a file first needs it. */
 export class Folders {
   readonly root: string;
-  #real: Promise<string> | undefined;
-  readonly #known = new Map<string, Promise<void>>();
+  #realRoot: Promise<string> | undefined;
+  readonly #prepared = new Map<string, Promise<void>>();
 
   constructor(root: string) {
     this.root = dirname(join(root, 'x')); // normalized as `join` normalizes the paths below it
@@ -28,20 +28,20 @@ export class Folders {
   }
 
   async prepare(folder: string): Promise<void> {
-    let known = this.#known.get(folder);
-    if (known === undefined) {
-      known = this.#make(folder);
-      known.catch(() => this.#known.delete(folder));
-      if (this.#known.size >= mostRemembered) this.#known.clear();
-      this.#known.set(folder, known);
+    let pending = this.#prepared.get(folder);
+    if (pending === undefined) {
+      pending = this.#make(folder);
+      pending.catch(() => this.#prepared.delete(folder));
+      if (this.#prepared.size >= maxRemembered) this.#prepared.clear();
+      this.#prepared.set(folder, pending);
     }
-    return known;
+    return pending;
   }
 
   /** Level by level: a folder is created only in one that is known to lie inside the root. */
   async #make(folder: string): Promise<void> {
-    this.#real ??= this.#makeRoot();
-    const root = await this.#real;
+    this.#realRoot ??= this.#makeRoot();
+    const root = await this.#realRoot;
     if (folder === this.root) return;
     await this.prepare(dirname(folder));
     try {
@@ -50,16 +50,16 @@ export class Folders {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    if (!(await isFolder(folder))) throw fileInTheWay(folder);
-    const inside = relative(root, await realpath(folder));
-    if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
+    if (!(await isFolder(folder))) throw fileInTheWayError(folder);
+    const relativePath = relative(root, await realpath(folder));
+    if (relativePath === '..' || relativePath.startsWith(`..${sep}`) || isAbsolute(relativePath)) {
       throw new LocalError('unsafe_path', 'A symbolic link leads out of the --output folder.');
     }
   }
 
   async #makeRoot(): Promise<string> {
     await makeFolders(this.root).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWay(this.root, error) : error;
+      throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWayError(this.root, error) : error;
     });
     return realpath(this.root);
   }
@@ -68,14 +68,14 @@ export class Folders {
 /** One by one: where a folder cannot be created in an existing one, as below /proc, Node's own `recursive` tries forever. */
 async function makeFolders(folder: string): Promise<void> {
   if (await isFolder(folder)) return;
-  const above = dirname(folder);
-  if (above !== folder) await makeFolders(above);
+  const parent = dirname(folder);
+  if (parent !== folder) await makeFolders(parent);
   await mkdir(folder).catch(async (error: unknown) => {
     if (!(await isFolder(folder))) throw error; // else another process created it meanwhile
   });
 }
 
-function fileInTheWay(path: string, cause?: unknown): LocalError {
+function fileInTheWayError(path: string, cause?: unknown): LocalError {
   return new LocalError('path_conflict', `${path} is a file, but a folder is needed there.`, { cause });
 }
 

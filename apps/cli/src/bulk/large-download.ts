@@ -12,13 +12,13 @@ const mib = 2 ** 20;
 export const largeFrom: number = 32 * mib;
 const pieceSize = 16 * mib;
 /** Bytes that a request asks for at least, however early connections are cut. */
-const least = 64 * 1024;
+const minRequestBytes = 64 * 1024;
 // Requests at the start, and at most. A nearby server is as fast as this process can read, and more sockets only cost both; a distant
 // one sends only so much on each.
-const atOnce = 3;
-const atMost = 8;
+const initialWorkers = 3;
+const maxWorkers = 8;
 /** Event loop utilization since the start, above which more sockets gain nothing. */
-const idleEnough = 0.5;
+const maxUtilization = 0.5;
 
 export interface LargeDownloadOptions {
   readonly session: Session;
@@ -37,14 +37,14 @@ export class LargeDownload {
   #log: PieceLog | undefined;
   #done = new Set<number>();
   /** Pieces that are partly there: the position to continue from, and the CRC-32 of the bytes before it. */
-  readonly #begun = new Map<number, { readonly position: number; readonly crc: number }>();
+  readonly #partial = new Map<number, { readonly position: number; readonly crc: number }>();
   /** Bytes per request. When connections are cut before a whole piece has arrived, it shrinks to the number that did arrive. */
-  #most = pieceSize;
+  #requestBytes = pieceSize;
   /** Bytes that have arrived. */
-  #there = 0;
-  /** The highest value that `#there` has had: an object that keeps changing makes no progress. */
-  #furthest = 0;
-  #sums: Sums | undefined;
+  #received = 0;
+  /** The highest value that `#received` has had: an object that keeps changing makes no progress. */
+  #maxReceived = 0;
+  #crc32: Crc32 | undefined;
 
   constructor(options: LargeDownloadOptions) {
     this.#options = options;
@@ -57,20 +57,20 @@ export class LargeDownload {
     const info = this.#info;
     const part = this.#part ?? (await this.#begin(info, running.signal));
     const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
-    running.moved(this.#there);
+    running.moved(this.#received);
 
     const { signal } = running;
     const failures: unknown[] = [];
-    const begun = performance.eventLoopUtilization();
+    const startUtilization = performance.eventLoopUtilization();
     const workers: Promise<void>[] = [];
     const work = async (): Promise<void> => {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
         const crc = await this.#fetch(piece, part, signal, running);
         this.#done.add(piece);
-        this.#begun.delete(piece);
+        this.#partial.delete(piece);
         await this.#log?.add(piece, crc);
-        const isIdle = running.isAlone() && performance.eventLoopUtilization(begun).utilization < idleEnough;
-        if (isIdle && workers.length < atMost && pieces.length > 0) start();
+        const isIdle = running.isAlone() && performance.eventLoopUtilization(startUtilization).utilization < maxUtilization;
+        if (isIdle && workers.length < maxWorkers && pieces.length > 0) start();
       }
     };
     // Other workers finish their current pieces, so that those need not be fetched again.
@@ -79,11 +79,11 @@ export class LargeDownload {
       pieces.length = 0;
     };
     const start = (): void => void workers.push(work().catch(fail));
-    for (let index = 0; index < atOnce; index++) start();
+    for (let index = 0; index < initialWorkers; index++) start();
     for (const worker of workers) await worker; // including workers that are started meanwhile
     signal.throwIfAborted();
     const change = failures.find((error) => error instanceof ChangedError);
-    if (change !== undefined) await this.#forget();
+    if (change !== undefined) await this.#reset();
     if (failures.length > 0) throw change ?? failures[0];
     await part.commit();
     await this.#log?.remove();
@@ -96,7 +96,7 @@ export class LargeDownload {
       await this.#part?.close();
       await this.#log.close();
     } else {
-      await this.#forget();
+      await this.#reset();
     }
   }
 
@@ -108,9 +108,9 @@ export class LargeDownload {
     // Cuts off what an earlier run of another object left beyond the end.
     await part.resize(info.size);
     if (this.#log !== undefined) {
-      this.#sums = await import('node:zlib');
-      this.#done = await intact(part, { pieces: this.#log.done, size: info.size, sums: this.#sums, signal });
-      for (const piece of this.#done) this.#there += Math.min(pieceSize, info.size - piece * pieceSize);
+      this.#crc32 = await import('node:zlib');
+      this.#done = await verifiedPieces(part, { pieces: this.#log.done, size: info.size, sums: this.#crc32, signal });
+      for (const piece of this.#done) this.#received += Math.min(pieceSize, info.size - piece * pieceSize);
     }
     return part;
   }
@@ -121,12 +121,12 @@ export class LargeDownload {
     const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
     const last = Math.min(start + pieceSize, size);
-    let { position, crc } = this.#begun.get(piece) ?? { position: start, crc: 0 }; // both cover only bytes verified to be of this object
+    let { position, crc } = this.#partial.get(piece) ?? { position: start, crc: 0 }; // both cover only bytes verified to be of this object
     while (position < last) {
       const from = position;
-      const end = Math.min(from + this.#most, last);
+      const end = Math.min(from + this.#requestBytes, last);
       const sink = async (chunk: Uint8Array): Promise<void> => {
-        if (this.#sums !== undefined) crc = this.#sums.crc32(chunk, crc);
+        if (this.#crc32 !== undefined) crc = this.#crc32.crc32(chunk, crc);
         await part.write(chunk, position);
         position += chunk.length;
         running.moved(chunk.length);
@@ -135,43 +135,43 @@ export class LargeDownload {
       const { info } = await session.storage.pullFile(at, { range }, sink, { ...session.ctx, signal }).catch((error: unknown) => {
         if (hasCode(error, 'range_not_satisfiable')) throw new ChangedError(); // it has become smaller
         // It is unknown which object the bytes of a cut response belong to: they are fetched again, and then it shows.
-        this.#most = Math.max(least, position - from);
+        this.#requestBytes = Math.max(minRequestBytes, position - from);
         throw error;
       });
       // A condition on the ETag would cost some servers another request.
       if (info.etag !== etag || info.size !== size) throw new ChangedError();
       if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
-      this.#most = Math.min(2 * this.#most, pieceSize);
-      this.#begun.set(piece, { position, crc });
-      this.#there += end - from;
-      if (this.#there > this.#furthest) {
-        this.#furthest = this.#there;
+      this.#requestBytes = Math.min(2 * this.#requestBytes, pieceSize);
+      this.#partial.set(piece, { position, crc });
+      this.#received += end - from;
+      if (this.#received > this.#maxReceived) {
+        this.#maxReceived = this.#received;
         running.advanced();
       }
     }
     return crc;
   }
 
-  async #forget(): Promise<void> {
+  async #reset(): Promise<void> {
     await this.#part?.remove();
     await this.#log?.remove();
     this.#part = undefined;
     this.#log = undefined;
     this.#info = undefined;
     this.#done.clear();
-    this.#begun.clear();
-    this.#there = 0;
+    this.#partial.clear();
+    this.#received = 0;
   }
 }
 
-interface Sums {
+interface Crc32 {
   crc32(bytes: Uint8Array, before: number): number;
 }
 
 /** The pieces whose bytes still match their CRC-32. */
-async function intact(
+async function verifiedPieces(
   part: PartFile,
-  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly sums: Sums; readonly signal: AbortSignal },
+  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly sums: Crc32; readonly signal: AbortSignal },
 ): Promise<Set<number>> {
   const { pieces, size, sums, signal } = options;
   const found = new Set<number>();

@@ -8,10 +8,10 @@ import type { OpenFile } from '@coffer/storage-core';
 import { LocalError } from '../problem.ts';
 import { disk, readInThread } from './disk.ts';
 import { takeBuffer } from './read-buffers.ts';
-import { notRegular } from './walk.ts';
+import { notRegularError } from './walk.ts';
 
 /** Files up to this many bytes are read whole: one buffer is cheaper than a stream, and can be sent again. */
-export const wholeFrom = 2 ** 20;
+export const streamAbove = 2 ** 20;
 
 /** An open file that must not change while it is read, so that its bytes are those of one moment. */
 export class LocalFile {
@@ -30,7 +30,7 @@ export class LocalFile {
     const fd = await disk.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const found = await disk.stat(fd);
-      if (!found.isFile()) throw found.isDirectory() ? new LocalError('is_a_directory', 'Is a directory.') : notRegular();
+      if (!found.isFile()) throw found.isDirectory() ? new LocalError('is_a_directory', 'Is a directory.') : notRegularError();
       return new LocalFile(fd, found);
     } catch (error) {
       await disk.close(fd);
@@ -45,7 +45,7 @@ export class LocalFile {
     let end = 0;
     while (end < this.size) {
       const bytesRead = await disk.read(this.#fd, buffer, end, end);
-      if (bytesRead === 0) throw fileChanged();
+      if (bytesRead === 0) throw fileChangedError();
       end += bytesRead;
     }
     await this.assertUnchanged();
@@ -60,7 +60,7 @@ export class LocalFile {
   body(passed: (bytes: number) => void): Readable {
     const read: OpenFile['read'] = async (target, offset, length, position) => {
       const result = await readInThread(this.#fd, target, offset, length, position);
-      if (result.bytesRead === 0) throw fileChanged();
+      if (result.bytesRead === 0) throw fileChangedError();
       if (position + result.bytesRead >= this.size) await this.assertUnchanged();
       passed(result.bytesRead);
       return result;
@@ -72,7 +72,7 @@ export class LocalFile {
   async assertUnchanged(): Promise<void> {
     const { size, mtimeMs, ctimeMs } = await disk.stat(this.#fd);
     const before = this.#before;
-    if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChanged();
+    if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChangedError();
   }
 
   /** Files that the system generates while they are read have size 0. */
@@ -90,6 +90,6 @@ export class LocalFile {
   }
 }
 
-function fileChanged(): LocalError {
+function fileChangedError(): LocalError {
   return new LocalError('file_changed', 'The file changed while it was being read.');
 }

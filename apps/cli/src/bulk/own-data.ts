@@ -7,30 +7,30 @@ import { LocalError } from '../problem.ts';
 export class OwnData {
   readonly #ids: ReadonlySet<string>;
   /** Reports a path that is left out. */
-  readonly leaveOut: (path: string) => void;
+  readonly onSkipped: (path: string) => void;
   #last: { readonly folder: string; readonly isOwn: Promise<boolean> } | undefined;
 
-  private constructor(ids: ReadonlySet<string>, leaveOut: (path: string) => void) {
+  private constructor(ids: ReadonlySet<string>, onSkipped: (path: string) => void) {
     this.#ids = ids;
-    this.leaveOut = leaveOut;
+    this.onSkipped = onSkipped;
   }
 
-  /** @param leaveOut called with each path that is left out */
-  static async in(folders: readonly string[], leaveOut: (path: string) => void): Promise<OwnData> {
+  /** @param onSkipped called with each path that is left out */
+  static async at(folders: readonly string[], onSkipped: (path: string) => void): Promise<OwnData> {
     const ids = await Promise.all(folders.map((folder) => folderId(folder).catch(() => undefined))); // they may not exist yet
-    return new OwnData(new Set(ids.filter((id) => id !== undefined)), leaveOut);
+    return new OwnData(new Set(ids.filter((id) => id !== undefined)), onSkipped);
   }
 
   /** Whether a folder is one of them, by its id, which does not depend on the path. */
-  is(id: string): boolean {
+  hasId(id: string): boolean {
     return this.#ids.has(id);
   }
 
   /** Whether a file or folder is in one of them, or is one, after following links. */
-  async holds(path: string): Promise<boolean> {
+  async contains(path: string): Promise<boolean> {
     if (this.#ids.size === 0) return false;
     const real = await realpath(path);
-    return this.is(await folderId(real)) || this.#isBelow(dirname(real));
+    return this.hasId(await folderId(real)) || this.#isBelow(dirname(real));
   }
 
   /** Remembers the last answer: files named in a row are often in one folder. */
@@ -40,9 +40,9 @@ export class OwnData {
   }
 
   async #isOwn(folder: string): Promise<boolean> {
-    if (this.is(await folderId(folder))) return true;
-    const above = dirname(folder);
-    return above !== folder && this.#isOwn(above);
+    if (this.hasId(await folderId(folder))) return true;
+    const parent = dirname(folder);
+    return parent !== folder && this.#isOwn(parent);
   }
 }
 
@@ -52,6 +52,6 @@ export async function folderId(path: string): Promise<string> {
   return `${dev}:${ino}`;
 }
 
-export function isOwnData(): LocalError {
+export function ownDataError(): LocalError {
   return new LocalError('own_data', 'Coffer keeps this file for itself; it cannot be uploaded.');
 }

@@ -62,10 +62,10 @@ export class PartFile {
 
   /** @param path of a file to continue with; default: a new one */
   static async open(target: string, path?: string): Promise<PartFile> {
-    const mode = await modeBeside(target);
+    const mode = await modeLike(target);
     if (path !== undefined) return new PartFile(path, target, await openOrCreate(path, mode));
-    const own = partPath(target);
-    return new PartFile(own, target, await disk.open(own, 'wx', mode));
+    const ownPath = partPath(target);
+    return new PartFile(ownPath, target, await disk.open(ownPath, 'wx', mode));
   }
 
   /** Writes all of `bytes` at `position`. */
@@ -79,7 +79,8 @@ export class PartFile {
   /** Fills `target` from `position` on. @returns how many bytes were read, fewer only at the end of the file */
   async read(target: Uint8Array, position: number): Promise<number> {
     let done = 0;
-    for (let got = -1; got !== 0 && done < target.length; done += got) got = await disk.read(this.#fd, target, done, position + done);
+    for (let bytesRead = -1; bytesRead !== 0 && done < target.length; done += bytesRead)
+      bytesRead = await disk.read(this.#fd, target, done, position + done);
     return done;
   }
 
@@ -92,8 +93,8 @@ export class PartFile {
    * @throws LocalError `is_a_directory`
    */
   async commit(): Promise<void> {
-    const former = await disk.find(this.#target);
-    if (former !== undefined && isOwn(former)) await this.#resemble(former);
+    const existing = await disk.find(this.#target);
+    if (existing !== undefined && isOwn(existing)) await this.#copyAttributes(existing);
     await this.close();
     try {
       await disk.rename(this.path, this.#target);
@@ -104,7 +105,7 @@ export class PartFile {
     }
   }
 
-  async #resemble({ uid, gid, mode }: Stats): Promise<void> {
+  async #copyAttributes({ uid, gid, mode }: Stats): Promise<void> {
     const isOfGroup =
       (await disk.stat(this.#fd)).gid === gid ||
       (await changeOwner(this.#fd, uid, gid).then(
@@ -127,9 +128,9 @@ export class PartFile {
 }
 
 /** The mode of a new part file: a user who may not read the target may not read its bytes here either. */
-async function modeBeside(target: string): Promise<number> {
-  const former = await disk.find(target);
-  return former?.isFile() === true ? (forAnyGroup(former.mode) & 0o666) | 0o600 : 0o666;
+async function modeLike(target: string): Promise<number> {
+  const existing = await disk.find(target);
+  return existing?.isFile() === true ? (forAnyGroup(existing.mode) & 0o666) | 0o600 : 0o666;
 }
 
 async function openOrCreate(path: string, mode: number): Promise<number> {

@@ -49,12 +49,12 @@ export class PieceLog {
     if (opened === undefined) return undefined;
     const { file, isNew } = opened;
     try {
-      const own = JSON.stringify(head);
-      const left = await lstat(part).catch(() => undefined);
-      const isSafe = (isNew || isOwn(await file.stat())) && (left === undefined || isOwn(left));
-      if (isSafe && (await claim(path, file, own))) {
-        const found = read(await textOf(path), own).done;
-        const done = left?.size === head.size ? found : new Map<number, number>();
+      const header = JSON.stringify(head);
+      const leftover = await lstat(part).catch(() => undefined);
+      const isSafe = (isNew || isOwn(await file.stat())) && (leftover === undefined || isOwn(leftover));
+      if (isSafe && (await claim(path, file, header))) {
+        const found = read(await textOf(path), header).done;
+        const done = leftover?.size === head.size ? found : new Map<number, number>();
         if (done.size === 0) await rm(part, { force: true });
         return new PieceLog({ partPath: part, path, file, done });
       }
@@ -103,16 +103,16 @@ async function openLog(path: string): Promise<{ readonly file: FileHandle; reado
 }
 
 /** @returns false where the log belongs to another process */
-async function claim(path: string, file: FileHandle, own: string): Promise<boolean> {
-  const { owner } = read(await textOf(path), own);
+async function claim(path: string, file: FileHandle, header: string): Promise<boolean> {
+  const { owner } = read(await textOf(path), header);
   if (owner !== undefined && owner !== process.pid) return false;
-  await file.appendFile(`-\n${process.pid} ${own}\n`); // completes an unfinished line, so that it stays invalid
+  await file.appendFile(`-\n${process.pid} ${header}\n`); // completes an unfinished line, so that it stays invalid
   // Reads by path: if the owner has removed the log meanwhile, nobody owns it.
-  return read(await textOf(path), own).owner === process.pid;
+  return read(await textOf(path), header).owner === process.pid;
 }
 
-/** The first process that still runs, and the pieces that have arrived of the object that `own` describes. */
-function read(text: string, own: string): { readonly owner: number | undefined; readonly done: Map<number, number> } {
+/** The first process that still runs, and the pieces that have arrived of the object that `header` describes. */
+function read(text: string, header: string): { readonly owner: number | undefined; readonly done: Map<number, number> } {
   const done = new Map<number, number>();
   const objects = new Map<string, string>();
   let owner: number | undefined;
@@ -121,7 +121,7 @@ function read(text: string, own: string): { readonly owner: number | undefined; 
     if (object !== undefined) {
       objects.set(writer, object);
       if (isRunning(Number(writer))) owner ??= Number(writer);
-    } else if (objects.get(writer) === own) {
+    } else if (objects.get(writer) === header) {
       done.set(Number(piece), Number(crc));
     }
   }

@@ -2,7 +2,7 @@ import type { ObjectSummary } from '@coffer/storage-core';
 
 import { problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
-import { folderPrefix, lastPart, nothingBelow } from './prefix.ts';
+import { folderPrefix, lastPart, nothingBelowError } from './prefix.ts';
 import type { Failure } from './task.ts';
 
 export interface CopyArguments {
@@ -61,5 +61,5 @@ export async function* planCopies(
     const name = key.slice(from.length);
     if (filter(name)) yield { from: key, to: to + name, listed: { size, etag } };
   }
-  if (isEmpty) yield { subject: { key: from }, problem: problemOf(nothingBelow(from)) };
+  if (isEmpty) yield { subject: { key: from }, problem: problemOf(nothingBelowError(from)) };
 }

@@ -5,21 +5,21 @@ import type { ObjectSummary } from '@coffer/storage-core';
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import { isFolder } from './folders.ts';
-import { folderPrefix, lastPart, nothingBelow } from './prefix.ts';
+import { folderPrefix, lastPart, nothingBelowError } from './prefix.ts';
 import { SortedNames } from './sorted-names.ts';
 import type { Failure } from './task.ts';
 
 /** An object and its destination. */
 export interface PlannedDownload {
   readonly key: string;
-  /** Relative to `Place.folder`, separated by `/`. */
+  /** Relative to `DownloadDestination.folder`, separated by `/`. */
   readonly name: string;
   /** What the listing said. */
   readonly listed?: Pick<ObjectSummary, 'size' | 'etag'>;
 }
 
 /** Where the files go. */
-export interface Place {
+export interface DownloadDestination {
   readonly folder: string;
   /** The one file that is written, where `--output` names a file. */
   readonly file?: string;
@@ -29,7 +29,7 @@ export interface Place {
  * `--output` is a folder when it ends in a slash, is an existing folder, or more than one file may come. @throws UsageError when it
  * is empty
  */
-export async function placeOf(output: string, keys: readonly string[], recursive: boolean): Promise<Place> {
+export async function downloadDestinationOf(output: string, keys: readonly string[], recursive: boolean): Promise<DownloadDestination> {
   if (output === '') throw new UsageError('--output must name a file or a folder.');
   const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
   if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isFolder(output))) return { folder: output };
@@ -37,28 +37,36 @@ export async function placeOf(output: string, keys: readonly string[], recursive
 }
 
 /** Names each file by the last part of its key, or by the whole key where several keys share that part. */
-export function* planKeys(keys: readonly string[], place: Place): Generator<PlannedDownload | Failure, void, undefined> {
-  const unique = [...new Set(keys)];
-  const uses = new Map<string, number>();
-  for (const key of unique) uses.set(lastPart(key), (uses.get(lastPart(key)) ?? 0) + 1);
-  for (const key of unique) {
-    if (key.endsWith('/')) yield { subject: { key }, problem: problemOf(namesFolder(key)) };
-    else yield { key, name: place.file ?? (uses.get(lastPart(key)) === 1 ? lastPart(key) : key) };
+export function* planKeys(
+  keys: readonly string[],
+  destination: DownloadDestination,
+): Generator<PlannedDownload | Failure, void, undefined> {
+  const uniqueKeys = [...new Set(keys)];
+  const countByName = new Map<string, number>();
+  for (const key of uniqueKeys) countByName.set(lastPart(key), (countByName.get(lastPart(key)) ?? 0) + 1);
+  for (const key of uniqueKeys) {
+    if (key.endsWith('/')) yield { subject: { key }, problem: problemOf(folderKeyError(key)) };
+    else yield { key, name: destination.file ?? (countByName.get(lastPart(key)) === 1 ? lastPart(key) : key) };
   }
 }
 
-export interface Below {
+export interface PrefixRequest {
   readonly prefix: string;
   /** Earlier prefixes whose objects go to the same folder. */
-  readonly before: readonly string[];
+  readonly earlier: readonly string[];
   readonly filter: Filter;
   readonly list: (prefix: string) => AsyncIterable<ObjectSummary>;
 }
 
 /** Plans everything below a prefix, named by its path below it. A name that an earlier prefix has as well is a failure. */
-export async function* planBelow({ prefix, before, filter, list }: Below): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
+export async function* planBelow({
+  prefix,
+  earlier,
+  filter,
+  list,
+}: PrefixRequest): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
   const folder = folderPrefix(prefix);
-  const others = before.map((other) => ({ other: folderPrefix(other), names: new SortedNames(namesBelow(folderPrefix(other), list)) }));
+  const others = earlier.map((other) => ({ other: folderPrefix(other), names: new SortedNames(namesBelow(folderPrefix(other), list)) }));
   let isEmpty = true;
   try {
     for await (const { key, size, etag } of list(folder)) {
@@ -67,23 +75,25 @@ export async function* planBelow({ prefix, before, filter, list }: Below): Async
       isEmpty = false;
       if (!filter(name)) continue;
       if (name === '') {
-        yield { subject: { key }, problem: problemOf(hasBytes()) };
+        yield { subject: { key }, problem: problemOf(folderWithContentError()) };
         continue;
       }
-      const meeting = name.endsWith('/') ? undefined : await firstWith(name, others);
-      yield meeting === undefined ? { key, name, listed: { size, etag } } : { subject: { key }, problem: problemOf(meets(meeting + name)) };
+      const conflict = name.endsWith('/') ? undefined : await firstHaving(name, others);
+      yield conflict === undefined
+        ? { key, name, listed: { size, etag } }
+        : { subject: { key }, problem: problemOf(conflictError(conflict + name)) };
     }
   } finally {
     for (const { names } of others) await names.close();
   }
-  if (isEmpty) yield { subject: { key: prefix }, problem: problemOf(nothingBelow(folder)) };
+  if (isEmpty) yield { subject: { key: prefix }, problem: problemOf(nothingBelowError(folder)) };
 }
 
-async function* namesBelow(folder: string, list: Below['list']): AsyncGenerator<string, void, undefined> {
+async function* namesBelow(folder: string, list: PrefixRequest['list']): AsyncGenerator<string, void, undefined> {
   for await (const { key } of list(folder)) yield key.slice(folder.length);
 }
 
-async function firstWith(
+async function firstHaving(
   name: string,
   others: readonly { readonly other: string; readonly names: SortedNames }[],
 ): Promise<string | undefined> {
@@ -91,15 +101,15 @@ async function firstWith(
   return undefined;
 }
 
-function meets(other: string): Error {
+function conflictError(other: string): Error {
   return new LocalError('path_conflict', `${other} would become the same file.`);
 }
 
 /** For an object with content whose key a file system can only represent as a folder. */
-export function hasBytes(): Error {
+export function folderWithContentError(): Error {
   return new LocalError('is_a_directory', 'The key ends in "/", like a folder, but the object has content.');
 }
 
-function namesFolder(key: string): Error {
+function folderKeyError(key: string): Error {
   return new LocalError('is_a_directory', `The key stands for a folder; use "download ${key} --recursive" for what is in it.`);
 }

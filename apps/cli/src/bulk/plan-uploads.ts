@@ -3,10 +3,10 @@ import { basename, sep } from 'node:path';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
-import { isOwnData } from './own-data.ts';
+import { ownDataError } from './own-data.ts';
 import type { Failure } from './task.ts';
-import { badEntry, notRegular, pathBelow, walk } from './walk.ts';
-import type { BadEntry, Walk } from './walk.ts';
+import { badEntry, notRegularError, pathBelow, walk } from './walk.ts';
+import type { BadEntry, WalkOptions } from './walk.ts';
 
 /** One PATH of the command line. */
 export type Source =
@@ -50,13 +50,13 @@ export async function sourcesOf(
   if (names.key !== undefined && (paths.length > 1 || directory !== undefined)) {
     throw new UsageError('--key names one object, but there are several files; use --prefix.');
   }
-  const taken = new Map<string, string>();
+  const sourceByKey = new Map<string, string>();
   for (const source of sources) {
     if (source.kind !== 'file') continue;
     const key = keyFor(basename(source.path), names);
-    const other = taken.get(key);
+    const other = sourceByKey.get(key);
     if (other !== undefined) throw new UsageError(`${other} and ${source.path} would both become ${key}.`);
-    taken.set(key, source.path);
+    sourceByKey.set(key, source.path);
   }
   return sources;
 }
@@ -72,26 +72,26 @@ export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
   filters: UploadFilters,
-  { own, signal }: Omit<Walk, 'enters'> = {},
+  { ownData, signal }: Omit<WalkOptions, 'shouldEnter'> = {},
 ): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
   const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
     if (source.kind === 'stdin') yield { stdin: true, key: names.key ?? '' };
     else if (source.kind === 'failure') yield* failureOf(source, filters);
-    else if (await own?.holds(source.path).catch(() => false)) {
+    else if (await ownData?.contains(source.path).catch(() => false)) {
       // a file that has gone meanwhile fails when it is opened
-      yield* failureOf(badEntry(source.path, basename(source.path), isOwnData(), source.kind === 'directory'), filters);
+      yield* failureOf(badEntry(source.path, basename(source.path), ownDataError(), source.kind === 'directory'), filters);
     } else if (source.kind === 'file') {
       const found = { path: source.path, name: basename(source.path) };
       // Files named on the command line have already been compared with each other.
       if (filters.files(found.name)) yield (await clash(directories, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
     } else {
-      const before = sources.slice(0, index);
+      const earlier = sources.slice(0, index);
       directories.push(source);
-      for await (const found of walk(source.path, { own, signal, enters: filters.folders })) {
+      for await (const found of walk(source.path, { ownData, signal, shouldEnter: filters.folders })) {
         if ('problem' in found) yield* failureOf(found, filters);
         else if (filters.files(found.name)) {
-          yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
+          yield (await clash(earlier, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
         }
       }
     }
@@ -113,7 +113,7 @@ async function sourceAt(path: string): Promise<Source> {
     // Shells pass the output of another command as a pipe: <(pg_dump app).
     const problem = found.isFIFO()
       ? new LocalError('not_a_file', 'It is a pipe; use "upload - --key KEY" to upload from stdin.')
-      : notRegular();
+      : notRegularError();
     return { kind: 'failure', ...badEntry(path, basename(path), problem, false) };
   } catch (error) {
     const bad = badEntry(path, basename(path), error, true);
@@ -129,17 +129,17 @@ function* failureOf(
   { subject, problem, name, mayHoldFiles }: BadEntry,
   { files, folders }: UploadFilters,
 ): Generator<Failure, void, undefined> {
-  const isMeant = (mayHoldFiles ? folders : files)(name);
-  if (isMeant) yield { subject, problem };
+  const isSelected = (mayHoldFiles ? folders : files)(name);
+  if (isSelected) yield { subject, problem };
 }
 
 /** Whether an earlier source has a file that gets the same key. Asks the disk instead of remembering keys. */
 async function clash(
-  before: readonly Source[],
+  earlier: readonly Source[],
   { path, name }: { readonly path: string; readonly name: string },
   names: UploadNames,
 ): Promise<Failure | undefined> {
-  for (const source of before) {
+  for (const source of earlier) {
     if (source.kind === 'failure' || source.kind === 'stdin') continue;
     const other = source.kind === 'file' ? source.path : pathBelow(source.path, name.split('/').join(sep));
     const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);

@@ -9,6 +9,6 @@ export function lastPart(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-export function nothingBelow(prefix: string): LocalError {
+export function nothingBelowError(prefix: string): LocalError {
   return new LocalError('file_not_found', prefix === '' ? 'The bucket is empty.' : `There are no objects below ${prefix}`);
 }

@@ -1,9 +1,9 @@
 /** Elements that are handed out before the array is compacted, which copies what it still holds. */
-const compacted = 32;
+const compactAfter = 32;
 
 interface Limits<T> {
   /** The most to hold, in the unit of `sizeOf`; at least one element is held. */
-  readonly most: number;
+  readonly maxSize: number;
   /** What an element counts for. */
   readonly sizeOf: (element: T) => number;
   /** Called when the source has given its last element. */
@@ -11,9 +11,9 @@ interface Limits<T> {
 }
 
 /** Yields the elements of `source`, reading ahead: while workers are busy, the next page of a listing is already being fetched. */
-export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, onEnd }: Limits<T>): AsyncGenerator<T, void, undefined> {
-  const held: (T | undefined)[] = [];
-  let first = 0;
+export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf, onEnd }: Limits<T>): AsyncGenerator<T, void, undefined> {
+  const buffer: (T | undefined)[] = [];
+  let head = 0;
   let size = 0;
   let state: { readonly ended: boolean; readonly error?: unknown } = { ended: false };
   let isStopped = false;
@@ -24,10 +24,10 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, on
     try {
       for await (const element of source) {
         if (isStopped) return;
-        held.push(element);
+        buffer.push(element);
         size += sizeOf(element);
         wakeReader?.();
-        if (size >= most) await new Promise<void>((resolve) => (wakeWriter = resolve));
+        if (size >= maxSize) await new Promise<void>((resolve) => (wakeWriter = resolve));
       }
       onEnd();
       state = { ended: true };
@@ -40,15 +40,15 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, on
   const reading = read();
   try {
     for (;;) {
-      if (first < held.length) {
-        const element = held[first]!;
-        held[first++] = undefined;
+      if (head < buffer.length) {
+        const element = buffer[head]!;
+        buffer[head++] = undefined;
         size -= sizeOf(element);
-        if (first >= compacted) {
-          held.splice(0, first);
-          first = 0;
+        if (head >= compactAfter) {
+          buffer.splice(0, head);
+          head = 0;
         }
-        if (size < most / 2) wakeWriter?.();
+        if (size < maxSize / 2) wakeWriter?.();
         yield element;
       } else if (state.ended) {
         break;

@@ -20,7 +20,7 @@ export interface RunOptions<R> {
 }
 
 /** Objects that are planned ahead of the workers: two pages of a listing. */
-const ahead = 2000;
+const maxPlannedAhead = 2000;
 
 /**
  * Runs tasks while they are still being planned, with a bounded number of workers. A task that fails is reported, and the others go
@@ -29,9 +29,9 @@ const ahead = 2000;
  */
 export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
   const { concurrency, signal, follower } = options;
-  const tasks = readAhead(counted(plan, follower), { most: ahead, sizeOf: objectsOf, onEnd: () => follower.allPlanned() });
-  let busy = 0;
-  const isAlone = (): boolean => busy === 1 && concurrency > 1;
+  const tasks = readAhead(announced(plan, follower), { maxSize: maxPlannedAhead, sizeOf: objectCount, onEnd: () => follower.allPlanned() });
+  let runningCount = 0;
+  const isAlone = (): boolean => runningCount === 1 && concurrency > 1;
   const work = async (): Promise<void> => {
     for (;;) {
       signal.throwIfAborted();
@@ -41,31 +41,31 @@ export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunO
         follower.failed(value);
         continue;
       }
-      busy++;
-      await runOne(value, isAlone, options).finally(() => busy--);
+      runningCount++;
+      await runTask(value, isAlone, options).finally(() => runningCount--);
     }
   };
-  const ended = await Promise.allSettled(Array.from({ length: concurrency }, work));
+  const results = await Promise.allSettled(Array.from({ length: concurrency }, work));
   await tasks.return();
   signal.throwIfAborted();
-  for (const result of ended) if (result.status === 'rejected') throw result.reason;
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
-function objectsOf<R>(planned: Planned<R>): number {
+function objectCount<R>(planned: Planned<R>): number {
   return isFailure(planned) ? 1 : (planned.count ?? 1);
 }
 
-async function* counted<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R>): AsyncGenerator<Planned<R>, void, undefined> {
+async function* announced<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R>): AsyncGenerator<Planned<R>, void, undefined> {
   for await (const planned of plan) {
     if (!isFailure(planned)) follower.planned(planned);
     yield planned;
   }
 }
 
-async function runOne<R>(task: Task<R>, isAlone: () => boolean, options: RunOptions<R>): Promise<void> {
+async function runTask<R>(task: Task<R>, isAlone: () => boolean, options: RunOptions<R>): Promise<void> {
   const { follower, signal, dryRun } = options;
   try {
-    await follower.finished(task, dryRun === true ? await previewed(task) : await attempts(task, isAlone, options));
+    await follower.finished(task, dryRun === true ? await preview(task) : await runWithRetries(task, isAlone, options));
   } catch (error) {
     await task.abandon?.();
     signal.throwIfAborted();
@@ -73,7 +73,7 @@ async function runOne<R>(task: Task<R>, isAlone: () => boolean, options: RunOpti
   }
 }
 
-async function previewed<R>(task: Task<R>): Promise<Outcome<R>> {
+async function preview<R>(task: Task<R>): Promise<Outcome<R>> {
   const done = await task.preview();
   return done.length > 0 ? { done } : { done, skipped: 1 };
 }
@@ -82,7 +82,7 @@ async function previewed<R>(task: Task<R>): Promise<Outcome<R>> {
  * The backend has already retried requests that failed before any byte passed. This retries what the backend cannot: a body that ends
  * too early, or an object that changes while it is read.
  */
-async function attempts<R>(
+async function runWithRetries<R>(
   task: Task<R>,
   isAlone: () => boolean,
   { retries, signal, follower }: RunOptions<R>,
@@ -101,7 +101,7 @@ async function attempts<R>(
       try {
         return await task.run(running);
       } catch (error) {
-        if (signal.aborted || task.isOnce === true || retry >= retries || !mayPass(error, meter.passed > 0)) throw error;
+        if (signal.aborted || task.isOnce === true || retry >= retries || !isRetryable(error, meter.passed > 0)) throw error;
         meter.rewind();
       }
       await delay(Math.random() * Math.min(100 * 2 ** retry++, 5000), undefined, { signal });
@@ -111,6 +111,6 @@ async function attempts<R>(
   }
 }
 
-function mayPass(error: unknown, hasMoved: boolean): boolean {
+function isRetryable(error: unknown, hasMoved: boolean): boolean {
   return (isStorageError(error) && error.retryable && hasMoved) || (error instanceof LocalError && error.retryable);
 }

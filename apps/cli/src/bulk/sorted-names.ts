@@ -12,8 +12,8 @@ export class SortedNames {
   async has(name: string): Promise<boolean> {
     if (!this.#isBegun) await this.#advance();
     this.#isBegun = true;
-    const wanted = Buffer.from(name);
-    while (this.#next !== undefined && Buffer.compare(Buffer.from(this.#next), wanted) < 0) await this.#advance();
+    const target = Buffer.from(name);
+    while (this.#next !== undefined && Buffer.compare(Buffer.from(this.#next), target) < 0) await this.#advance();
     return this.#next === name;
   }
 

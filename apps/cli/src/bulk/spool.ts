@@ -5,7 +5,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const most = 256 * 1024;
+const maxMemory = 256 * 1024;
 /** Line breaks that JSON does not escape in strings, but Node's readline splits at. */
 const lineBreaks = /[\u2028\u2029]/g;
 
@@ -25,7 +25,7 @@ export class Spool<T> {
     const line = `${JSON.stringify(value).replaceAll(lineBreaks, escaped)}\n`;
     this.#lines.push(line);
     this.#size += line.length;
-    if (this.#size >= most) this.#spill();
+    if (this.#size >= maxMemory) this.#spill();
   }
 
   /** Yields all values; afterwards they are gone. */

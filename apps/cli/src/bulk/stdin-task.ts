@@ -21,7 +21,7 @@ export function stdinTask(key: string, { session, bucket, acl, storageClass, con
       return [{ key, bucket, path }];
     },
     async run(running) {
-      const body = pipeline(stdin(), counter(running), () => {}); // `body` reports errors to its reader
+      const body = pipeline(stdin(), countBytes(running), () => {}); // `body` reports errors to its reader
       const { size, etag } = await session.storage.uploadFile({ ...options, body }, session.ctx);
       return { done: [{ key, bucket, path, size, etag }] };
     },
@@ -35,7 +35,7 @@ function stdin(): Readable {
   return found.isBlockDevice() ? createReadStream('', { fd: 0 }) : process.stdin;
 }
 
-function counter(running: Running): Transform {
+function countBytes(running: Running): Transform {
   return new Transform({
     transform(chunk: Uint8Array, _encoding, done) {
       running.moved(chunk.length);

@@ -6,7 +6,7 @@ import type { ObjectInfo, StorageService } from '@coffer/storage-core';
 import { beforeEach, expect, it } from 'vitest';
 
 import type { Session } from '../services/open-session.ts';
-import { EtagSums } from './arrival.ts';
+import { EtagSums } from './verification.ts';
 import { runTasks } from './run-tasks.ts';
 import { stdoutTask } from './stdout-task.ts';
 import type { Failure, Follower } from './task.ts';

@@ -2,8 +2,8 @@ import { hasCode } from '@coffer/storage-core';
 import type { ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
-import { assertRight, assertSize, checkFor } from './arrival.ts';
-import type { Check, CheckSettings } from './arrival.ts';
+import { assertMatchesEtag, assertSize, checkFor } from './verification.ts';
+import type { Check, CheckSettings } from './verification.ts';
 import { largeFrom } from './large-download.ts';
 import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
@@ -35,7 +35,7 @@ class StdoutDownload {
   #check: Check | undefined;
   #position = 0;
   /** The checksum of the complete output, if it does not match. */
-  #wrong: string | undefined;
+  #mismatch: string | undefined;
 
   constructor(key: string, bucket: string, settings: StdoutSettings) {
     this.#key = key;
@@ -55,9 +55,9 @@ class StdoutDownload {
       running.moved(this.#position);
       if (!(await this.#pass(opened, running))) return undefined;
       assertSize(this.#position, this.#info.size);
-      this.#wrong = this.#check?.wrong();
+      this.#mismatch = this.#check?.mismatch();
     }
-    await assertRight(this.#info, this.#wrong, this.#settings).catch((error: unknown) => {
+    await assertMatchesEtag(this.#info, this.#mismatch, this.#settings).catch((error: unknown) => {
       throw error instanceof LocalError ? new LocalError(error.code, `${error.message} They are already on stdout.`) : error;
     });
     return this.#info;

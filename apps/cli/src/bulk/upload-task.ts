@@ -6,9 +6,9 @@ import type { CannedAcl, ObjectInfo } from '@coffer/storage-core';
 
 import type { Session } from '../services/open-session.ts';
 import { hasBytesOf } from './checksums.ts';
-import { LocalFile, wholeFrom } from './local-file.ts';
+import { LocalFile, streamAbove } from './local-file.ts';
 import type { PlannedUpload } from './plan-uploads.ts';
-import { giveBack } from './read-buffers.ts';
+import { releaseBuffer } from './read-buffers.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 
@@ -55,13 +55,13 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
   const contentType = settings.contentType ?? typeOf(key, path);
   const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
   running.sized(file.size);
-  if (file.size > wholeFrom) {
+  if (file.size > streamAbove) {
     const body = file.body((bytes) => running.moved(bytes));
     return session.storage.uploadFile({ ...options, body, size: file.size }, session.ctx);
   }
   const bytes = await file.readAll();
   const info = await session.storage.uploadFile({ ...options, body: bytes }, session.shortCtx);
-  giveBack(bytes);
+  releaseBuffer(bytes);
   running.moved(file.size);
   return info;
 }

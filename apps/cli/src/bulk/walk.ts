@@ -27,19 +27,19 @@ interface Level {
   /** Identifies this directory when a symbolic link leads back to it. */
   readonly id: string;
   /** Names with the replacement character, which may stand for invalid UTF-8. */
-  readonly doubtful: Set<string>;
+  readonly suspectNames: Set<string>;
 }
 
 /** Entries that are read from a directory at once. */
 const bufferSize = 256;
 
-export interface Walk {
+export interface WalkOptions {
   /** Folders to leave out. */
-  readonly own?: OwnData | undefined;
+  readonly ownData?: OwnData | undefined;
   /** Checked while nothing is found, too: otherwise Ctrl-C would not stop a plan that yields nothing for long. */
   readonly signal?: AbortSignal | undefined;
   /** Whether to enter a folder, named like the files in it. Default: all are entered. */
-  readonly enters?: (name: string) => boolean;
+  readonly shouldEnter?: (name: string) => boolean;
 }
 
 /**
@@ -49,18 +49,18 @@ export interface Walk {
  */
 export async function* walk(
   root: string,
-  { own, signal, enters = () => true }: Walk = {},
+  { ownData, signal, shouldEnter = () => true }: WalkOptions = {},
 ): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
   const levels: Level[] = [];
   const enter = async (path: string, name: string): Promise<BadEntry | undefined> => {
     try {
       const id = await folderId(path);
-      if (own?.is(id) === true) {
-        own.leaveOut(path);
+      if (ownData?.hasId(id) === true) {
+        ownData.onSkipped(path);
         return undefined;
       }
-      if (levels.some((level) => level.id === id)) return badEntry(path, name, symlinkLoop(), false);
-      levels.push({ dir: await opendir(path, { bufferSize }), path, name, id, doubtful: new Set() });
+      if (levels.some((level) => level.id === id)) return badEntry(path, name, symlinkLoopError(), false);
+      levels.push({ dir: await opendir(path, { bufferSize }), path, name, id, suspectNames: new Set() });
       return undefined;
     } catch (error) {
       return badEntry(path, name, error, true);
@@ -87,13 +87,13 @@ export async function* walk(
       const path = pathBelow(level.path, entry.name);
       const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
       const kind = await kindOf(entry, path);
-      if (await isMisread(entry, level)) yield badEntry(path, name, notUtf8(), kind !== 'file');
+      if (await isMisread(entry, level)) yield badEntry(path, name, notUtf8Error(), kind !== 'file');
       else if (kind !== 'file' && kind !== 'directory') yield badEntry(path, name, kind, false);
-      else if (entry.isSymbolicLink() && (await leadsInto(own, path))) own?.leaveOut(path);
+      else if (entry.isSymbolicLink() && (await isLinkInto(ownData, path))) ownData?.onSkipped(path);
       else if (kind === 'file') yield { path, name };
-      else if (enters(name)) {
-        const refused = await enter(path, name);
-        if (refused !== undefined) yield refused;
+      else if (shouldEnter(name)) {
+        const rejected = await enter(path, name);
+        if (rejected !== undefined) yield rejected;
       }
     }
   } finally {
@@ -108,8 +108,8 @@ export function pathBelow(folder: string, name: string): string {
 }
 
 /** A file that has gone meanwhile fails when it is opened. */
-async function leadsInto(own: OwnData | undefined, path: string): Promise<boolean> {
-  return own !== undefined && (await own.holds(path).catch(() => false));
+async function isLinkInto(ownData: OwnData | undefined, path: string): Promise<boolean> {
+  return ownData !== undefined && (await ownData.contains(path).catch(() => false));
 }
 
 async function nextEntry({ dir, path, name }: Level): Promise<Dirent | BadEntry | undefined> {
@@ -124,22 +124,22 @@ export function badEntry(path: string, name: string, error: unknown, mayHoldFile
   return { subject: { path }, problem: problemOf(error), name, mayHoldFiles };
 }
 
-function symlinkLoop(): LocalError {
+function symlinkLoopError(): LocalError {
   return new LocalError('symlink_loop', 'The symbolic link leads to a directory that contains it.');
 }
 
 /** Whether the real name of an entry has bytes that are not valid UTF-8, which Node reads as this character. */
-async function isMisread({ name }: Dirent, { path, doubtful }: Level): Promise<boolean> {
+async function isMisread({ name }: Dirent, { path, suspectNames }: Level): Promise<boolean> {
   if (!name.includes('\ufffd')) return false;
-  if (doubtful.has(name)) return true; // the entry that really has this name came already, and no two have the same
-  doubtful.add(name);
+  if (suspectNames.has(name)) return true; // the entry that really has this name came already, and no two have the same
+  suspectNames.add(name);
   return lstat(pathBelow(path, name)).then(
     () => false,
     (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
   );
 }
 
-function notUtf8(): LocalError {
+function notUtf8Error(): LocalError {
   return new LocalError('unsafe_path', 'The name is not valid UTF-8, as keys must be; rename it.');
 }
 
@@ -152,7 +152,7 @@ async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory'
     const target = await stat(path);
     if (target.isFile()) return 'file';
     if (target.isDirectory()) return 'directory';
-    return notRegular();
+    return notRegularError();
   } catch (error) {
     const leadsNowhere = entry.isSymbolicLink() && (error as NodeJS.ErrnoException).code === 'ENOENT';
     return leadsNowhere ? new LocalError('no_such_file', 'The target of the symbolic link does not exist.') : (error as Error);
@@ -160,6 +160,6 @@ async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory'
 }
 
 /** For pipes, sockets and devices, whose reading might never end. */
-export function notRegular(): LocalError {
+export function notRegularError(): LocalError {
   return new LocalError('not_a_file', 'Neither a file nor a directory.');
 }

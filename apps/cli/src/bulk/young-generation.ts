@@ -1,6 +1,6 @@
 /** Bytes, of both halves together. What survives of some hundred concurrent requests fits. */
-const enough = 8 * 2 ** 20;
-const everyMs = 50;
+const maxBytes = 8 * 2 ** 20;
+const checkIntervalMs = 50;
 
 /**
  * Runs `work`, and keeps V8 from growing the memory for new objects to 64 MiB, as it does when many of them are in use for a moment:
@@ -11,10 +11,10 @@ export async function withSmallYoungGeneration(work: () => Promise<void>): Promi
   const timer = setInterval(() => {
     const { getHeapSpaceStatistics, setFlagsFromString } = process.getBuiltinModule('node:v8');
     const { space_size: size = 0 } = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space') ?? {};
-    if (size < enough) return;
+    if (size < maxBytes) return;
     setFlagsFromString('--semi-space-growth-factor=1');
     clearInterval(timer);
-  }, everyMs).unref();
+  }, checkIntervalMs).unref();
   try {
     await work();
   } finally {

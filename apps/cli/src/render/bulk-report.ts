@@ -2,7 +2,7 @@ import { nameOf } from '../bulk/task.ts';
 import type { Failure, Follower, Outcome, Task } from '../bulk/task.ts';
 import { Spool } from '../bulk/spool.ts';
 import type { Output } from '../output.ts';
-import { InOrder } from './in-order.ts';
+import { ReorderBuffer } from './reorder-buffer.ts';
 import { JsonDocument } from './json-document.ts';
 import { Progress } from './progress.ts';
 import { bytesText, countText, durationText, grouped } from './units.ts';
@@ -21,11 +21,11 @@ export interface ReportStyle<R> {
   json(result: R): unknown;
   size(result: R): number;
   /** Whether JSON has `dry_run` even when it is false. */
-  readonly tellsDryRun?: boolean;
+  readonly alwaysShowsDryRun?: boolean;
   /** Members after the array. */
   after?(totals: Totals): Readonly<Record<string, unknown>>;
   /** Whether lines go to stderr, because stdout carries something else. */
-  readonly isAside?: boolean;
+  readonly usesStderr?: boolean;
   /** Why a dry run did nothing. */
   readonly dryRunHint?: string;
 }
@@ -44,7 +44,7 @@ export class BulkReport<R> implements Follower<R> {
   readonly #dryRun: boolean;
   readonly #quiet: boolean;
   readonly #document: JsonDocument;
-  readonly #inOrder = new InOrder<R>();
+  readonly #reorderBuffer = new ReorderBuffer<R>();
   readonly #failures = new Spool<object>();
   readonly #progress: Progress;
   readonly #since = monotonicMs();
@@ -52,7 +52,7 @@ export class BulkReport<R> implements Follower<R> {
   #bytes = 0;
   #skipped = 0;
   #failed = 0;
-  #isBegun = false;
+  #hasBegun = false;
 
   constructor(output: Output, style: ReportStyle<R>, options: { readonly dryRun: boolean; readonly quiet: boolean }) {
     this.#output = output;
@@ -81,7 +81,7 @@ export class BulkReport<R> implements Follower<R> {
   }
 
   planned({ subject, count = 1, bytes }: Task<R>): void {
-    if (this.#output.json) this.#inOrder.planned(subject);
+    if (this.#output.json) this.#reorderBuffer.planned(subject);
     this.#progress.plan(count, bytes);
   }
 
@@ -105,24 +105,24 @@ export class BulkReport<R> implements Follower<R> {
       this.#bytes += this.#style.size(result);
       if (!json && !this.#quiet) this.#line(`${this.#dryRun ? `would ${this.#style.verb}` : this.#style.past} ${this.#style.line(result)}`);
     }
-    if (json) this.#elements(this.#inOrder.ended(subject, done));
-    for (const failure of failed) this.#tell(failure);
+    if (json) this.#elements(this.#reorderBuffer.ended(subject, done));
+    for (const failure of failed) this.#report(failure);
     this.#progress.finished(count);
     if (process.stdout.writableNeedDrain) return this.#output.ready();
   }
 
   failed(failure: Failure): void {
-    if (this.#output.json) this.#elements(this.#inOrder.ended(failure.subject));
-    this.#tell(failure);
+    if (this.#output.json) this.#elements(this.#reorderBuffer.ended(failure.subject));
+    this.#report(failure);
     this.#progress.finished(1);
   }
 
   #line(text: string): void {
-    if (this.#style.isAside === true) this.#output.note(text);
+    if (this.#style.usesStderr === true) this.#output.note(text);
     else this.#output.line(text);
   }
 
-  #tell({ subject, problem }: Failure): void {
+  #report({ subject, problem }: Failure): void {
     this.#failed += 1;
     this.#output.failure(nameOf(subject), problem);
     if (this.#output.json) this.#failures.add({ ...subject, ...problem });
@@ -133,8 +133,8 @@ export class BulkReport<R> implements Follower<R> {
   }
 
   #append(results: readonly R[]): void {
-    if (!this.#isBegun && (this.#dryRun || this.#style.tellsDryRun === true)) this.#document.value('dry_run', this.#dryRun);
-    this.#isBegun = true;
+    if (!this.#hasBegun && (this.#dryRun || this.#style.alwaysShowsDryRun === true)) this.#document.value('dry_run', this.#dryRun);
+    this.#hasBegun = true;
     this.#document.array(
       this.#style.member ?? this.#style.past,
       results.map((result) => this.#style.json(result)),
@@ -152,7 +152,7 @@ export class BulkReport<R> implements Follower<R> {
       error = thrown;
       hasThrown = true;
     }
-    this.#append(this.#inOrder.rest());
+    this.#append(this.#reorderBuffer.drain());
     for (const [name, value] of Object.entries(this.#style.after?.(this.totals) ?? {})) this.#document.value(name, value);
     this.#document.array('failed', []);
     for await (const failure of this.#failures.drain()) this.#document.array('failed', [failure]);
@@ -161,12 +161,12 @@ export class BulkReport<R> implements Follower<R> {
 
   #summary(): string {
     const { verb, past, dryRunHint = 'nothing was done (--dry-run)' } = this.#style;
-    const extent = `${countText(this.#count, 'object')} (${bytesText(this.#bytes)})`;
+    const total = `${countText(this.#count, 'object')} (${bytesText(this.#bytes)})`;
     const others = [
       ...(this.#skipped > 0 ? [`${grouped(this.#skipped)} skipped`] : []),
       ...(this.#failed > 0 ? [`${grouped(this.#failed)} failed`] : []),
     ];
-    if (this.#dryRun) return [`would ${verb} ${extent}`, ...others].join(', ') + `; ${dryRunHint}`;
-    return [`${past} ${extent} in ${durationText((monotonicMs() - this.#since) / 1000)}`, ...others].join(', ');
+    if (this.#dryRun) return [`would ${verb} ${total}`, ...others].join(', ') + `; ${dryRunHint}`;
+    return [`${past} ${total} in ${durationText((monotonicMs() - this.#since) / 1000)}`, ...others].join(', ');
   }
 }

@@ -9,7 +9,7 @@ export const deleteStyle: ReportStyle<Deleted> = {
   line: ({ bucket, key }) => printable(`${bucket}/${key}`),
   json: ({ key }) => key,
   size: ({ size }) => size,
-  tellsDryRun: true,
+  alwaysShowsDryRun: true,
   after: ({ count, bytes }) => ({ count, bytes }),
   dryRunHint: 'nothing is deleted without --confirm',
 };

@@ -3,7 +3,7 @@ import type { Output } from '../output.ts';
 import { printable } from './printable.ts';
 import { durationText } from './units.ts';
 
-const everyMs = 1000;
+const redrawMs = 1000;
 
 /**
  * For work that reports no progress: shows what it is and how long it has taken, in a line on stderr, if that is a terminal.
@@ -13,7 +13,7 @@ export function showElapsed(output: Output, what: string): () => void {
   if (!output.hasStatus) return () => {};
   const since = monotonicMs();
   const draw = (): void => output.status(`${printable(what)}  ${durationText(Math.round((monotonicMs() - since) / 1000))}`);
-  const timer = setInterval(draw, everyMs).unref();
+  const timer = setInterval(draw, redrawMs).unref();
   return () => {
     clearInterval(timer);
     output.status(undefined);

@@ -1,5 +1,5 @@
 import type { Output } from '../output.ts';
-import { problemOf, ToldError } from '../problem.ts';
+import { problemOf, ReportedError } from '../problem.ts';
 import { printableJson } from './printable.ts';
 
 /** One JSON object on stdout, written member by member, so that it is never held in memory as a whole. */
@@ -41,7 +41,7 @@ export class JsonDocument {
       if (this.#members === 0) throw error;
       this.value('error', problemOf(error));
       this.#end();
-      throw new ToldError(error);
+      throw new ReportedError(error);
     }
     this.#end();
   }

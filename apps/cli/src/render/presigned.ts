@@ -7,10 +7,10 @@ export function presignedJson({ method, url, headers, fields, expiresIn, bucket,
 /** A shell command that uploads the file FILE. */
 export function uploadCommand(presigned: Presigned): string {
   const { method, url, headers, fields } = presigned;
-  const given = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
-  if (method === 'PUT') return ['curl', ...given, '-T FILE', quoted(url)].join(' ');
+  const headerArgs = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  if (method === 'PUT') return ['curl', ...headerArgs, '-T FILE', quoted(url)].join(' ');
   const form = Object.entries(fields).map(([name, value]) => `--form-string ${quoted(`${name}=${value}`)}`);
-  return ['curl', ...given, ...form, '-F file=@FILE', quoted(url)].join(' ');
+  return ['curl', ...headerArgs, ...form, '-F file=@FILE', quoted(url)].join(' ');
 }
 
 /** Quotes text for a POSIX shell. */

@@ -2,7 +2,7 @@ import type { Output } from '../output.ts';
 import { bytesText, durationText, grouped } from './units.ts';
 import { monotonicMs } from '../clock.ts';
 
-const everyMs = 100;
+const redrawMs = 100;
 const windowMs = 5000;
 
 /** A line on stderr, if that is a terminal: files, bytes, rate, and the estimated time left. */
@@ -22,7 +22,7 @@ export class Progress {
   constructor(output: Output, options: { readonly isVisible: boolean }) {
     this.#output = output;
     if (!options.isVisible || !output.hasStatus) return;
-    this.#timer = setInterval(() => this.#draw(), everyMs).unref();
+    this.#timer = setInterval(() => this.#draw(), redrawMs).unref();
   }
 
   plan(files: number, bytes: number | undefined): void {
@@ -60,20 +60,20 @@ export class Progress {
     while ((this.#samples[0]?.at ?? now) < now - windowMs) this.#samples.shift();
     const first = this.#samples[0];
     const seconds = first === undefined ? 0 : (now - first.at) / 1000;
-    const perSecond = (gained: number): number => (seconds > 0 ? gained / seconds : 0);
+    const perSecond = (difference: number): number => (seconds > 0 ? difference / seconds : 0);
     const byteRate = perSecond(this.#bytes - (first?.bytes ?? 0));
     const fileRate = perSecond(this.#files - (first?.files ?? 0));
-    this.#output.status([this.#extent(), `${bytesText(Math.max(byteRate, 0))}/s`, ...this.#left(byteRate, fileRate)].join('  '));
+    this.#output.status([this.#total(), `${bytesText(Math.max(byteRate, 0))}/s`, ...this.#eta(byteRate, fileRate)].join('  '));
   }
 
-  #extent(): string {
+  #total(): string {
     const more = this.#isPlanned ? '' : '+';
     const files = `${grouped(this.#files)}/${grouped(this.#plannedFiles)}${more} objects`;
     const bytes = bytesText(Math.max(this.#bytes, 0));
     return this.#unmeasured === 0 ? `${files}  ${bytes}/${bytesText(this.#plannedBytes)}${more}` : `${files}  ${bytes}`;
   }
 
-  #left(byteRate: number, fileRate: number): readonly string[] {
+  #eta(byteRate: number, fileRate: number): readonly string[] {
     if (!this.#isPlanned) return [];
     const byFiles = fileRate > 0 ? (this.#plannedFiles - this.#files) / fileRate : Number.POSITIVE_INFINITY;
     const byBytes = this.#unmeasured === 0 && byteRate > 0 ? (this.#plannedBytes - this.#bytes) / byteRate : Number.POSITIVE_INFINITY;

@@ -24,7 +24,7 @@ export const downloadStyle: ReportStyle<Transfer> = {
 };
 
 /** For downloads to stdout, which carries the object itself. */
-export const toStdoutStyle: ReportStyle<Transfer> = { ...downloadStyle, isAside: true };
+export const toStdoutStyle: ReportStyle<Transfer> = { ...downloadStyle, usesStderr: true };
 
 const fromTo = (transfer: Transfer): string => `${printable(transfer.sourceKey ?? '')} -> ${object(transfer)}`;
 

@@ -6,7 +6,7 @@ import { hasCode, untilAborted } from '@coffer/storage-core';
 
 import { problemOf } from '../problem.ts';
 import { bytesText } from '../render/units.ts';
-import { failed, failure, untried } from './check-result.ts';
+import { failed, failure, notTriedMessage } from './check-result.ts';
 import type { Check } from './check-result.ts';
 import { endpointChecks } from './endpoint-checks.ts';
 import { openSession } from './open-session.ts';
@@ -53,9 +53,9 @@ export async function* runChecks(env: Env, options: CheckOptions): AsyncGenerato
 async function checkDatabase(config: Config, { signal, note }: CheckOptions): Promise<Check> {
   const { inspectDatabase } = await import('@coffer/runtime');
   const seconds = config.database.url === undefined ? startSeconds : config.storage.healthCheckTimeout;
-  const late = AbortSignal.timeout(seconds * 1000);
+  const timeout = AbortSignal.timeout(seconds * 1000);
   try {
-    const report = await inspectDatabase(config, { signal: AbortSignal.any([signal, late]), log: note, resolveFrom: [import.meta.url] });
+    const report = await inspectDatabase(config, { signal: AbortSignal.any([signal, timeout]), log: note, resolveFrom: [import.meta.url] });
     if (report === undefined)
       return { name: 'database', status: 'lacks', message: 'does not exist yet; the first command or server that needs it creates it' };
     const { kind, version, readOnly, pendingMigrations: pending } = report;
@@ -66,7 +66,7 @@ async function checkDatabase(config: Config, { signal, note }: CheckOptions): Pr
     return failed('database', 'storage_unavailable', `${what}, tables not up to date (${pending.join(', ')}): the next start updates them`);
   } catch (error) {
     signal.throwIfAborted();
-    if (late.aborted) return failed('database', 'storage_unavailable', `did not answer within ${seconds} s`);
+    if (timeout.aborted) return failed('database', 'storage_unavailable', `did not answer within ${seconds} s`);
     return failure('database', error);
   }
 }
@@ -145,9 +145,9 @@ async function* checkBucket(
       return undefined;
     }
     yield { name: 'bucket', status: 'ok', message: `${bucket} will be created on first use` };
-    const tried = await attempt('round_trip', session, () => tryNewBucket(session));
+    const result = await attempt('round_trip', session, () => tryNewBucket(session));
     // The test bucket has another name, and the credentials may be limited to some names.
-    yield tried.code === 'access_denied' ? { name: tried.name, status: 'unknown', message: untried } : tried;
+    yield result.code === 'access_denied' ? { name: result.name, status: 'unknown', message: notTriedMessage } : result;
     return undefined;
   }
 }
@@ -161,7 +161,7 @@ async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefin
   } catch (error) {
     // There is no bucket to test in, and none may be created.
     const isNowhere = hasCode(error, 'no_such_bucket') || (bucket === undefined && hasCode(error, 'access_denied'));
-    yield isNowhere ? { name: 'endpoint', status: 'unknown', message: untried } : failure('endpoint', error);
+    yield isNowhere ? { name: 'endpoint', status: 'unknown', message: notTriedMessage } : failure('endpoint', error);
   }
   ctx.signal.throwIfAborted();
 }

@@ -21,10 +21,10 @@ export interface DeleteRequest extends BulkOptions {
 }
 
 /** Concurrent requests. More gain nothing, since each deletes a batch of hundreds. */
-const mostBatches = 16;
+const maxBatches = 16;
 
 export async function deleteFiles(session: Session, request: DeleteRequest, follower: CountingFollower<Deleted>): Promise<void> {
-  const options = { ...request, concurrency: Math.min(request.concurrency, mostBatches) };
+  const options = { ...request, concurrency: Math.min(request.concurrency, maxBatches) };
   const bucket = await session.bucket();
   if (!request.prefix) {
     await runBulk(session, planKeys(session, bucket, request), options, follower);
@@ -33,21 +33,25 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
   // Some providers do not list what lies below an object until that object is gone, and others may write meanwhile.
   for (let before = -1; follower.totals.count > before && follower.totals.failed === 0;) {
     before = follower.totals.count;
-    await runBulk(session, planDeletions(session, bucket, below(session, bucket, request)), options, follower);
+    await runBulk(session, planDeletions(session, bucket, pagesToDelete(session, bucket, request)), options, follower);
     if (request.dryRun) return;
   }
 }
 
 /** Yields pages: passing objects through the plan one by one costs more than deleting them. */
-async function* below(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
+async function* pagesToDelete(
+  session: Session,
+  bucket: string,
+  request: DeleteRequest,
+): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
   const filter = filterOf(request.include, request.exclude);
-  const isMeant = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
+  const isSelected = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
   const prefixes = [...new Set(request.keys.map(folderPrefix))];
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
-    for await (const objects of pagesBelow(session, { bucket, prefix }, { onlyLooks: request.dryRun })) {
+    for await (const objects of pagesBelow(session, { bucket, prefix }, { isReadOnly: request.dryRun })) {
       // Counts each object once, even where one prefix lies below another.
-      yield objects.filter(({ key }) => isMeant(key, prefix) && !before.some((earlier) => isMeant(key, earlier)));
+      yield objects.filter(({ key }) => isSelected(key, prefix) && !before.some((earlier) => isSelected(key, earlier)));
     }
   }
 }
@@ -57,26 +61,26 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
   const { storage, ctx } = session;
   const failures: Failure[] = [];
   const keys = [...new Set(request.keys)].filter(filterOf(request.include, request.exclude));
-  async function* found(): AsyncGenerator<readonly { key: string; size: number }[], void, undefined> {
+  async function* existing(): AsyncGenerator<readonly { key: string; size: number }[], void, undefined> {
     for (let start = 0; start < keys.length; start += request.concurrency) {
-      const looks = keys.slice(start, start + request.concurrency).map(async (key) => {
+      const lookups = keys.slice(start, start + request.concurrency).map(async (key) => {
         try {
           return { key, size: (await storage.getFileInfo({ bucket, key }, ctx)).size };
         } catch (error) {
-          if (hasCode(error, 'file_not_found')) request.note(await absence(session, bucket, key));
+          if (hasCode(error, 'file_not_found')) request.note(await missingNote(session, bucket, key));
           else failures.push({ subject: { key }, problem: problemOf(error) });
           return undefined;
         }
       });
-      yield (await Promise.all(looks)).filter((object) => object !== undefined);
+      yield (await Promise.all(lookups)).filter((object) => object !== undefined);
       ctx.signal.throwIfAborted();
     }
   }
-  yield* planDeletions(session, bucket, found());
+  yield* planDeletions(session, bucket, existing());
   yield* failures;
 }
 
-async function absence(session: Session, bucket: string, key: string): Promise<string> {
+async function missingNote(session: Session, bucket: string, key: string): Promise<string> {
   const isFolder = await isFolderKey(session, { bucket, key });
   return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}: use --prefix to delete those` : ''}.`;
 }

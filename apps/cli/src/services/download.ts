@@ -1,11 +1,11 @@
-import { EtagSums } from '../bulk/arrival.ts';
+import { EtagSums } from '../bulk/verification.ts';
 import { downloadTask } from '../bulk/download-task.ts';
 import type { DownloadSettings } from '../bulk/download-task.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { Folders } from '../bulk/folders.ts';
-import { Folding } from '../bulk/folding.ts';
+import { NameClaims } from '../bulk/name-claims.ts';
 import { planBelow, planKeys } from '../bulk/plan-downloads.ts';
-import type { Place } from '../bulk/plan-downloads.ts';
+import type { DownloadDestination } from '../bulk/plan-downloads.ts';
 import { folderPrefix } from '../bulk/prefix.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
@@ -19,17 +19,17 @@ export interface DownloadRequest extends BulkOptions, Pick<DownloadSettings, 'up
   /** Keys of objects or, with `recursive`, of folders. */
   readonly keys: readonly string[];
   readonly recursive: boolean;
-  readonly place: Place;
+  readonly destination: DownloadDestination;
   readonly note: (text: string) => void;
 }
 
 export async function downloadFiles(session: Session, request: DownloadRequest, follower: Follower<Transfer>): Promise<void> {
-  const { place } = request;
-  const folders = new Folders(place.folder);
-  const folding = new Folding(folders);
+  const { destination } = request;
+  const folders = new Folders(destination.folder);
+  const nameClaims = new NameClaims(folders);
   const bucket = await session.bucket();
-  const isNamed = place.file !== undefined;
-  const settings: DownloadSettings = { ...request, session, bucket, folders, folding, isNamed, sums: new EtagSums(request.note) };
+  const isNamed = destination.file !== undefined;
+  const settings: DownloadSettings = { ...request, session, bucket, folders, nameClaims, isNamed, sums: new EtagSums(request.note) };
   await runBulk(session, plan(request, settings), request, follower);
 }
 
@@ -43,26 +43,26 @@ export async function downloadToStdout(
   const bucket = await session.bucket();
   const { stdoutTask } = await import('../bulk/stdout-task.ts');
   const write = (chunk: Uint8Array): Promise<boolean> => request.write(chunk, session.ctx.signal);
-  const only = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
+  const singleTask = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
     yield stdoutTask(request.key, bucket, { session, write, sums: new EtagSums(request.note) });
   };
-  await runBulk(session, only(), request, follower);
+  await runBulk(session, singleTask(), request, follower);
 }
 
 async function* plan(request: DownloadRequest, settings: DownloadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
-  const { keys, recursive, place, include, exclude } = request;
+  const { keys, recursive, destination, include, exclude } = request;
   const { session, bucket } = settings;
   const filter = filterOf(include, exclude);
   if (!recursive) {
-    for (const planned of planKeys(keys.filter(filter), place)) {
+    for (const planned of planKeys(keys.filter(filter), destination)) {
       yield 'problem' in planned ? planned : withFolderHint(downloadTask(planned, settings), session, { bucket, key: planned.key });
     }
     return;
   }
   const prefixes = [...new Map(keys.map((key) => [folderPrefix(key), key])).values()];
   for (const [index, prefix] of prefixes.entries()) {
-    const before = prefixes.slice(0, index);
-    const below = planBelow({ prefix, before, filter, list: (start) => objectsBelow(session, { bucket, prefix: start }) });
-    for await (const planned of below) yield 'problem' in planned ? planned : downloadTask(planned, settings);
+    const earlier = prefixes.slice(0, index);
+    const plannedDownloads = planBelow({ prefix, earlier, filter, list: (start) => objectsBelow(session, { bucket, prefix: start }) });
+    for await (const planned of plannedDownloads) yield 'problem' in planned ? planned : downloadTask(planned, settings);
   }
 }

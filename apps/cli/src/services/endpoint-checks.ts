@@ -1,6 +1,6 @@
 import type { profileEndpoint } from '@coffer/runtime';
 
-import { untried } from './check-result.ts';
+import { notTriedMessage } from './check-result.ts';
 import type { Check } from './check-result.ts';
 
 type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
@@ -9,7 +9,9 @@ type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
 export function endpointChecks(profile: Profile): readonly Check[] {
   const { region, putMatch, verifiedSums, refusedKeys, hidesKeysBelowObjects } = profile;
   const ability = (name: string, has: boolean | undefined, yes: string, no: string): Check =>
-    has === undefined ? { name, status: 'unknown', message: untried } : { name, status: has ? 'ok' : 'lacks', message: has ? yes : no };
+    has === undefined
+      ? { name, status: 'unknown', message: notTriedMessage }
+      : { name, status: has ? 'ok' : 'lacks', message: has ? yes : no };
   return [
     region === undefined
       ? { name: 'region', status: 'unknown', message: 'the endpoint reports none' }

@@ -14,10 +14,10 @@ export async function isFolderKey({ storage, ctx }: Session, { bucket, key }: Ob
 
 /** The task for a named object; if there is no such object but a folder of that name, the error says so. */
 export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAddress): Task<R> {
-  const explained = async (error: unknown): Promise<unknown> => {
+  const withHint = async (error: unknown): Promise<unknown> => {
     if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) return error;
-    const below = folderPrefix(at.key);
-    return new LocalError('file_not_found', `There is no such object, but there are objects below ${below}; use --recursive for those.`);
+    const folder = folderPrefix(at.key);
+    return new LocalError('file_not_found', `There is no such object, but there are objects below ${folder}; use --recursive for those.`);
   };
   return {
     ...task,
@@ -25,14 +25,14 @@ export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAdd
       try {
         return await task.preview();
       } catch (error) {
-        throw await explained(error);
+        throw await withHint(error);
       }
     },
     async run(running) {
       try {
         return await task.run(running);
       } catch (error) {
-        throw await explained(error);
+        throw await withHint(error);
       }
     },
   };

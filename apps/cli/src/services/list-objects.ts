@@ -10,10 +10,10 @@ export interface ListRequest {
   readonly limit?: number | undefined;
 }
 
-const largestPage = 1000;
-const smallPage = 250;
+const maxPageSize = 1000;
+const smallPageSize = 250;
 
-interface At {
+interface ListLocation {
   readonly bucket: string;
   readonly prefix?: string;
   readonly delimiter?: string;
@@ -30,24 +30,24 @@ export async function* listObjects(session: Session, request: ListRequest): Asyn
 }
 
 /**
- * The objects below a prefix, page by page. The first page is small, unless `onlyLooks`: so there is work to do while the server
+ * The objects below a prefix, page by page. The first page is small, unless `isReadOnly`: so there is work to do while the server
  * prepares the second, which takes it longer.
  */
 export async function* pagesBelow(
   session: Session,
-  at: At,
-  { onlyLooks = false }: { readonly onlyLooks?: boolean } = {},
+  at: ListLocation,
+  { isReadOnly = false }: { readonly isReadOnly?: boolean } = {},
 ): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
-  for await (const { objects } of pagesOf(session, at, { firstPage: onlyLooks ? largestPage : smallPage })) yield objects;
+  for await (const { objects } of pagesOf(session, at, { firstPage: isReadOnly ? maxPageSize : smallPageSize })) yield objects;
 }
 
 /** The objects below a prefix, one by one. */
-export async function* objectsBelow(session: Session, at: At): AsyncGenerator<ObjectSummary, void, undefined> {
+export async function* objectsBelow(session: Session, at: ListLocation): AsyncGenerator<ObjectSummary, void, undefined> {
   for await (const objects of pagesBelow(session, at)) yield* objects;
 }
 
 /** A page that has been requested. */
-interface Asked {
+interface PageRequest {
   readonly token: string | undefined;
   readonly maxKeys: number;
   readonly page: Promise<ListPage>;
@@ -57,28 +57,28 @@ interface Asked {
 
 async function* pagesOf(
   { storage, ctx }: Session,
-  at: At,
-  { limit = Number.POSITIVE_INFINITY, firstPage = largestPage }: { readonly limit?: number | undefined; readonly firstPage?: number },
+  at: ListLocation,
+  { limit = Number.POSITIVE_INFINITY, firstPage = maxPageSize }: { readonly limit?: number | undefined; readonly firstPage?: number },
 ): AsyncGenerator<ListPage, void, undefined> {
-  let left = limit;
+  let remaining = limit;
   /** The page that is being awaited: only the one after it is requested ahead. */
-  let awaited: Asked | undefined;
-  let ahead: Asked | undefined;
+  let current: PageRequest | undefined;
+  let prefetched: PageRequest | undefined;
   const fetchPage = async (list: Pick<ListOptions, 'maxKeys' | 'continuationToken' | 'onNextToken'>): Promise<ListPage> =>
     storage.listFiles({ ...at, ...list }, ctx);
-  const ask = (maxKeys: number, token?: string): Asked => {
+  const requestPage = (maxKeys: number, token?: string): PageRequest => {
     const onNextToken = (next: string): void => {
-      asked.next = next;
-      askAhead();
+      pageRequest.next = next;
+      prefetch();
     };
     const page = fetchPage({ maxKeys, ...(token !== undefined && { continuationToken: token }), onNextToken });
     page.catch(() => {}); // an error is thrown where the page is awaited, if it still is
-    const asked: Asked = { token, maxKeys, page };
-    return asked;
+    const pageRequest: PageRequest = { token, maxKeys, page };
+    return pageRequest;
   };
-  const askAhead = (): void => {
-    if (awaited?.next === undefined || left <= awaited.maxKeys) return;
-    ahead ??= ask(Math.min(left - awaited.maxKeys, largestPage), awaited.next);
+  const prefetch = (): void => {
+    if (current?.next === undefined || remaining <= current.maxKeys) return;
+    prefetched ??= requestPage(Math.min(remaining - current.maxKeys, maxPageSize), current.next);
   };
   // MinIO calls a third page truncated although nothing follows it.
   const isMore = async ({ nextContinuationToken }: ListPage): Promise<boolean> => {
@@ -88,19 +88,19 @@ async function* pagesOf(
       () => true, // this page has arrived; what the server said about it stands
     );
   };
-  for (let asked: Asked | undefined = ask(Math.min(left, firstPage)); asked !== undefined;) {
-    awaited = asked;
-    askAhead();
-    const page: ListPage = await asked.page;
-    awaited = undefined;
-    left -= page.objects.length + page.commonPrefixes.length;
-    const token: string | undefined = page.isTruncated && left > 0 ? page.nextContinuationToken : undefined;
-    const early = ahead as Asked | undefined;
-    ahead = undefined;
-    if (token === undefined) asked = undefined;
-    else asked = early?.token === token ? early : ask(Math.min(left, largestPage), token);
-    if (asked !== undefined) await setImmediate(); // sends the request before this page is processed
-    const isCut = page.isTruncated && asked === undefined;
-    yield isCut && limit > largestPage && !(await isMore(page)) ? { ...page, isTruncated: false } : page;
+  for (let pageRequest: PageRequest | undefined = requestPage(Math.min(remaining, firstPage)); pageRequest !== undefined;) {
+    current = pageRequest;
+    prefetch();
+    const page: ListPage = await pageRequest.page;
+    current = undefined;
+    remaining -= page.objects.length + page.commonPrefixes.length;
+    const token: string | undefined = page.isTruncated && remaining > 0 ? page.nextContinuationToken : undefined;
+    const early = prefetched as PageRequest | undefined;
+    prefetched = undefined;
+    if (token === undefined) pageRequest = undefined;
+    else pageRequest = early?.token === token ? early : requestPage(Math.min(remaining, maxPageSize), token);
+    if (pageRequest !== undefined) await setImmediate(); // sends the request before this page is processed
+    const isCut = page.isTruncated && pageRequest === undefined;
+    yield isCut && limit > maxPageSize && !(await isMore(page)) ? { ...page, isTruncated: false } : page;
   }
 }

@@ -1,8 +1,8 @@
 import type { Config, Env, Runtime, StorageRuntime } from '@coffer/runtime';
 import type { CallContext, StorageService, TenantContext } from '@coffer/storage-core';
 
-import { momentAfter } from '../interrupt.ts';
-import { becauseText } from '../render/because.ts';
+import { delayedAbort } from '../interrupt.ts';
+import { bucketChoiceText } from '../render/bucket-choice.ts';
 import { assertUnowned, findTenant, takenAsSlug } from './tenant.ts';
 
 export interface SessionOptions {
@@ -43,14 +43,14 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
   const { signal, note } = options;
   signal.throwIfAborted();
   const { createRuntime, createStorage, hasDatabase, parseConfig } = await import('@coffer/runtime');
-  const config = adjusted(parseConfig(env, { serve: false }), options);
+  const config = adjustConfig(parseConfig(env, { serve: false }), options);
   // A command that lacks a bucket fails with an error that says so.
   for (const warning of config.warnings) if (!warning.startsWith('STORAGE_BUCKET is not set')) note(`warning: ${warning}`);
 
   // With a bucket named, the tenant is not needed to find one. No database is created just to learn that no tenant is registered.
   const { database = false } = options;
-  const looksUp = database === false && options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
-  const withDatabase = database === true || ((looksUp || database === 'existing') && (await hasDatabase(config)));
+  const needsTenant = database === false && options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
+  const withDatabase = database === true || ((needsTenant || database === 'existing') && (await hasDatabase(config)));
   const opened: StorageRuntime[] = [];
   const close = async (): Promise<void> => {
     for (const each of opened.toReversed()) await each.close();
@@ -59,23 +59,32 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     const started = { signal, log: note, resolveFrom: [import.meta.url], checksTokens: false };
     const runtime = withDatabase ? await createRuntime(config, started) : undefined;
     if (runtime !== undefined) opened.push(runtime);
-    const registered = looksUp && runtime !== undefined ? await findTenant(runtime.tenants, config.tenantId) : undefined;
-    const tenant = registered ?? takenAsSlug(config.tenantId, looksUp ? note : undefined);
+    const registered = needsTenant && runtime !== undefined ? await findTenant(runtime.tenants, config.tenantId) : undefined;
+    const tenant = registered ?? takenAsSlug(config.tenantId, needsTenant ? note : undefined);
     // The runtime would register a tenant that it sees for the first time.
-    const isPlain = runtime === undefined || (looksUp && registered === undefined);
-    const plain = isPlain ? await createStorage(config) : undefined;
-    if (plain !== undefined) opened.push(plain);
-    const { storage } = plain ?? runtime!;
+    const needsStorageOnly = runtime === undefined || (needsTenant && registered === undefined);
+    const storageOnly = needsStorageOnly ? await createStorage(config) : undefined;
+    if (storageOnly !== undefined) opened.push(storageOnly);
+    const { storage } = storageOnly ?? runtime!;
     const ctx: Session['ctx'] = { signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) };
-    const shortCtx: Session['ctx'] = { ...ctx, signal: momentAfter(signal) };
-    const choose = async (): Promise<string> => {
+    const shortCtx: Session['ctx'] = { ...ctx, signal: delayedAbort(signal) };
+    const chooseBucket = async (): Promise<string> => {
       const chosen = await storage.resolveBucket(requestFor(options.bucket, tenant), ctx);
-      if (looksUp && registered === undefined && runtime !== undefined) await assertUnowned(runtime.tenants, chosen.bucket);
-      if (options.explain === true) note(becauseText(chosen, config));
+      if (needsTenant && registered === undefined && runtime !== undefined) await assertUnowned(runtime.tenants, chosen.bucket);
+      if (options.explain === true) note(bucketChoiceText(chosen, config));
       return chosen.bucket;
     };
     let bucket: Promise<string> | undefined;
-    return { config, storage, note, ctx, shortCtx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
+    return {
+      config,
+      storage,
+      note,
+      ctx,
+      shortCtx,
+      bucket: () => (bucket ??= chooseBucket()),
+      ...(runtime !== undefined && { runtime }),
+      close,
+    };
   } catch (error) {
     await close().catch(() => {}); // the error that prevented opening says more
     throw error;
@@ -90,7 +99,7 @@ function requestFor(bucket: string | undefined, tenant: TenantContext | undefine
 /** A command has the process to itself, and can use the memory. */
 const partsAtOnce = 8;
 
-function adjusted(config: Config, { concurrency = 1, provision = true }: Pick<SessionOptions, 'concurrency' | 'provision'>): Config {
+function adjustConfig(config: Config, { concurrency = 1, provision = true }: Pick<SessionOptions, 'concurrency' | 'provision'>): Config {
   const { autoProvision, maxPoolConnections } = config.storage;
   // The variable's default suits a server, which shares the provider with other servers.
   const isSet = config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env';

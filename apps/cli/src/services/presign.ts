@@ -26,8 +26,8 @@ export async function presign(session: Session, request: PresignRequest): Promis
   const { key, put, expires, contentType, size } = request;
   const at = { bucket: await session.bucket(), key };
   if (put) {
-    const asked = { ...at, method: 'PUT' as const, expiresIn: expires, size, ...(contentType && { contentType }) };
-    return { ...at, ...(await storage.getPresignedUploadUrl(asked, ctx)) };
+    const options = { ...at, method: 'PUT' as const, expiresIn: expires, size, ...(contentType && { contentType }) };
+    return { ...at, ...(await storage.getPresignedUploadUrl(options, ctx)) };
   }
   const { url, expiresIn } = await storage.getPresignedDownloadUrl({ ...at, expiresIn: expires }, ctx);
   return { ...at, method: 'GET', url, headers: {}, fields: {}, expiresIn };

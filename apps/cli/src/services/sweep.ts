@@ -27,7 +27,7 @@ export async function sweep(session: Session, options: SweepRequest): Promise<Sw
   const { bucket, sharedBucket } = config.storage;
   const among = async (buckets: readonly string[]): Promise<readonly string[]> =>
     runtime === undefined ? buckets.filter((name) => name === bucket || name === sharedBucket) : runtime.tenants.ours(buckets);
-  const where = named === undefined ? { among } : { bucket: named };
-  const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun, ...where }, ctx);
+  const target = named === undefined ? { among } : { bucket: named };
+  const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun, ...target }, ctx);
   return { ...(objects && { objects }), ...(files && { files }) };
 }

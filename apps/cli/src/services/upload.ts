@@ -23,7 +23,7 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
   const { sources, include, exclude } = request;
   const filters = { files: filterOf(include, exclude), folders: folderFilterOf(exclude) };
   const { signal } = settings.session.ctx;
-  for await (const planned of planUploads(sources, request, filters, { own: await ownData(settings.session), signal })) {
+  for await (const planned of planUploads(sources, request, filters, { ownData: await ownData(settings.session), signal })) {
     if ('stdin' in planned) yield (await import('../bulk/stdin-task.ts')).stdinTask(planned.key, settings);
     else yield 'problem' in planned ? planned : uploadTask(planned, settings);
   }
@@ -33,5 +33,5 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
 function ownData({ config, note }: Session): Promise<OwnData> {
   const { dataDir, storage } = config;
   const folders = storage.backend === 'local' ? [dataDir, storage.localPath] : [dataDir];
-  return OwnData.in(folders, (path) => note(`skipped ${path}: Coffer keeps its own data there.`));
+  return OwnData.at(folders, (path) => note(`skipped ${path}: Coffer keeps its own data there.`));
 }

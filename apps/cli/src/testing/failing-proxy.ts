@@ -8,18 +8,18 @@ import type { AddressInfo, Server, Socket } from 'node:net';
  */
 export class FailingProxy {
   readonly #target: URL;
-  readonly #goneMs: number;
+  readonly #downMs: number;
   readonly #open = new Set<Socket>();
   #server: Server | undefined;
   #port = 0;
-  #isGone = false;
+  #isDown = false;
   #timer: NodeJS.Timeout | undefined;
-  #left = Infinity;
+  #bytesLeft = Infinity;
   #failures = 0;
 
-  constructor(target: string, { goneMs }: { readonly goneMs: number }) {
+  constructor(target: string, { downMs }: { readonly downMs: number }) {
     this.#target = new URL(target);
-    this.#goneMs = goneMs;
+    this.#downMs = downMs;
   }
 
   get endpoint(): string {
@@ -32,7 +32,7 @@ export class FailingProxy {
   }
 
   failAfter(bytes: number): void {
-    this.#left = bytes;
+    this.#bytesLeft = bytes;
   }
 
   async start(): Promise<void> {
@@ -52,7 +52,7 @@ export class FailingProxy {
   }
 
   #serve(client: Socket): void {
-    if (this.#isGone) {
+    if (this.#isDown) {
       client.on('error', () => {}).destroy();
       return;
     }
@@ -62,7 +62,7 @@ export class FailingProxy {
       [server, client],
     ] as const) {
       this.#open.add(from);
-      from.on('data', (chunk: Buffer) => this.#passed(chunk.length));
+      from.on('data', (chunk: Buffer) => this.#onPassed(chunk.length));
       from.on('error', () => to.destroy());
       from.on('close', () => {
         this.#open.delete(from);
@@ -72,13 +72,13 @@ export class FailingProxy {
     }
   }
 
-  #passed(bytes: number): void {
-    this.#left -= bytes;
-    if (this.#left > 0) return;
-    this.#left = Infinity;
+  #onPassed(bytes: number): void {
+    this.#bytesLeft -= bytes;
+    if (this.#bytesLeft > 0) return;
+    this.#bytesLeft = Infinity;
     this.#failures += 1;
-    this.#isGone = true;
+    this.#isDown = true;
     this.#endAll();
-    this.#timer = setTimeout(() => (this.#isGone = false), this.#goneMs);
+    this.#timer = setTimeout(() => (this.#isDown = false), this.#downMs);
   }
 }

@@ -1,5 +1,5 @@
 import { BulkCommand, bulkFlags, filterFlags } from '../../bulk-command.ts';
-import { placeOf } from '../../bulk/plan-downloads.ts';
+import { downloadDestinationOf } from '../../bulk/plan-downloads.ts';
 import { Args, Flags } from '../../oclif.ts';
 import { UsageError } from '../../problem.ts';
 import { downloadStyle, toStdoutStyle } from '../../render/transfers.ts';
@@ -55,9 +55,9 @@ export default class Download extends BulkCommand {
       );
       return;
     }
-    const place = await placeOf(output, args.key, recursive);
+    const destination = await downloadDestinationOf(output, args.key, recursive);
     await this.bulk(flags, downloadStyle, (session, report, options) =>
-      downloadFiles(session, { keys: args.key, recursive, place, update, resume, note, ...options }, report),
+      downloadFiles(session, { keys: args.key, recursive, destination, update, resume, note, ...options }, report),
     );
   }
 }

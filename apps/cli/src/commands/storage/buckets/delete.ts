@@ -35,10 +35,10 @@ export default class BucketsDelete extends StorageCommand {
 
   #preview(bucket: string, { count, bytes, keepsVersions }: Contents, force: boolean): void {
     this.output.document({ dry_run: true, bucket, count, bytes });
-    const holds = `${countText(count, 'object')} (${bytesText(bytes)})`;
+    const contentsText = `${countText(count, 'object')} (${bytesText(bytes)})`;
     if (keepsVersions)
       this.output.note(`note: ${bucket} keeps versions: older versions and versions of deleted objects go as well, and are not counted.`);
-    const missing = (count > 0 || keepsVersions) && !force ? '--force and --confirm' : '--confirm';
-    this.output.line(`would delete ${bucket} with ${holds}; nothing is deleted without ${missing}`);
+    const requiredFlags = (count > 0 || keepsVersions) && !force ? '--force and --confirm' : '--confirm';
+    this.output.line(`would delete ${bucket} with ${contentsText}; nothing is deleted without ${requiredFlags}`);
   }
 }

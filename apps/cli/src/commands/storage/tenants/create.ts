@@ -30,7 +30,7 @@ export default class TenantsCreate extends StorageCommand {
     this.output.document({ ...tenantJson(tenant), created });
     this.output.line(tenantFields(tenant));
     if (created) return;
-    const stays = quota !== null && quota !== tenant.quotaBytes ? `; its quota stays ${quotaText(tenant.quotaBytes)}` : '';
-    this.output.note(`The tenant is already registered${stays}.`);
+    const quotaNote = quota !== null && quota !== tenant.quotaBytes ? `; its quota stays ${quotaText(tenant.quotaBytes)}` : '';
+    this.output.note(`The tenant is already registered${quotaNote}.`);
   }
 }

@@ -6,7 +6,7 @@ import type { ReportStyle } from '../../../render/bulk-report.ts';
 import { printable } from '../../../render/printable.ts';
 import { migrateTenants } from '../../../services/migrate-tenants.ts';
 
-const stillShared = 'new files still go to the default bucket. Switch it on and run this command again.';
+const tenancyOffHint = 'new files still go to the default bucket. Switch it on and run this command again.';
 
 const style: ReportStyle<StrayFile> = {
   verb: 'move',
@@ -21,7 +21,7 @@ const style: ReportStyle<StrayFile> = {
     size_bytes: sizeBytes,
   }),
   size: ({ sizeBytes }) => sizeBytes,
-  tellsDryRun: true,
+  alwaysShowsDryRun: true,
   after: ({ count, bytes, skipped }) => ({ count, bytes, skipped }),
 };
 
@@ -48,7 +48,7 @@ export default class TenantsMigrate extends BulkCommand {
       flags,
       style,
       async (session, report, options) => {
-        if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${stillShared}`);
+        if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${tenancyOffHint}`);
         await migrateTenants(session, { keepDays: flags.keep, ...options }, report);
       },
       { database: true },

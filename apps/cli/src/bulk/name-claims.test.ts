@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { Folders } from './folders.ts';
-import { Folding } from './folding.ts';
+import { NameClaims } from './name-claims.ts';
 
 /** Maps a name to the one under which the file system of the test looks it up. */
 const fileSystem = vi.hoisted(() => ({ nameOf: (name: string) => name }));
@@ -30,7 +30,7 @@ const accents = (name: string): string => name.normalize('NFC');
 let path: string;
 
 beforeEach(async () => {
-  path = await mkdtemp(join(tmpdir(), 'coffer-folding-'));
+  path = await mkdtemp(join(tmpdir(), 'coffer-name-claims-'));
 });
 
 afterEach(async () => {
@@ -47,10 +47,10 @@ it.each<[string, (name: string) => string, string, string]>([
   ['by dots at the end of a folder', vfat, 'a/b', 'A../b'],
 ])('a second name that differs only %s is a conflict where the file system ignores that', async (_how, nameOf, first, second) => {
   fileSystem.nameOf = nameOf;
-  const folding = new Folding(new Folders(path));
-  await folding.take(first);
-  await expect(folding.take(second)).rejects.toMatchObject({ code: 'path_conflict', message: expect.stringContaining(first) as string });
-  await folding.take(first);
+  const claims = new NameClaims(new Folders(path));
+  await claims.claim(first);
+  await expect(claims.claim(second)).rejects.toMatchObject({ code: 'path_conflict', message: expect.stringContaining(first) as string });
+  await claims.claim(first);
   expect(await readdir(path)).toEqual([]);
 });
 
@@ -63,7 +63,7 @@ it.each<[string, (name: string) => string, string, string]>([
   ['by the dot of an i, where letters are one or two', (name) => name.toLowerCase().replaceAll('ß', 'ss'), 'kırık', 'kirik'],
 ])('a second name that differs %s is another file', async (_how, nameOf, first, second) => {
   fileSystem.nameOf = nameOf;
-  const folding = new Folding(new Folders(path));
-  await folding.take(first);
-  await folding.take(second);
+  const claims = new NameClaims(new Folders(path));
+  await claims.claim(first);
+  await claims.claim(second);
 });

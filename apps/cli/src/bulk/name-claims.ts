@@ -6,63 +6,63 @@ import { LocalError } from '../problem.ts';
 import type { Folders } from './folders.ts';
 
 /** A difference between names that some file systems ignore. */
-interface Likeness {
+interface Equivalence {
   /** Another name for the same file on such a file system. */
-  readonly other: (name: string) => string;
+  readonly variant: (name: string) => string;
   readonly fold: (name: string) => string;
 }
 
-const likenesses: readonly Likeness[] = [
-  { other: (name) => name.normalize('NFD'), fold: (name) => name.normalize('NFC') },
+const equivalences: readonly Equivalence[] = [
+  { variant: (name) => name.normalize('NFD'), fold: (name) => name.normalize('NFC') },
   // Both conversions, since each keeps some letters apart that the other joins: σ and ς, k and the Kelvin sign.
-  { other: (name) => name.replace('coffer', 'COFFER'), fold: (name) => name.toLowerCase().replaceAll(/./gsu, upper) },
-  { other: (name) => name.replace('ß', 'ss'), fold: (name) => name.replaceAll(/[^ı]+/gu, (letters) => letters.toUpperCase()) },
+  { variant: (name) => name.replace('coffer', 'COFFER'), fold: (name) => name.toLowerCase().replaceAll(/./gsu, upper) },
+  { variant: (name) => name.replace('ß', 'ss'), fold: (name) => name.replaceAll(/[^ı]+/gu, (letters) => letters.toUpperCase()) },
   // FAT and exFAT on Linux drop trailing dots.
-  { other: (name) => `${name}.`, fold: (name) => name.replaceAll(/\.+(?=\/|$)/g, '') },
+  { variant: (name) => `${name}.`, fold: (name) => name.replaceAll(/\.+(?=\/|$)/g, '') },
 ];
 
 /** `ß` and letters like it stay: few file systems treat them as equal to two letters. `ı` stays too: none treats it as an i. */
 function upper(letter: string): string {
   if (letter === 'ı') return letter;
-  const large = letter.toUpperCase();
-  return large.length === letter.length ? large : letter;
+  const upperCased = letter.toUpperCase();
+  return upperCased.length === letter.length ? upperCased : letter;
 }
 
 /**
  * Some file systems ignore differences in case, in the Unicode form of accents or in trailing dots, so that two keys can map to one
  * file. There, the second key fails. Names are remembered only on such file systems, at about 100 bytes each.
  */
-export class Folding {
+export class NameClaims {
   readonly #folders: Folders;
-  #found: Promise<readonly Likeness[]> | undefined;
+  #ignored: Promise<readonly Equivalence[]> | undefined;
   /** Names by their folded form. */
-  readonly #taken = new Map<string, string>();
+  readonly #claimed = new Map<string, string>();
 
   constructor(folders: Folders) {
     this.#folders = folders;
   }
 
   /** Claims a name. @throws LocalError `path_conflict` when another name for the same file was claimed before */
-  async take(name: string): Promise<void> {
-    const found = await (this.#found ??= this.#probe());
+  async claim(name: string): Promise<void> {
+    const found = await (this.#ignored ??= this.#probe());
     if (found.length === 0) return;
-    const folded = found.reduce((folding, { fold }) => fold(folding), name);
-    const other = this.#taken.get(folded);
+    const folded = found.reduce((current, { fold }) => fold(current), name);
+    const other = this.#claimed.get(folded);
     if (other !== undefined && other !== name) {
       throw new LocalError('path_conflict', `This file system treats it as the same name as ${other}.`);
     }
-    this.#taken.set(folded, name);
+    this.#claimed.set(folded, name);
   }
 
-  async #probe(): Promise<readonly Likeness[]> {
+  async #probe(): Promise<readonly Equivalence[]> {
     const { root } = this.#folders;
     const name = `.coffer-éß-${randomBytes(6).toString('hex')}.part`;
     await this.#folders.prepare(root);
     const path = join(root, name);
     try {
       await writeFile(path, '', { flag: 'wx' });
-      const found = await Promise.all(likenesses.map(({ other }) => exists(join(root, other(name)))));
-      return likenesses.filter((_, index) => found[index]);
+      const found = await Promise.all(equivalences.map(({ variant }) => exists(join(root, variant(name)))));
+      return equivalences.filter((_, index) => found[index]);
     } finally {
       await rm(path, { force: true });
     }

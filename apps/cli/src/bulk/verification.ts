@@ -40,10 +40,10 @@ export class EtagSums {
  * bytes.
  * @throws LocalError `checksum_mismatch`, retryable, when the second download differs from the first
  */
-export async function assertRight(info: ObjectInfo, wrong: string | undefined, { session, sums }: CheckSettings): Promise<void> {
-  if (wrong === undefined) return;
-  const again = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
-  const isSame = again.info.etag === info.etag && (await sumOf(again)) === wrong;
+export async function assertMatchesEtag(info: ObjectInfo, mismatch: string | undefined, { session, sums }: CheckSettings): Promise<void> {
+  if (mismatch === undefined) return;
+  const secondRead = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
+  const isSame = secondRead.info.etag === info.etag && (await sumOf(secondRead)) === mismatch;
   if (!isSame) throw new LocalError('checksum_mismatch', 'The bytes that arrived do not match the ETag.', { retryable: true });
   sums.distrust(info.key);
 }
@@ -51,30 +51,30 @@ export async function assertRight(info: ObjectInfo, wrong: string | undefined, {
 export interface Check {
   update(bytes: Uint8Array): void;
   /** The checksum, if it does not match; otherwise undefined. */
-  wrong(): string | undefined;
+  mismatch(): string | undefined;
 }
 
 export function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
-  const known = knownSum(info, sums);
-  if (known === undefined) return undefined;
-  const made = createHash(known.algorithm);
+  const expected = expectedSum(info, sums);
+  if (expected === undefined) return undefined;
+  const hasher = createHash(expected.algorithm);
   return {
-    update: (bytes) => void made.update(bytes),
-    wrong() {
-      const sum = made.digest('hex');
-      return sum === known.sum ? undefined : sum;
+    update: (bytes) => void hasher.update(bytes),
+    mismatch() {
+      const sum = hasher.digest('hex');
+      return sum === expected.sum ? undefined : sum;
     },
   };
 }
 
 /** The checksum of the bytes, if it does not match; otherwise undefined. */
-export function wrongSumOf(bytes: Uint8Array, info: ObjectInfo, sums: EtagSums): string | undefined {
-  const known = knownSum(info, sums);
-  const sum = known && hash(known.algorithm, bytes);
-  return sum === known?.sum ? undefined : sum;
+export function mismatchOf(bytes: Uint8Array, info: ObjectInfo, sums: EtagSums): string | undefined {
+  const expected = expectedSum(info, sums);
+  const sum = expected && hash(expected.algorithm, bytes);
+  return sum === expected?.sum ? undefined : sum;
 }
 
-function knownSum(
+function expectedSum(
   { etag, sha256 }: ObjectInfo,
   sums: EtagSums,
 ): { readonly algorithm: 'md5' | 'sha256'; readonly sum: string } | undefined {

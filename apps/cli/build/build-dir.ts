@@ -2,7 +2,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The folder to build in: each build has its own, as several may run at once. Removes the folders of builds that were killed. */
-export async function newPlace(root: string): Promise<string> {
+export async function newBuildDir(root: string): Promise<string> {
   for (const name of await readdir(root)) {
     const pid = Number(/^dist\.(\d+)/.exec(name)?.[1] ?? NaN);
     if (pid === process.pid || (pid > 0 && !isRunning(pid))) await rm(join(root, name), { recursive: true, force: true });
@@ -19,11 +19,11 @@ function isRunning(pid: number): boolean {
 }
 
 /** Replaces the previous build as a whole, because commands may start and run meanwhile. */
-export async function takePlace(made: string, dist: string): Promise<void> {
-  const former = `${made}.old`;
-  for (let isIn = false; !isIn; await rm(former, { recursive: true, force: true })) {
-    await rename(dist, former).catch(() => {}); // there may be none
-    isIn = await rename(made, dist).then(
+export async function replaceBuild(built: string, dist: string): Promise<void> {
+  const previous = `${built}.old`;
+  for (let isReplaced = false; !isReplaced; await rm(previous, { recursive: true, force: true })) {
+    await rename(dist, previous).catch(() => {}); // there may be none
+    isReplaced = await rename(built, dist).then(
       () => true,
       (error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;

@@ -2,7 +2,7 @@ import type { Config } from '@coffer/runtime';
 import type { BucketChoice } from '@coffer/storage-core';
 
 /** Which bucket was chosen, and why, in one sentence. */
-export function becauseText({ bucket, because }: BucketChoice, { storage, tenantId = '' }: Config): string {
+export function bucketChoiceText({ bucket, because }: BucketChoice, { storage, tenantId = '' }: Config): string {
   switch (because) {
     case 'explicit':
       return `bucket ${bucket}: named by --bucket.`;

@@ -1,6 +1,6 @@
 /** Milliseconds since the start, and bytes of buffers. A process that ends earlier and has used less is not at risk. */
-const early = 250;
-const much = 8 * 2 ** 20;
+const safeMs = 250;
+const safeBytes = 8 * 2 ** 20;
 
 /**
  * Collects garbage as the last step before the process ends. Node waits at exit for V8's threads. A thread that is compiling and
@@ -8,16 +8,16 @@ const much = 8 * 2 ** 20;
  * for it. After a collection there is room. Buffers take up that room, too: a download of 70 MB from the local disk ends early, and
  * had used it up.
  */
-export function collectAtExit(): void {
+export function collectGarbageAtExit(): void {
   process.once('exit', () => {
-    if (performance.now() < early && external() < much) return;
+    if (performance.now() < safeMs && externalBytes() < safeBytes) return;
     process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
     process.getBuiltinModule('node:vm').runInNewContext('globalThis.gc?.()');
   });
 }
 
 /** Asking opens a file, which may fail: then assume the worst. */
-function external(): number {
+function externalBytes(): number {
   try {
     return process.memoryUsage().external;
   } catch {

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 
-import { InOrder } from './in-order.ts';
+import { ReorderBuffer } from './reorder-buffer.ts';
 
-function planned(count: number): { readonly order: InOrder<number>; readonly work: readonly object[] } {
-  const order = new InOrder<number>();
+function planned(count: number): { readonly order: ReorderBuffer<number>; readonly work: readonly object[] } {
+  const order = new ReorderBuffer<number>();
   const work = Array.from({ length: count }, () => ({}));
   for (const each of work) order.planned(each);
   return { order, work };
@@ -16,8 +16,8 @@ it('returns results in the order in which their tasks were planned', () => {
   expect(order.ended(work[4]!, [4])).toEqual([]);
   expect(order.ended(work[0]!, [0, 0])).toEqual([0, 0, 1]);
   expect(order.ended({}, [9])).toEqual([9]); // it was not planned
-  expect(order.rest()).toEqual([4]);
-  expect(order.rest()).toEqual([]);
+  expect(order.drain()).toEqual([4]);
+  expect(order.drain()).toEqual([]);
   expect(order.ended(work[3]!, [3])).toEqual([3]);
 });
 
