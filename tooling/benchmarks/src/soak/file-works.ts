@@ -49,7 +49,7 @@ export const fileWorks: Readonly<Record<string, Work>> = {
     const { method, upload_url: url, upload_headers: headers, upload_fields: fields, file_id: id } = upload;
     const far = Math.random();
     if (far < 0.1) return 0; // the bytes are never sent
-    const leaving = far < 0.2 ? { leaveAfter: randomInt(version.size + 1) } : {};
+    const leaving = far < 0.2 ? { abortAfter: randomInt(version.size + 1) } : {};
     const put = { method, headers: { ...headers }, body: raw(version) };
     const answer = await send({ ...(method === 'POST' ? form(version, fields) : put), url, ...leaving });
     if (answer.status < 200 || answer.status > 299) throw new Refusal(`The store's form`, answer);

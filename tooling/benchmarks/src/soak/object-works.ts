@@ -31,7 +31,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
     const version = scene.newVersion();
     if (version.size === 0) return 'idle';
     // Not a change: nobody may ever see any of these bytes.
-    const ask = { method: 'PUT', body: raw(version), leaveAfter: randomInt(version.size) };
+    const ask = { method: 'PUT', body: raw(version), abortAfter: randomInt(version.size) };
     const done = await slot.exclusively(async () => void (await scene.call('admin', tenant, route(slot), [], ask)));
     return done ? 0 : 'idle';
   },
