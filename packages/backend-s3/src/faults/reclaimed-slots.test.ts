@@ -260,7 +260,7 @@ it.each(
     [transport, 'of a server that may serve no ranges', { etag: '"made"' }],
     [transport, 'without an ETag', { 'accept-ranges': 'bytes' }],
   ]),
-)('over the %s door, an object %s is read over a single connection', async (transport, _what, headers) => {
+)('over the %s transport, an object %s is read over a single connection', async (transport, _what, headers) => {
   const server = await scripted(({ url }, response) => {
     const bytes = url?.includes('large') === true ? large : small;
     const usual = { 'last-modified': new Date().toUTCString(), 'content-length': bytes.length };
@@ -299,7 +299,7 @@ it.each(
       ] as const
     ).map(([what, lie]) => [transport, what, lie] as const),
   ),
-)('over the %s door, an answer with %s instead of the rest fails the body', async (transport, _what, lie) => {
+)('over the %s transport, an answer with %s instead of the rest fails the body', async (transport, _what, lie) => {
   const server = await scripted(({ headers, socket }, response) => {
     const [, from] = /^bytes=(\d+)-/.exec(headers.range ?? '') ?? [];
     const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes' };
@@ -329,7 +329,7 @@ it.each(
 });
 
 it.each(transports.flatMap((transport) => [403, 400, 405, 501].map((status) => [transport, status] as const)))(
-  'over the %s door, a reader that is refused the version (%i) learns that the object was replaced',
+  'over the %s transport, a reader that is refused the version (%i) learns that the object was replaced',
   async (transport, status) => {
     const asked: string[] = [];
     const server = await scripted(({ headers, socket, url = '' }, response) => {

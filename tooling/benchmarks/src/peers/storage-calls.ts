@@ -72,8 +72,8 @@ async function bodiesOf({ call, size }: CallsJob): Promise<Bodies> {
   return { bodyOf: () => createReadStream(join(folder, 'file')), end: () => rm(folder, { recursive: true }) };
 }
 
-const [door, options] = JSON.parse(process.argv[2] ?? '') as [StorageApi, S3PeerOptions];
-const calls = await (door === 'service' ? import('./service-calls.ts') : import('./sdk-calls.ts')).then(({ callsOf }) => callsOf(options));
+const [api, options] = JSON.parse(process.argv[2] ?? '') as [StorageApi, S3PeerOptions];
+const calls = await (api === 'service' ? import('./service-calls.ts') : import('./sdk-calls.ts')).then(({ callsOf }) => callsOf(options));
 process.on('message', (job: CallsJob) => {
   run(calls, job).then(
     (seconds) => process.send?.({ seconds } satisfies CallsReply),

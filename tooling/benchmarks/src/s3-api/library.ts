@@ -39,13 +39,13 @@ export interface Caller {
 }
 
 /** Starts a process that does nothing but make calls. */
-export async function startCaller(bench: Bench, { s3, client }: Stores, door: StorageApi, bucketName: string): Promise<Caller> {
+export async function startCaller(bench: Bench, { s3, client }: Stores, api: StorageApi, bucketName: string): Promise<Caller> {
   const bucket = new BenchBucket(client, bucketName);
   await client.send(new CreateBucketCommand({ Bucket: bucketName }));
   bench.resources.defer(() => bucket.drop());
   const { endpoint, accessKey, secretKey } = s3;
   const options: S3PeerOptions = { endpoint, accessKey, secretKey, bucket: bucketName, databaseUrl: '', sockets };
-  const child = fork(new URL('../peers/storage-calls.ts', import.meta.url), [JSON.stringify([door, options])], {
+  const child = fork(new URL('../peers/storage-calls.ts', import.meta.url), [JSON.stringify([api, options])], {
     execArgv: ['--conditions=@coffer/source'],
   });
   const ended = once(child, 'exit');
@@ -56,7 +56,7 @@ export async function startCaller(bench: Bench, { s3, client }: Stores, door: St
   const call = async (job: CallsJob): Promise<number> => {
     child.send(job);
     const reply = await Promise.race([once(child, 'message') as Promise<[CallsReply]>, ended.then(() => undefined)]);
-    if (reply === undefined) throw new Error(`The process of ${door} ended.`);
+    if (reply === undefined) throw new Error(`The process of ${api} ended.`);
     if ('error' in reply[0]) throw new Error(reply[0].error);
     return reply[0].seconds;
   };
@@ -74,7 +74,7 @@ export async function startCaller(bench: Bench, { s3, client }: Stores, door: St
       const cpu = cpuSeconds(pid) - before;
       const peak = peakRss(pid);
       const landed = await bucket.newObjects();
-      if (landed.length !== count || landed.some((object) => object.size !== size)) throw new Error(`${door} stored something else.`);
+      if (landed.length !== count || landed.some((object) => object.size !== size)) throw new Error(`${api} stored something else.`);
       await bucket.assertGenerated(landed[0]!);
       await bucket.remove(landed);
       return { seconds, cpu, peak };
