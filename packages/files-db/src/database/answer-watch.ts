@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import { InFlight } from '@coffer/storage-core';
 import type { Sql, TransactionSql } from 'postgres';
 
+import { isReadOnly } from './error.ts';
+
 /** Where to connect, as postgres.js has parsed it. */
 interface Target {
   /** The path of a unix socket. */
@@ -30,12 +32,17 @@ export class AnswerWatch {
   readonly #sockets = new Map<Socket, Seen>();
   /** When each running statement began. */
   readonly #running = new InFlight<number>();
+  readonly #onReadOnly: () => void;
   #timer: NodeJS.Timeout | undefined;
   #lookedAt = 0;
 
-  /** @param seconds within which something has to arrive from the server while a statement runs */
-  constructor(seconds: number) {
+  /**
+   * @param seconds within which something has to arrive from the server while a statement runs
+   * @param onReadOnly called whenever a statement fails because its connection accepts no writes
+   */
+  constructor(seconds: number, onReadOnly = (): void => {}) {
     this.#limit = seconds * 1000;
+    this.#onReadOnly = onReadOnly;
   }
 
   /** Watches the statements of this client from now on; the client must get its sockets from `open`. */
@@ -68,9 +75,18 @@ export class AnswerWatch {
     const finish = this.#running.add(performance.now());
     try {
       return await work;
+    } catch (error) {
+      if (isReadOnly(error)) this.#onReadOnly();
+      throw error;
     } finally {
       finish();
     }
+  }
+
+  /** Ends every connection. Those that are needed are opened again. */
+  endAll(): void {
+    const error = Object.assign(new Error('A new connection to the database is needed.'), { code: 'ECONNRESET' });
+    for (const socket of this.#sockets.keys()) socket.destroy(error);
   }
 
   #look(): void {

@@ -3,9 +3,10 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { Notice, Sql } from 'postgres';
 
-import { AnswerWatch, whileWatched } from './answer-watch.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { onDatabase } from './error.ts';
 import { parseDatabaseUrl } from './url.ts';
+import { isReadOnlyConnection, WritableSearch } from './writable-search.ts';
 
 /** A drizzle database over postgres.js, made with any drizzle schema or none. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the schema is a type parameter that nothing here reads
@@ -27,7 +28,7 @@ export type DatabaseOptions = (
   | {
       /**
        * `postgres://user:password@host:5432/database`, or `postgres:///database?host=/directory&user=name` for a unix socket. Several hosts
-       * of one cluster are `host1:5432,host2:5432`: the first that accepts writes is used until it stops answering. Parts that are left out
+       * of one cluster are `host1:5432,host2:5432`: the first that accepts writes is used until it stops doing so. Parts that are left out
        * come from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as in libpq.
        * In the query, `prepare=false` keeps statements unnamed, for a pooler such as PgBouncer; `max` is the option below; `sslmode` works
        * as in libpq.
@@ -69,29 +70,40 @@ export interface Database {
  * @throws invalid_argument for an invalid URL; the message contains nothing of it
  */
 export function connectDatabase(options: DatabaseOptions): Database {
-  const sql = clientOf(options);
+  const connect = connectorOf(options);
+  const { max, answerTimeout = 30 } = options;
+  const watch = new AnswerWatch(answerTimeout, () => leaveReadOnly());
+  const sql = connect(watch, max);
+  const search = new WritableSearch(
+    () => connect(new AnswerWatch(answerTimeout), 1),
+    () => watch.endAll(),
+  );
+  const leaveReadOnly = (): void => {
+    // The pool begins with the host that last served it, and otherwise would take that one again.
+    if (sql.options.host.length === 1 || sql.options.target_session_attrs === 'read-write') search.begin();
+  };
   const db = drizzle(sql);
-  const close: Database['close'] = async ({ timeoutSeconds = 5 } = {}) => sql.end({ timeout: timeoutSeconds });
+  const close: Database['close'] = async ({ timeoutSeconds = 5 } = {}) => {
+    await Promise.all([sql.end({ timeout: timeoutSeconds }), search.close()]);
+  };
   return {
     db,
     sql,
     async check() {
-      // With a parameter: after a statement without any, postgres.js sends others before it is answered, even with `prepare=false`, and
-      // PgBouncer 1.18 may have given the server to another client by the time they arrive.
-      const query = sql<{ setting: string }[]>`select current_setting(${'transaction_read_only'}) as setting`;
-      const [row] = await onDatabase(() => whileWatched(sql, query));
-      return { readOnly: row?.setting === 'on' };
+      const readOnly = await onDatabase(() => isReadOnlyConnection(sql));
+      if (readOnly) leaveReadOnly();
+      return { readOnly };
     },
     close,
     [Symbol.asyncDispose]: () => close(),
   };
 }
 
-function clientOf(options: DatabaseOptions): Sql {
-  const { max = 10, connectTimeout = 10, answerTimeout = 30, idleTimeout = 300, onnotice = () => {} } = options;
-  const watch = new AnswerWatch(answerTimeout);
+/** @returns makes a client of up to `max` connections, by default as many as the options say */
+function connectorOf(options: DatabaseOptions): (watch: AnswerWatch, max?: number) => Sql {
+  const { connectTimeout = 10, idleTimeout = 300, onnotice = () => {} } = options;
   const common = {
-    max,
+    max: 10,
     connect_timeout: connectTimeout,
     idle_timeout: idleTimeout,
     onnotice,
@@ -99,21 +111,13 @@ function clientOf(options: DatabaseOptions): Sql {
     backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, 1),
     // Saves a query per connection for array types, which no statement here uses.
     fetch_types: false,
-    socket: watch.open,
   };
+  const ownOf = (watch: AnswerWatch, max?: number): object => ({ socket: watch.open, ...(max !== undefined && { max }) });
   if ('url' in options) {
     const { url, place } = parseDatabaseUrl(options.url);
-    return watch.follow(postgres(url, { ...common, ...place, max: options.max ?? place.max ?? max }));
+    return (watch, max) => watch.follow(postgres(url, { ...common, ...place, ...ownOf(watch, max) }));
   }
   const { host, port = 5432, database, user, password } = options;
-  const client = postgres({
-    ...common,
-    host,
-    port,
-    database,
-    user,
-    ...(password !== undefined && { password }),
-    connection: { application_name: 'coffer' },
-  });
-  return watch.follow(client);
+  const place = { host, port, database, user, ...(password !== undefined && { password }), connection: { application_name: 'coffer' } };
+  return (watch, max) => watch.follow(postgres({ ...common, ...place, ...ownOf(watch, max) }));
 }

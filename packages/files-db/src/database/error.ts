@@ -59,7 +59,7 @@ export function databaseError(error: unknown): unknown {
   if (certificateCodes.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
   // 55000: the database accepts no connections. Class 58: a system error, such as a failing disk.
   if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not accept statements at the moment.', cause);
-  if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
+  if (isReadOnly(cause)) return unavailable('The database is read-only at the moment.', cause);
   if (timeoutCodes.test(code))
     return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
   if (conflictCodes.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
@@ -107,6 +107,11 @@ const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_CLOSED', 'ECONNRESET
 /** Whether a failed statement may have taken effect all the same: the connection ended while it ran. */
 export function mayHaveCommitted(error: unknown): boolean {
   return isStorageError(error) && lostCodes.has(codeOf(error.cause) ?? '');
+}
+
+/** Whether a statement failed because its connection accepts no writes. */
+export function isReadOnly(error: unknown): boolean {
+  return codeOf(queryCause(error)) === '25006';
 }
 
 /** Whether a statement failed because the table it names does not exist. */

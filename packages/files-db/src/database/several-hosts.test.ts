@@ -157,6 +157,30 @@ describe('a database of several hosts', () => {
     }
   });
 
+  it('is read where none takes writes any more, and another one as soon as that takes them', async () => {
+    const admins = servers.map(({ url }) => connectDatabase({ url, max: 1 }));
+    const setReadOnly = async (index: number, value: 'on' | 'off'): Promise<void> => {
+      const { sql } = admins[index]!;
+      await sql`set default_transaction_read_only = off`;
+      await sql.unsafe(`alter system set default_transaction_read_only = ${value}`);
+      await sql`select pg_reload_conf()`;
+    };
+    const database = through([one!, two!], { max: 3 });
+    try {
+      expect(await Promise.all([1, 2, 3].map(() => portOf(database)))).toEqual([one, one, one]);
+      await setReadOnly(1, 'on');
+      await setReadOnly(0, 'on');
+      await expect.poll(() => database.check()).toEqual({ readOnly: true });
+      expect(await portOf(database)).toBe(one);
+      await setReadOnly(1, 'off');
+      await expect.poll(() => codeOf(database.check()).then(() => portOf(database)), { timeout: 10_000 }).toBe(two);
+      expect(await database.check()).toEqual({ readOnly: false });
+    } finally {
+      await Promise.all([setReadOnly(0, 'off'), setReadOnly(1, 'off')]);
+      await Promise.all(admins.map((admin) => admin.close()));
+    }
+  }, 30_000);
+
   it('ends at once while none of them answers', async () => {
     const database = through([await listening(silent()), await listening(silent())], { connectTimeout: 30 });
     const asking = codeOf(database.check());

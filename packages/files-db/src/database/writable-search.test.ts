@@ -1,0 +1,57 @@
+import { testDatabase } from '@coffer/fixtures';
+import type { TestDatabase } from '@coffer/fixtures';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { connectDatabase } from '../index.ts';
+import type { Database } from '../index.ts';
+import { codeOf } from '../testing/support.ts';
+import { statement } from './statement.ts';
+
+const write = statement<{}, never>('insert into written values (1)');
+
+describe('a pool of connections that are read-only', () => {
+  let place: TestDatabase;
+  let admin: Database;
+  let pool: Database;
+  beforeEach(async () => {
+    place = await testDatabase();
+    admin = connectDatabase({ url: place.url, max: 1 });
+    await admin.sql`create table written (n int)`;
+    await setReadOnly('on');
+    pool = connectDatabase({ url: place.url, max: 2 });
+  });
+  afterEach(async () => {
+    await Promise.all([pool.close(), admin.close()]);
+    await place.drop();
+  });
+
+  async function setReadOnly(value: 'on' | 'off'): Promise<void> {
+    await admin.sql`set default_transaction_read_only = off`;
+    await admin.sql.unsafe(`alter database "${new URL(place.url).pathname.slice(1)}" set default_transaction_read_only = ${value}`);
+  }
+  const processes = async (): Promise<ReadonlySet<unknown>> =>
+    new Set((await Promise.all([1, 2].map(() => pool.sql`select pg_backend_pid() as pid, pg_sleep(0.05)`))).map(([row]) => row!['pid']));
+
+  it('keeps them while new ones would be so too', async () => {
+    const before = await processes();
+    expect(await codeOf(write(pool.sql, {}))).toBe('storage_unavailable');
+    expect(await pool.check()).toEqual({ readOnly: true });
+    expect(await processes()).toEqual(before);
+  });
+
+  it.each([
+    ['a write fails', () => write(pool.sql, {})],
+    ['a check tells', () => pool.check()],
+  ])('replaces them when %s and new ones may write', async (_when, use) => {
+    await processes();
+    expect(await pool.check()).toEqual({ readOnly: true });
+    await setReadOnly('off');
+    const state = async (): Promise<unknown> => {
+      await codeOf(Promise.resolve(use()));
+      const [row] = await pool.sql`select current_setting('transaction_read_only') as setting`.catch(() => []);
+      return row?.['setting'];
+    };
+    await expect.poll(state, { timeout: 10_000 }).toBe('off');
+    expect(await codeOf(write(pool.sql, {}))).toBe('resolved');
+  });
+});
