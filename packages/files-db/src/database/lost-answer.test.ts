@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createSecureContext, TLSSocket } from 'node:tls';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { selfSigned } from '@coffer/fixtures';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { connectDatabase, FileService, TenantRepository } from '../index.ts';
 import type { Database } from '../index.ts';
@@ -159,6 +161,93 @@ describe('a database whose answers get lost', () => {
     const rows = await pool.sql`select 'whole' as answer`;
     expect([...rows]).toEqual([{ answer: 'whole' }]);
     await pool.close();
+  });
+
+  it('gives each statement its own answer when one of them cannot be sent', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 1 });
+    await pool.check();
+    const first = pool.sql`select pg_sleep(0.1), 'first' as answer`.execute();
+    const impossible = pool.sql`select ${undefined as unknown as string}`.execute();
+    const others = ['second', 'third'].map((answer) => pool.sql.unsafe(`select '${answer}' as answer`).execute());
+    await expect(impossible).rejects.toMatchObject({ code: 'UNDEFINED_VALUE' });
+    const answers = await Promise.all([first, ...others]);
+    expect(answers.map(([row]) => (row as { answer: string }).answer)).toEqual(['first', 'second', 'third']);
+    await pool.close();
+  });
+
+  it.each([1, 2])('begins transactions behind any number of statements, with a pool of %i', async (max) => {
+    const pool = connectDatabase({ url: rig.url, max });
+    const short = (): PromiseLike<unknown> => pool.sql`select 1`.execute();
+    await Promise.all(Array.from({ length: max * 3 }, short)); // from now on, it is sent while others are not answered yet
+    for (let behind = 98; behind <= 101; behind++) {
+      const long = Array.from({ length: max }, () => pool.sql`select pg_sleep(0.1)`.execute());
+      const statements = Array.from({ length: behind * max }, short);
+      const numbers = Array.from({ length: max * 2 }, (_, n) => n);
+      const transactions = numbers.map((n) => pool.sql.begin((inside) => inside`select ${n}::int as n`));
+      expect((await Promise.all(transactions)).map(([row]) => row?.['n'])).toEqual(numbers);
+      await Promise.all([...long, ...statements]);
+    }
+    await pool.close();
+  });
+
+  it('keeps nothing of the statements that it has answered while some of its connections are never used up', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 3 });
+    await Promise.all([1, 2, 3].map(() => pool.sql`select pg_sleep(0.1)`));
+    const looked = vi.spyOn(Array.prototype, 'indexOf');
+    for (let time = 0; time < 300; time++) await pool.sql`select 1`;
+    const longest = Math.max(...looked.mock.contexts.map((list) => list.length));
+    looked.mockRestore();
+    expect(longest).toBeLessThan(20);
+    await pool.close();
+  });
+
+  it('is left at once by a pool that is closed while it says nothing, also in a transaction', async () => {
+    const url = new URL(rig.url);
+    url.port = String((proxy.address() as AddressInfo).port);
+    const pool = connectDatabase({ url: url.href, max: 2 });
+    const others = new Set(sockets);
+    const [begun, goesOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const transaction = pool.sql.begin(async (inside) => {
+      await inside`select 1`;
+      begun.resolve();
+      await goesOn.promise;
+      await inside`select ${1}::int`; // its parameters are sent when the server has said of which type they are
+    });
+    transaction.catch(() => {}); // awaited below
+    await pool.check();
+    await begun.promise;
+    isSilent = true;
+    goesOn.resolve();
+    const asking = codeOf(pool.check());
+    await pool.close({ timeoutSeconds: 0.2 });
+    expect(await asking).toBe('storage_unavailable');
+    await expect(transaction).rejects.toMatchObject({ code: expect.stringMatching(/^CONNECTION_/) as string });
+    await expect.poll(() => [...sockets].every((socket) => others.has(socket) || socket.destroyed)).toBe(true);
+    isSilent = false;
+  });
+
+  it('is given up in the middle of a transaction, also with TLS', async () => {
+    const identity = selfSigned();
+    const { hostname, port } = new URL(rig.url);
+    const secured = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write('S');
+        const tls = new TLSSocket(socket, { isServer: true, secureContext: createSecureContext(identity) }).on('error', () => {});
+        tls.pipe(connect(Number(port), hostname).on('error', () => {})).pipe(tls);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(secured, 'listening');
+    const url = new URL(rig.url);
+    url.port = String((secured.address() as AddressInfo).port);
+    const pool = connectDatabase({ url: `${url.href}?sslmode=require`, max: 1, answerTimeout: 0.5 });
+    const transaction = pool.sql.begin((inside) => inside`select pg_sleep(10)`);
+    transaction.catch(() => {}); // awaited below
+    const asking = pool.check();
+    await expect(transaction).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+    await asking;
+    await pool.close();
+    secured.close();
   });
 
   it('is not tried forever when something accepts its connections and closes them', async () => {
