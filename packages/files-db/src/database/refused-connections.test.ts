@@ -107,6 +107,21 @@ describe('a database that refuses more connections', () => {
     expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
   });
 
+  it('lets all wait for a connection that is still being opened when the pool is closed', async () => {
+    const database = await pool(0);
+    const allowed = Promise.withResolvers<void>();
+    delayed = allowed.promise;
+    const asking = Array.from({ length: 6 }, () => codeOf(database.check()));
+    await expect.poll(() => asked).toBe(6);
+    const closing = database.close({ timeoutSeconds: 3600 });
+    await delay(300); // by when all others are refused
+    await limitTo(1);
+    allowed.resolve();
+    expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
+    await closing;
+    await expect.poll(connected).toBe(0);
+  });
+
   it('lets a statement and a transaction wait for the one that is open, in the order in which they came', async () => {
     const database = await pool(1);
     const release = await held(database);
