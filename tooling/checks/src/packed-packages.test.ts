@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { importedPackages } from './packed-packages.ts';
+import { importedPackages, leftovers } from './packed-packages.ts';
 
 describe('the packages that a built file imports', () => {
   it('are found in every form of import, once each, without Node and relative ones', () => {
@@ -17,5 +17,21 @@ describe('the packages that a built file imports', () => {
 
   it('are not those of examples in comments', () => {
     expect(importedPackages("/**\n * import { x } from 'x';\n */\n// import 'y';\n")).toEqual([]);
+  });
+});
+
+describe('built files whose source is gone', () => {
+  const source = ['src/index.ts', 'src/http/index.ts'];
+  const built = source.flatMap((path) =>
+    ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((ending) => path.replace('src/', 'dist/').replace('.ts', ending)),
+  );
+
+  it('are found, with their declarations and maps', () => {
+    const gone = ['dist/url.js', 'dist/url.js.map', 'dist/url.d.ts', 'dist/url.d.ts.map', 'dist/http/cors.js'];
+    expect(leftovers([...source, ...built, ...gone])).toEqual(gone);
+  });
+
+  it('are none of a build of the present sources', () => {
+    expect(leftovers(['README.md', 'package.json', 'drizzle/0000_initial.sql', ...source, ...built])).toEqual([]);
   });
 });

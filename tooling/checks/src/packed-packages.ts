@@ -15,7 +15,8 @@ interface Manifest {
 
 /**
  * Packs every publishable package as a release does, and checks the tarball: the manifest's promises (publint), what TypeScript
- * resolves from ESM (attw), and that every import of a built file is a declared dependency. The packages must have been built.
+ * resolves from ESM (attw), that every built file has a source, and that its every import is a declared dependency. The packages must
+ * have been built.
  */
 export async function packedPackages(): Promise<string> {
   const destination = await mkdtemp(join(tmpdir(), 'coffer-pack-'));
@@ -51,8 +52,9 @@ async function problemsOf(folder: string, manifest: Manifest, destination: strin
   ]);
   const missing = ['README.md', 'LICENSE'].filter((name) => !paths.includes(name)).map((name) => `${name} is not in the tarball`);
   const strays = paths.filter((path) => /\.test\.|\.tsbuildinfo$/.test(path)).map((path) => `${path} is in the tarball`);
+  const stale = isLibrary(manifest) ? leftovers(paths).map((path) => `${path} is in the tarball, and its source is not`) : [];
   const undeclared = isLibrary(manifest) ? await undeclaredImports(folder, manifest, paths) : [];
-  return [publint, attw, ...missing, ...strays, ...undeclared].filter(Boolean);
+  return [publint, attw, ...missing, ...strays, ...stale, ...undeclared].filter(Boolean);
 }
 
 /** An application exports only its manifest: nobody imports it, and its bundle contains what it needs. */
@@ -72,6 +74,16 @@ async function undeclaredImports(folder: string, manifest: Manifest, paths: read
     problems.push(...imports.filter((name) => !declared.has(name)).map((name) => `${path} imports ${name}, which is no dependency`));
   }
   return problems;
+}
+
+/** What tsc has printed of sources that have since been moved or removed: it deletes nothing. */
+export function leftovers(paths: readonly string[]): string[] {
+  const present = new Set(paths);
+  return paths.filter((path) => /^dist\/.*\.(js|d\.ts)(\.map)?$/.test(path) && !present.has(sourceOf(path)));
+}
+
+function sourceOf(path: string): string {
+  return path.replace(/^dist\//, 'src/').replace(/\.(js|d\.ts)(\.map)?$/, '.ts');
 }
 
 /** The packages that a module imports, statically or with a literal `import()`. Not a parser: it only reads what tsc prints. */
