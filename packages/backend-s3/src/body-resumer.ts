@@ -1,4 +1,4 @@
-import { hasCode, isStorageError, storageError, takeWhole } from '@coffer/storage-core';
+import { hasCode, isStorageError, storageError, takeWholeBody } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ResolvedRange } from '@coffer/storage-core';
 
 import { unexpectedNotModified } from './conditions.ts';
@@ -156,7 +156,7 @@ export class BodyResumer implements Resumer, SlotHolder {
       answer.body.destroy();
       throw storageError('storage_unavailable', 'The storage provider sent something other than the rest of the object.');
     }
-    const bytes = takeWhole(answer.body);
+    const bytes = takeWholeBody(answer.body);
     if (bytes === undefined) {
       return sourceOf(
         answer.body,

@@ -10,7 +10,7 @@ import {
   multipartBoundary,
   MultipartParser,
   payloadTooLarge,
-  smallBody,
+  smallBodyBytes,
   validationFailed,
 } from '@coffer/storage-core/http';
 import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
@@ -100,7 +100,7 @@ class FormReader implements MultipartHandler {
     this.#endLength = `\r\n--${boundary}--\r\n`.length; // a boundary is ASCII
     this.opened = this.#result.promise;
     const length = contentLength(incoming);
-    if (length === undefined || length > smallBody) this.#stream = this.#openStream();
+    if (length === undefined || length > smallBodyBytes) this.#stream = this.#openStream();
     incoming.on('error', () => {}); // close follows, as it does after the end
     if (incoming.destroyed) {
       this.#onPrematureClose();

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-import { smallBody } from '@coffer/storage-core/http';
+import { smallBodyBytes } from '@coffer/storage-core/http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { boundary, end, field, file } from '../testing/form-server.ts';
@@ -59,7 +59,7 @@ onEachBackend('bodies around the size up to which they are read whole', ({ start
     authorization = `Authorization: ${headers.authorization}\r\n`;
   });
   afterAll(() => api.stop());
-  const sizes = [0, 1, smallBody - 1, smallBody, smallBody + 1];
+  const sizes = [0, 1, smallBodyBytes - 1, smallBodyBytes, smallBodyBytes + 1];
 
   it('are objects as they were sent, however they arrive', async () => {
     for (const size of sizes) {

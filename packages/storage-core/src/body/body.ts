@@ -9,7 +9,7 @@ import type { Body } from '../object.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
 import { listenersRemovedError, onRemoval, relayOf } from './relay.ts';
-import { takeWhole } from './whole-body.ts';
+import { takeWholeBody } from './whole-body.ts';
 
 /**
  * Any body that a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails, which would end the connection of
@@ -257,7 +257,7 @@ export function sizeMismatch(actual: number, announced: number): Error {
 
 /** Reads an open body to its end, into memory. For small objects and tests. */
 export async function readAll(body: Readable): Promise<Buffer> {
-  const whole = takeWhole(body);
+  const whole = takeWholeBody(body);
   if (whole !== undefined) return whole;
   const chunks: Buffer[] = [];
   for await (const chunk of body) chunks.push(chunk as Buffer);

@@ -15,7 +15,7 @@ import { memoryBackend } from '../memory-backend.ts';
 import type { GetResult } from '../object.ts';
 import type { OperationEvent } from '../observer.ts';
 import { readAll } from './body.ts';
-import { takeWhole, wholeBody, wholeLength } from './whole-body.ts';
+import { takeWholeBody, wholeBody, wholeBodyLength } from './whole-body.ts';
 
 const bytes = Buffer.from('all of it');
 
@@ -32,23 +32,23 @@ describe('a body that is in memory', () => {
 
   it('gives its bytes once, to whoever asks before it is read', async () => {
     const body = wholeBody(bytes);
-    expect(wholeLength(body)).toBe(bytes.length);
-    expect(takeWhole(body)).toBe(bytes);
-    expect([takeWhole(body), wholeLength(body)]).toEqual([undefined, undefined]);
+    expect(wholeBodyLength(body)).toBe(bytes.length);
+    expect(takeWholeBody(body)).toBe(bytes);
+    expect([takeWholeBody(body), wholeBodyLength(body)]).toEqual([undefined, undefined]);
     expect(await readAll(wholeBody(bytes))).toBe(bytes);
     const read = wholeBody(bytes);
     read.read(0);
-    expect(takeWhole(read)).toBeUndefined();
+    expect(takeWholeBody(read)).toBeUndefined();
     const left = wholeBody(bytes);
     left.destroy();
-    expect([takeWhole(left), wholeLength(left)]).toEqual([undefined, undefined]);
-    expect(takeWhole(new PassThrough())).toBeUndefined();
+    expect([takeWholeBody(left), wholeBodyLength(left)]).toEqual([undefined, undefined]);
+    expect(takeWholeBody(new PassThrough())).toBeUndefined();
   });
 
   it('is not taken from somebody who listens to it', async () => {
     const body = wholeBody(bytes);
     const ended = once(body, 'end');
-    expect(takeWhole(body)).toBeUndefined();
+    expect(takeWholeBody(body)).toBeUndefined();
     expect(await readAll(body)).toEqual(bytes);
     await ended;
   });

@@ -39,12 +39,12 @@ export function wholeBody(bytes: Buffer, signal?: AbortSignal): Readable {
 }
 
 /** The length in bytes of a body that is in memory and entirely unread; undefined for any other. */
-export function wholeLength(body: Readable): number | undefined {
+export function wholeBodyLength(body: Readable): number | undefined {
   return body instanceof WholeBody && !body.destroyed ? body.bytes?.length : undefined;
 }
 
 /** Takes the bytes of a body in memory that has no listeners; undefined for any other. The body is over then, and emits nothing. */
-export function takeWhole(body: Readable): Buffer | undefined {
+export function takeWholeBody(body: Readable): Buffer | undefined {
   if (!(body instanceof WholeBody) || body.destroyed || body.signal?.aborted === true || body.eventNames().length > 0) return undefined;
   const { bytes } = body;
   body.bytes = undefined;

@@ -17,7 +17,7 @@ export {
   payloadTooLarge,
   readBody,
   requestBody,
-  smallBody,
+  smallBodyBytes,
 } from './request-body.ts';
 export { parseRange, readConditionsOf, writeConditionsOf } from './request-conditions.ts';
 export { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';

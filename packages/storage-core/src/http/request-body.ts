@@ -79,7 +79,7 @@ export function requestBody(incoming: IncomingMessage, limit: number = Infinity)
 /**
  * Size in bytes up to which a body is best read whole: that is cheaper than a stream, and its length is known before anything is stored.
  */
-export const smallBody = 65_536;
+export const smallBodyBytes = 65_536;
 
 /**
  * Reads the whole body of a request that is known to be small, without making a stream. Fails as `requestBody` does, and with

@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Readable } from 'node:stream';
 
 import { releaseChunk } from '../body/chunk-memory.ts';
-import { takeWhole } from '../body/whole-body.ts';
+import { takeWholeBody } from '../body/whole-body.ts';
 import { evaluateConditions, resolveRange } from '../conditions.ts';
 import { assertContentDisposition, contentDisposition, runsInBrowser } from '../content-disposition.ts';
 import { defaultContentType, isContentType } from '../content-type.ts';
@@ -114,7 +114,7 @@ function pipeBody(
 ): Promise<void> {
   // Runs once the system has the whole chunk, or it is no longer wanted.
   const onWritten = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
-  const whole = takeWhole(body);
+  const whole = takeWholeBody(body);
   if (whole !== undefined) return sendWhole(whole, size, response, onWritten(whole));
   const abort = (): void => {
     if (!body.readableEnded) response.destroy();

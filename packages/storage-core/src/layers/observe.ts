@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import { isDirectSource, readInto } from '../body/file-body.ts';
-import { wholeLength } from '../body/whole-body.ts';
+import { wholeBodyLength } from '../body/whole-body.ts';
 import { isStorageError } from '../errors.ts';
 import type { GetResult } from '../object.ts';
 import type { Observer, OperationEvent } from '../observer.ts';
@@ -51,7 +51,7 @@ export function observe(observer: Observer): Around {
       return result;
     }
     const { body } = opened;
-    const size = wholeLength(body);
+    const size = wholeBodyLength(body);
     if (size !== undefined) {
       // The provider has done its part; what the reader does with the bytes is no download.
       count('download', size);

@@ -11,7 +11,7 @@ import {
   payloadTooLarge,
   readBody,
   requestBody,
-  smallBody,
+  smallBodyBytes,
   validationFailed,
   writeConditionsOf,
 } from '@coffer/storage-core/http';
@@ -88,7 +88,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       const contentType = assertContentType(incoming.headers['content-type']);
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, explicit);
-      const isSmall = size !== undefined && size <= smallBody;
+      const isSmall = size !== undefined && size <= smallBodyBytes;
       const body = isSmall ? await readBody(incoming, maxUploadBytes) : requestBody(incoming, maxUploadBytes);
       const request = { key, bucket, body, size, contentType, ...conditions, ...placementOptions(placed) };
       return answer(c, await storage.uploadFile(request, scope.ctx));
