@@ -82,3 +82,12 @@ it.each(['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAK
     await expect(onDatabase(() => Promise.reject(cause))).rejects.toMatchObject(unavailable);
   },
 );
+
+// What Linux reports where a route forbids the connection, or a router answers that there is no such protocol.
+it.each(['EACCES', 'EINVAL', 'ENOPROTOOPT'])('a server to which no connection can be made is unavailable: %s', async (code) => {
+  const cause = Object.assign(new Error(`connect ${code} 192.0.2.1:5432`), { code, syscall: 'connect' });
+  const unavailable = { code: 'storage_unavailable', retryable: true, message: 'The database cannot be reached.', cause };
+  await expect(onDatabase(() => Promise.reject(cause))).rejects.toMatchObject(unavailable);
+  const ofAllAddresses = new AggregateError([cause]);
+  await expect(onDatabase(() => Promise.reject(ofAllAddresses))).rejects.toMatchObject({ ...unavailable, cause: ofAllAddresses });
+});

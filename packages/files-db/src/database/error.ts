@@ -51,7 +51,7 @@ export function databaseError(error: unknown): unknown {
   const cause = queryCause(error);
   const code = codeOf(cause);
   if (code === undefined) return cause;
-  if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
+  if (connectionCodes.has(code) || isConnectError(cause)) return unavailable('The database cannot be reached.', cause);
   if (code === 'TLS_REFUSED')
     return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
   // From OpenSSL: client and server cannot agree.
@@ -122,6 +122,11 @@ export function isMissingTable(error: unknown): boolean {
 /** Whether a foreign key kept a row from being deleted. PostgreSQL 18 has different codes for `restrict` and `no action`. */
 export function isForeignKeyViolation(error: unknown): boolean {
   return /^23(?:503|001)$/.test(codeOf(queryCause(error)) ?? '');
+}
+
+/** Whether no connection could be made. A route or a firewall may forbid it in many ways: EINVAL and ENOPROTOOPT are two of them. */
+function isConnectError(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).syscall === 'connect' || error instanceof AggregateError;
 }
 
 function unavailable(message: string, cause: unknown, retryable = true): StorageError {
