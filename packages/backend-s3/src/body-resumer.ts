@@ -116,7 +116,9 @@ export class BodyResumer implements Resumer, SlotHolder {
     const { received } = this.#open.body;
     if (received - this.#cutAt >= minBytes) this.#retries = maxRetries;
     this.#cutAt = received;
-    if (!isConnectionLost(error) || this.#retries-- <= 0) return false;
+    // The system gives up a connection whose probes remain unanswered, long before our own timeout.
+    const isGivenUp = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+    if (!(isConnectionLost(error) || isGivenUp) || this.#retries-- <= 0) return false;
     this.onDemand();
     return true;
   }

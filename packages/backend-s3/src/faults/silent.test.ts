@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -76,6 +78,20 @@ describe.each(transports)('when the server is silent (%s)', (transport) => {
     body.once('data', () => (bench.proxy.faults.frozen = true));
     await expect(readAll(body)).rejects.toMatchObject(readTimeout);
     await eventually(() => bench.proxy.connections()).toBe(0);
+  });
+
+  it('in the middle of a body, until the system gives up its connection, the reader gets the rest over another one', async () => {
+    const opened: Socket[] = [];
+    const collect = (message: unknown): void => void opened.push((message as { readonly socket: Socket }).socket);
+    subscribe('net.client.socket', collect);
+    const body = await get(bench.through({ maxRetries: 1 }), 'large').finally(() => unsubscribe('net.client.socket', collect));
+    body.once('data', () => {
+      const answering = opened.filter(({ remotePort }) => remotePort === Number(new URL(bench.proxy.endpoint).port));
+      expect(answering).toHaveLength(1);
+      answering[0]!.destroy(Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT', syscall: 'read' }));
+    });
+    expect((await readAll(body)).equals(large)).toBe(true);
+    expect(bench.proxy.count('GET')).toBe(2);
   });
 
   it('in the middle of an upload, it is read_timeout', async () => {
