@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
@@ -126,6 +128,18 @@ describe('a presigned form', () => {
     const body = formOf([...fields, file], { cut: true });
     expect((await post(body)).status).toBe(400);
     for (const part of [0.1, 0.5, 0.99]) expect((await post(body.subarray(0, body.length * part))).status).toBe(400);
+    await assertNothingStored();
+  });
+
+  it('with a file that is far too large is refused readably, also to a sender that reads nothing before it has sent everything', async () => {
+    const body = formOf([...fields, { ...file, value: Buffer.alloc(70_000_000) }]);
+    const socket = connect({ port: Number(new URL(served.url).port), host: '127.0.0.1' });
+    const head = `POST /local/bucket HTTP/1.1\r\nHost: a\r\nContent-Type: ${headers['content-type']}\r\nContent-Length: ${body.length}\r\n\r\n`;
+    socket.pause().write(head);
+    await new Promise<void>((resolve, reject) => socket.once('error', reject).write(body, () => resolve()));
+    const [answer] = (await once(socket.resume(), 'data')) as [Buffer];
+    socket.destroy();
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 400 /);
     await assertNothingStored();
   });
 

@@ -136,21 +136,15 @@ function clientGoneError(): Error {
   return new Error('The client went away before the body was whole.');
 }
 
-const lingerBytes = 16_777_216;
 const lingerMs = 2000;
 
 /**
  * Lets a client that is still sending read its response: closing at once would reset the connection. A client that goes on for long is cut
- * off.
+ * off. Firefox and WebKit read no response before they have sent everything, so it is all read until then.
  */
 export function lingerOver(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return;
-  let remaining = lingerBytes;
   const timer = setTimeout(() => incoming.destroy(), lingerMs);
-  incoming.on('data', (chunk: Buffer) => {
-    remaining -= chunk.length;
-    if (remaining < 0) incoming.destroy();
-  });
   incoming.once('close', () => clearTimeout(timer));
   incoming.on('error', () => {}); // the client may leave at any time
   incoming.resume();
