@@ -83,12 +83,6 @@ export class AnswerWatch {
     }
   }
 
-  /** Ends every connection. Those that are needed are opened again. */
-  endAll(): void {
-    const error = Object.assign(new Error('A new connection to the database is needed.'), { code: 'ECONNRESET' });
-    for (const socket of this.#sockets.keys()) socket.destroy(error);
-  }
-
   #look(): void {
     const now = performance.now();
     // This process was blocked: what has arrived in the meantime has not been read yet.

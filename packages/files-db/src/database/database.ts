@@ -72,11 +72,10 @@ export interface Database {
 export function connectDatabase(options: DatabaseOptions): Database {
   const connect = connectorOf(options);
   const { max, answerTimeout = 30 } = options;
-  const watch = new AnswerWatch(answerTimeout, () => leaveReadOnly());
-  const sql = connect(watch, max);
+  const sql = connect(new AnswerWatch(answerTimeout, () => leaveReadOnly()), max);
   const search = new WritableSearch(
     () => connect(new AnswerWatch(answerTimeout), 1),
-    () => watch.endAll(),
+    () => endConnections(sql),
   );
   const leaveReadOnly = (): void => {
     // The pool begins with the host that last served it, and otherwise would take that one again.
@@ -97,6 +96,12 @@ export function connectDatabase(options: DatabaseOptions): Database {
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+/** Ends each connection once its statements or its transaction are over. Those that are needed are opened again. */
+function endConnections(sql: Sql): void {
+  const { close } = sql as Sql & { close(): Promise<unknown> }; // missing in the types
+  void close();
 }
 
 /** @returns makes a client of up to `max` connections, by default as many as the options say */

@@ -18,7 +18,7 @@ describe('a pool of connections that are read-only', () => {
     admin = connectDatabase({ url: place.url, max: 1 });
     await admin.sql`create table written (n int)`;
     await setReadOnly('on');
-    pool = connectDatabase({ url: place.url, max: 2 });
+    pool = connectDatabase({ url: place.url, max: 3 });
   });
   afterEach(async () => {
     await Promise.all([pool.close(), admin.close()]);
@@ -29,8 +29,20 @@ describe('a pool of connections that are read-only', () => {
     await admin.sql`set default_transaction_read_only = off`;
     await admin.sql.unsafe(`alter database "${new URL(place.url).pathname.slice(1)}" set default_transaction_read_only = ${value}`);
   }
-  const processes = async (): Promise<ReadonlySet<unknown>> =>
-    new Set((await Promise.all([1, 2].map(() => pool.sql`select pg_backend_pid() as pid, pg_sleep(0.05)`))).map(([row]) => row!['pid']));
+  /** Those of all connections. */
+  async function processes(): Promise<ReadonlySet<unknown>> {
+    const seen = new Set<unknown>();
+    const all = Promise.withResolvers<void>();
+    const begun = [1, 2, 3].map(() =>
+      pool.sql.begin(async (sql) => {
+        const [row] = await sql`select pg_backend_pid() as pid`;
+        if (seen.add(row!['pid']).size === 3) all.resolve();
+        await all.promise;
+      }),
+    );
+    await Promise.all(begun);
+    return seen;
+  }
 
   it('keeps them while new ones would be so too', async () => {
     const before = await processes();
@@ -52,6 +64,20 @@ describe('a pool of connections that are read-only', () => {
       return row?.['setting'];
     };
     await expect.poll(state, { timeout: 10_000 }).toBe('off');
+    expect(await codeOf(write(pool.sql, {}))).toBe('resolved');
+  });
+
+  it('lets statements and transactions that run come to their end when it replaces them', async () => {
+    const before = await processes();
+    const running = [
+      pool.sql`select pg_sleep(1.5)`.execute(),
+      pool.sql.begin(async (sql) => [await sql`select pg_sleep(0.7)`, await sql`select pg_sleep(0.7)`]),
+    ].map((work) => codeOf(Promise.resolve(work)));
+    await setReadOnly('off');
+    await codeOf(write(pool.sql, {})); // from now on, connections are replaced
+    const checks = [1, 2, 3].map(() => codeOf(pool.check()));
+    expect(new Set(await Promise.all([...running, ...checks]))).toEqual(new Set(['resolved']));
+    expect((await processes()).isDisjointFrom(before)).toBe(true);
     expect(await codeOf(write(pool.sql, {}))).toBe('resolved');
   });
 });
