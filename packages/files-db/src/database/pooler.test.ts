@@ -10,6 +10,7 @@ import { codeOf, openRig } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
 
 const sync = Buffer.from([83, 0, 0, 0, 4]);
+const emptyQuery = Buffer.from([81, 0, 0, 0, 5, 0]);
 const readyForQuery = Buffer.from([90, 0, 0, 0, 5]);
 const timesIn = (bytes: Buffer, message: Buffer): number => bytes.toString('latin1').split(message.toString('latin1')).length - 1;
 
@@ -18,6 +19,7 @@ describe('a pooler that hands its connections on between transactions', () => {
   let pooler: Server;
   let database: Database;
   let early = 0;
+  let alone = 0;
   const sockets = new Set<Socket>();
 
   beforeAll(async () => {
@@ -26,11 +28,12 @@ describe('a pooler that hands its connections on between transactions', () => {
     pooler = createServer((client) => {
       const server = connect(Number(port), hostname);
       for (const socket of [client, server]) sockets.add(socket.on('error', () => {}));
-      let waiting = 0; // syncs without an answer yet
+      let waiting = 0; // without an answer yet
       client.on('data', (chunk) => {
         const bytes = chunk as Buffer;
-        const ends = timesIn(bytes, sync);
-        if (waiting > 0 || ends > 1 || (ends === 1 && !bytes.subarray(-sync.length).equals(sync))) early += 1;
+        if (bytes.subarray(0, sync.length).equals(sync)) alone += 1;
+        const ends = timesIn(bytes, sync) + timesIn(bytes, emptyQuery);
+        if (waiting > 0 || ends > 1 || (ends === 1 && !bytes.subarray(-sync.length).equals(sync) && !bytes.equals(emptyQuery))) early += 1;
         waiting += ends;
         server.write(bytes);
       });
@@ -57,5 +60,19 @@ describe('a pooler that hands its connections on between transactions', () => {
     const asked = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? database.check() : tenants.ownerOf(`bucket-${n}`)));
     expect(new Set(await Promise.all(asked.map((each) => codeOf(each))))).toEqual(new Set(['resolved']));
     expect(early).toBe(0);
+  });
+
+  // PgBouncer 1.18 does not answer a Sync without anything before it.
+  it('gets no Sync alone, nor anything behind a statement that cannot be sent', async () => {
+    [early, alone] = [0, 0];
+    const sendable = (n: number): Promise<string> => codeOf(Promise.resolve(database.sql`select ${n}::int`));
+    const unsendable = (): Promise<string> => codeOf(Promise.resolve(database.sql`select ${undefined as unknown as string}`));
+    expect(await Promise.all([unsendable(), sendable(1), unsendable(), sendable(2)])).toEqual([
+      'UNDEFINED_VALUE',
+      'resolved',
+      'UNDEFINED_VALUE',
+      'resolved',
+    ]);
+    expect({ early, alone }).toEqual({ early: 0, alone: 0 });
   });
 });
