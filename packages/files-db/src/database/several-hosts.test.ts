@@ -39,15 +39,26 @@ async function instead(answer: (socket: Socket) => void): Promise<Instead> {
 
 const silent = (): Promise<Instead> => instead(() => {});
 const closing = (): Promise<Instead> => instead((socket) => socket.once('data', () => socket.end()));
+function errorResponse(fields: string): Buffer {
+  return Buffer.concat([Buffer.from([69, 0, 0, 0, fields.length + 4]), Buffer.from(fields)]);
+}
 /** A server that is starting up or shutting down. */
 const starting = (): Promise<Instead> =>
   instead((socket) =>
+    socket.once('data', () => socket.end(errorResponse('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0'))),
+  );
+/** A server that takes connections without saying whether it takes writes, as up to PostgreSQL 13 and behind PgBouncer. */
+const asking = (answer: readonly Buffer[]): Promise<Instead> => {
+  const [accepted, ready] = [Buffer.from([82, 0, 0, 0, 8, 0, 0, 0, 0]), Buffer.from([90, 0, 0, 0, 5, 73])];
+  return instead((socket) =>
     socket.once('data', () => {
-      const fields = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0');
-      const head = Buffer.from([69, 0, 0, 0, fields.length + 4]);
-      socket.end(Buffer.concat([head, fields]));
+      socket.write(Buffer.concat([accepted, ready]));
+      if (answer.length > 0) socket.on('data', () => socket.write(Buffer.concat([...answer, ready])));
     }),
   );
+};
+const hesitating = (): Promise<Instead> => asking([]);
+const cancelling = (): Promise<Instead> => asking([errorResponse('SERROR\0VERROR\0C57014\0Mcanceling statement\0\0')]);
 async function nobody(): Promise<Instead> {
   const gone = await instead(() => {});
   gone.close();
@@ -105,6 +116,8 @@ describe('a database of several hosts', () => {
     ['closes what it takes', closing],
     ['says nothing', silent],
     ['is starting', starting],
+    ['does not say whether it takes writes', hesitating],
+    ['fails to say whether it takes writes', cancelling],
   ])('is the second host when the first %s, and stays so', async (_how, start) => {
     const first = await start();
     open.add(first);
@@ -123,6 +136,8 @@ describe('a database of several hosts', () => {
     ['close what they take', closing],
     ['say nothing', silent],
     ['are starting', starting],
+    ['do not say whether they take writes', hesitating],
+    ['fail to say whether they take writes', cancelling],
   ])('is unavailable where all %s, after each was asked once', async (_how, start) => {
     const all = await Promise.all([start(), start()]);
     for (const server of all) open.add(server);
