@@ -100,8 +100,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
 
 /** Ends each connection once its statements or its transaction are over. Those that are needed are opened again. */
 function endConnections(sql: Sql): void {
-  const { close } = sql as Sql & { close(): Promise<unknown> }; // missing in the types
-  void close();
+  void (sql as Sql & { close(): Promise<unknown> }).close(); // missing in the types
 }
 
 /** @returns makes a client of up to `max` connections, by default as many as the options say */
