@@ -39,8 +39,8 @@ export class IgnoredParameterError extends Error {
 }
 
 /**
- * The root of the answer to a request for a subresource such as `acl`. @throws PassedOverError if the server ignored the parameter,
- * MalformedXmlError
+ * The root of the answer to a request for a subresource such as `acl`.
+ * @throws IgnoredParameterError if the server ignored the parameter, MalformedXmlError
  */
 export function subresourceOf(document: string, name: string): XmlElement {
   const root = parseXml(document);
