@@ -18,7 +18,7 @@ type Body =
   /** After this many bytes. */
   | { readonly kind: 'sized'; left: number }
   /** In chunks, each after a line with its size; `left` is what remains of the current one. */
-  | { readonly kind: 'chunked'; left: number; line: string; at: 'size' | 'data' | 'data end' | 'trailer' }
+  | { readonly kind: 'chunked'; left: number; line: string; at: 'size' | 'data' | 'data end' | 'trailer' | 'end' }
   /** With the connection. */
   | { readonly kind: 'rest' };
 
@@ -48,7 +48,7 @@ export class RawAnswer {
   get isComplete(): boolean {
     const body = this.#body;
     if (this.#head === undefined || body.kind === 'rest') return false;
-    return body.kind === 'sized' ? body.left === 0 : body.at === 'trailer' && body.left === 0;
+    return body.kind === 'sized' ? body.left === 0 : body.at === 'end';
   }
 
   /** Whether the answer ends with the connection. */
@@ -167,7 +167,7 @@ function readChunks(body: Extract<Body, { kind: 'chunked' }>, bytes: Buffer): re
   const found: Buffer[] = [];
   let at = 0;
   while (at < bytes.length) {
-    if (body.at === 'trailer' && body.left === 0) throw malformed('bytes after the end of an answer');
+    if (body.at === 'end') throw malformed('bytes after the end of an answer');
     if (body.at === 'data') {
       const piece = bytes.subarray(at, at + body.left);
       found.push(piece);
@@ -198,9 +198,8 @@ function endLine(body: Extract<Body, { kind: 'chunked' }>, line: string): void {
     if (size === undefined) throw malformed('a chunk without a size');
     body.left = Number.parseInt(size, 16);
     body.at = body.left === 0 ? 'trailer' : 'data';
-    if (body.left === 0) body.left = 1; // until the empty line
   } else if (line === '\r\n') {
-    body.left = 0;
+    body.at = 'end'; // any other line is a trailer, which nobody needs
   }
 }
 
