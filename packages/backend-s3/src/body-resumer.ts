@@ -136,11 +136,12 @@ export class BodyResumer implements Resumer, SlotHolder {
 
   async #request(): Promise<void> {
     const { body } = this.#open;
-    for (let source: BodySource | undefined; source === undefined && body.isStarving;) {
-      source = await this.#requestNext();
+    while (body.isStarving) {
+      const source = await this.#requestNext();
       if (source === undefined) continue;
       this.#turn = { since: performance.now(), from: body.received };
       body.continueFrom(source);
+      break;
     }
     this.#isRequesting = false;
   }
