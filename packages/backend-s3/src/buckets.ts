@@ -1,10 +1,10 @@
-import { hasCode, storageError } from '@coffer/storage-core';
+import { hasCode, storageError, untilAborted } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import { assertAclSupported } from './acl-support.ts';
 import { listBuckets } from './bucket-list.ts';
 import { regionOf, regionOfNewBucket } from './bucket-region.ts';
-import { inParallel, unlessAborted } from './concurrency.ts';
+import { inParallel } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
 import { causeName, causeStatus } from './provider-error.ts';
@@ -24,7 +24,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
     async create(bucket, options, ctx) {
       for (let other = creating.get(bucket); other !== undefined; other = creating.get(bucket)) {
         const ended = other.catch(() => {});
-        await unlessAborted(ended, ctx.signal);
+        await untilAborted(ended, ctx.signal);
       }
       ctx.signal?.throwIfAborted();
       const attempt = createOnce(bucket, options, ctx).finally(() => creating.delete(bucket));

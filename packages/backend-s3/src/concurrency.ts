@@ -26,14 +26,3 @@ export async function allEnded<const T extends readonly unknown[]>(work: T): Pro
   await Promise.allSettled(work);
   return Promise.all(work);
 }
-
-/** Stops waiting on abort; the work itself continues. @throws the signal's reason */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort, { once: true });
-  // Work that nobody waits for any more may still fail, and somebody has to handle that rejection.
-  return Promise.race([aborted.promise, work]).finally(() => signal.removeEventListener('abort', abort));
-}

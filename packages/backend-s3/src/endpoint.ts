@@ -1,7 +1,6 @@
-import { hasCode, isStorageError, noContext, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
-import { unlessAborted } from './concurrency.ts';
 import type { EndpointProfile } from './profile.ts';
 
 /** Milliseconds for which credentials that may not probe in a bucket are not used to try again. */
@@ -42,7 +41,7 @@ export class Endpoint {
    */
   async profile(bucket: string, { signal }: CallContext = noContext): Promise<EndpointProfile> {
     signal?.throwIfAborted(); // no probe for a caller who has left
-    return unlessAborted(this.#profile(bucket), signal);
+    return untilAborted(this.#profile(bucket), signal);
   }
 
   /**

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { unlessAborted } from './concurrency.ts';
 import { AnswerError } from './documents/answer-error.ts';
 import { delayAfter, RetryPolicy } from './retry.ts';
 
@@ -159,20 +158,4 @@ describe('retries', () => {
     cancel.abort(new Error('enough'));
     await expect(waiting).rejects.toThrow('enough');
   });
-});
-
-it('rejects with the abort alone if that came first, and leaves no failure of the work unhandled', async () => {
-  const unheard: unknown[] = [];
-  const others = process.listeners('unhandledRejection');
-  process.removeAllListeners('unhandledRejection').on('unhandledRejection', (error) => unheard.push(error));
-  try {
-    const gone = AbortSignal.abort(new Error('gone'));
-    await expect(unlessAborted(Promise.reject(new Error('work')), gone)).rejects.toThrow('gone');
-    await expect(unlessAborted(Promise.resolve(), gone)).rejects.toThrow('gone');
-    await delay(10);
-    expect(unheard).toEqual([]);
-  } finally {
-    process.removeAllListeners('unhandledRejection');
-    for (const listener of others) process.on('unhandledRejection', listener);
-  }
 });

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { untilAborted } from '@coffer/storage-core';
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
-import { unlessAborted } from './concurrency.ts';
 import { isConnectionLost } from './http/socket-errors.ts';
 import { isConnectError } from './network-errors.ts';
 import { headerOf, secondsIn, statusOf } from './provider-error.ts';
@@ -90,7 +90,7 @@ export class RetryPolicy {
       const { DefaultRateLimiter: Limiter } = await import('./rate-limiter.ts');
       this.#limiter ??= new Limiter();
     }
-    await unlessAborted(this.#limiter.getSendToken(), signal);
+    await untilAborted(this.#limiter.getSendToken(), signal);
   }
 }
 

@@ -1,8 +1,9 @@
 import { getEventListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { expect, it } from 'vitest';
 
-import { onAbort } from './abort-listeners.ts';
+import { onAbort, untilAborted } from './abort-listeners.ts';
 
 it('calls every listener once, in order, through one event listener on the signal', () => {
   const cancel = new AbortController();
@@ -52,4 +53,20 @@ it('calls the remaining listeners when one in the middle has left', () => {
   cancel.abort();
   third?.();
   expect(told).toEqual(['second', 'third', 'fourth', 'fifth']);
+});
+
+it('rejects with the abort alone if that came first, and leaves no failure of the work unhandled', async () => {
+  const unheard: unknown[] = [];
+  const others = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', (error) => unheard.push(error));
+  try {
+    const gone = AbortSignal.abort(new Error('gone'));
+    await expect(untilAborted(Promise.reject(new Error('work')), gone)).rejects.toThrow('gone');
+    await expect(untilAborted(Promise.resolve(), gone)).rejects.toThrow('gone');
+    await delay(10);
+    expect(unheard).toEqual([]);
+  } finally {
+    process.removeAllListeners('unhandledRejection');
+    for (const listener of others) process.on('unhandledRejection', listener);
+  }
 });

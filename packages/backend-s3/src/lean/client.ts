@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
+import { untilAborted } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { call } from '../call.ts';
-import { unlessAborted } from '../concurrency.ts';
 import { AnswerError, answerError, documentOf } from '../documents/answer-error.ts';
 import { isErrorDocument } from '../documents/answer.ts';
 import type { Connection } from '../http/connection.ts';
@@ -126,7 +126,7 @@ export class LeanClient {
     let wasInDoubt = false;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
-      const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
+      const keys = credentials.known ?? (await untilAborted(credentials.load(), signal));
       const { bucket } = request.at;
       const isSigned = payloadSigning.isRequired || request.sha256 !== undefined;
       const used = { endpoint: bucketEndpoints.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import { hasCode, noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { unlessAborted } from '../concurrency.ts';
 import { maxParts } from '../limits.ts';
 import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
@@ -44,7 +43,7 @@ export async function writeByParts(
   const { ifNoneMatch, ifMatch, ...described } = headers;
   // Not cancellable: an upload whose id nobody received could not be aborted.
   const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
-  const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
+  const uploadId = await untilAborted(creating, ctx.signal).catch((error: unknown) => {
     void store.cleanup.run(creating.then((id) => abortUpload(store, at, id))); // in case it is created after all
     throw error;
   });
