@@ -86,18 +86,8 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   const profile = await profileFor(store, copy);
   const unenforced =
     profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isPinned(copy) && !profile.copySourceCondition));
-  if (unenforced && from.size <= store.memory.partSize) {
-    const { bucket } = destination;
-    const isPutEnforced = ifNoneMatch === undefined || (profile.conditionalPut && !(await ignoresNoneMatch(store, bucket, profile, ctx)));
-    if (isPutEnforced) {
-      return withTags(store, copy, () =>
-        copyThroughClient(store, copy, profile).catch(async (error: unknown) => {
-          if (!(await isAlwaysRefused(store, copy, error))) throw error;
-          return copyAndVerify(store, copy, profile);
-        }),
-      );
-    }
-  }
+  if (unenforced && from.size <= store.memory.partSize && (await isPutEnforced(store, copy, profile)))
+    return withTags(store, copy, () => copySmall(store, copy, profile));
   if (unenforced && ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > smallestPart)
     return withTags(store, copy, () => copyByParts(store, copy, profile));
@@ -105,11 +95,29 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   return replacesMetadata(copy) ? withTags(store, copy, write) : write();
 }
 
+/** Whether writing the destination with PutObject keeps the caller's condition. */
+async function isPutEnforced(store: Store, { options, destination, ctx }: Copy, profile: EndpointProfile): Promise<boolean> {
+  if (options.ifNoneMatch === undefined) return true;
+  return profile.conditionalPut && !(await ignoresNoneMatch(store, destination.bucket, profile, ctx));
+}
+
+async function copySmall(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
+  try {
+    return await copyThroughClient(store, copy, profile);
+  } catch (error) {
+    if (!(await isAlwaysRefused(store, copy, error))) throw error;
+    return copyAndVerify(store, copy, profile);
+  }
+}
+
 /** For servers that ignore which version is requested: that is checked once the copy is made. */
 async function copyAndVerify(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+  const { source, destination, from } = copy;
   const written = await copyInOneRequest(store, copy, profile);
-  if (isVersionRequested(copy) && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
-  return written;
+  // Other ETags prove nothing: the server may give copies ETags of their own.
+  if (!isVersionRequested(copy) || written.etag === from.etag || (await isUnchanged(store, copy))) return written;
+  if (!isSame(source, destination)) await deleteObject(store, destination, noContext); // nobody knows which version it is
+  throw sourceChanged();
 }
 
 /**
@@ -232,7 +240,7 @@ async function copyByParts(store: Store, copy: Copy, profile: EndpointProfile | 
     },
     fail: () => {},
     async verify() {
-      await assertUnchanged(store, copy, false);
+      if (!(await isUnchanged(store, copy))) throw sourceChanged();
       if (options.ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
     },
   };
@@ -240,15 +248,13 @@ async function copyByParts(store: Store, copy: Copy, profile: EndpointProfile | 
   return writeByParts(store, destination, { headers: { ...headers, ...condition }, parts, carried }, ctx);
 }
 
-/** @param written whether the copy already exists at its destination; then nobody knows which version it is, and it is deleted */
-async function assertUnchanged(store: Store, { source, destination, from, ctx }: Copy, written = true): Promise<void> {
+/** Whether the source is still the version that was inspected. */
+async function isUnchanged(store: Store, { source, from, ctx }: Copy): Promise<boolean> {
   const now = await store.transport.head(source, ctx).catch((error: unknown) => {
     if (hasCode(error, 'file_not_found')) return undefined;
     throw error;
   });
-  if (now?.etag === from.etag) return; // the server gives copies ETags of their own
-  if (written && !isSame(source, destination)) await deleteObject(store, destination, noContext);
-  throw sourceChanged();
+  return now?.etag === from.etag;
 }
 
 async function assertAbsent(store: Store, at: ObjectAddress, ctx: CallContext): Promise<void> {
