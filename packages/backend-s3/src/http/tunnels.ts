@@ -52,16 +52,17 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
     createSocket(request: unknown, options: Options, done: Done): void {
       const { sockets } = this as unknown as { readonly sockets: Record<string, Duplex[]> };
       const name = this.getName(options);
-      let isMade = false;
-      let made = (): void => void (isMade = true);
+      let hasEnded = false;
+      let stopWatching = (): void => {};
       const end: Done = (error, socket) => {
-        if (isMade) return void socket?.destroy();
-        made();
+        if (hasEnded) return void socket?.destroy();
+        hasEnded = true;
+        stopWatching();
         done(error, socket);
       };
       createSocket.call(this, request, options, end);
       const tunnel = this.#latest;
-      if (isMade || tunnel === undefined || tunnel === null) return;
+      if (hasEnded || tunnel === undefined || tunnel === null) return;
       (sockets[name] ??= []).push(tunnel);
       // node:http reports neither a tunnel that is closed from here, nor one that opens but behind which nothing answers.
       const late = setTimeout(() => {
@@ -70,8 +71,7 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
       }, options.timeout);
       const closed = (): void => end(new TunnelError({ code: 'ECONNRESET' }));
       tunnel.once('close', closed);
-      made = () => {
-        isMade = true;
+      stopWatching = () => {
         clearTimeout(late);
         tunnel.off('close', closed);
         sockets[name] = (sockets[name] ?? []).filter((other) => other !== tunnel);
