@@ -11,21 +11,25 @@ import { abortUpload } from './upload/multipart.ts';
 import { openUploads } from './uploads.ts';
 
 // A server may be late to report a bucket as empty, or show keys only once others are gone.
-const idleRounds = 3;
+const maxIdleRounds = 3;
+/** Each round by key leaves delete markers. If removing those brings the object back, that is no progress. */
+const maxRoundsByKey = 3;
 
 /** Deletes objects, versions, delete markers and open uploads, again and again until the server lets the bucket go. */
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  for (let idle = 0, byName = 0; ;) {
+  let idleRounds = 0;
+  let roundsByKey = 0;
+  for (;;) {
     const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
     try {
       return await deleteEmptyBucket(store, bucket, ctx);
     } catch (error) {
       const isDisturbed = causeStatus(error) === 499; // MinIO, if another call is deleting the bucket at the same time
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
-      idle = removed === 0 ? idle + 1 : 0;
-      if (idle >= idleRounds) throw error;
-      // Each round by key leaves delete markers. If removing those brings the object back, that is no progress.
-      if (idle !== 1 || ++byName > idleRounds) continue;
+      idleRounds = removed === 0 ? idleRounds + 1 : 0;
+      if (idleRounds >= maxIdleRounds) throw error;
+      if (idleRounds !== 1 || roundsByKey === maxRoundsByKey) continue;
+      roundsByKey++;
       await removeObjects(store, bucket, ctx);
       await removeMarkers(store, bucket, ctx);
     }
