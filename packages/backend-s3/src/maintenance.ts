@@ -1,5 +1,5 @@
 import { hasCode } from '@coffer/storage-core';
-import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/storage-core';
+import type { CallContext, MaintenanceOperations, SweepOptions, SweepReport } from '@coffer/storage-core';
 
 import type { ListedParts, OpenUpload } from './administration.ts';
 import { BucketFailures } from './bucket-failures.ts';
@@ -18,6 +18,13 @@ const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
 const emptyReport: SweepReport = { removed: 0, bytes: 0 };
 
+/** What a sweep looks at. */
+interface Targets {
+  readonly buckets: readonly string[];
+  /** Buckets that probes of the endpoint left behind. */
+  readonly sandboxes: readonly string[];
+}
+
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
@@ -28,15 +35,9 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
       // By the server's clock, which dated what is inspected. The first request learns it.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
       const failures = new BucketFailures(bucketsAtOnce);
-      const findTargets = async (): Promise<{ readonly buckets: readonly string[]; readonly sandboxes: readonly string[] }> => {
-        const all = await listBuckets(store, ctx);
-        const old = all.filter((bucket) => isAbandoned(store, bucket, before())).map(({ name }) => name);
-        const kept = new Set(old.length > 0 ? await among?.(old) : []);
-        const sandboxes = old.filter((name) => !kept.has(name));
-        const others = all.map(({ name }) => name).filter((name) => !sandboxes.includes(name));
-        return { buckets: among === undefined ? others : [...(await among(others))], sandboxes };
-      };
-      const { buckets, sandboxes } = onlyBucket === undefined ? await findTargets() : { buckets: [onlyBucket], sandboxes: [] };
+      const targets =
+        onlyBucket === undefined ? await findTargets(store, { before, among }, ctx) : { buckets: [onlyBucket], sandboxes: [] };
+      const { buckets, sandboxes } = targets;
       const reports = await inParallel(buckets, bucketsAtOnce, (bucket) =>
         failures.tolerate(bucket, emptyReport, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
       );
@@ -52,6 +53,19 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
       };
     },
   };
+}
+
+async function findTargets(
+  store: Store,
+  { before, among }: Pick<Sweep, 'before'> & { readonly among: SweepOptions['among'] | undefined },
+  ctx: CallContext,
+): Promise<Targets> {
+  const all = await listBuckets(store, ctx);
+  const old = all.filter((bucket) => isAbandoned(store, bucket, before())).map(({ name }) => name);
+  const kept = new Set(old.length > 0 ? await among?.(old) : []);
+  const sandboxes = old.filter((name) => !kept.has(name));
+  const others = all.map(({ name }) => name).filter((name) => !sandboxes.includes(name));
+  return { buckets: among === undefined ? others : [...(await among(others))], sandboxes };
 }
 
 async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: CallContext): Promise<SweepReport> {
