@@ -7,8 +7,9 @@ import { onAbort } from '../abort-listeners.ts';
 import { storageError } from '../errors.ts';
 import type { Body } from '../object.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
+import { alreadyClosedError, alreadyReadError, beingReadError, listenersRemovedError, notBytesError } from './errors.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
-import { listenersRemovedError, onRemoval, relayOf } from './relay.ts';
+import { onRemoval, relayOf } from './relay.ts';
 import { takeWholeBody } from './whole-body.ts';
 
 /**
@@ -78,10 +79,6 @@ function readableOf(readable: Readable): Readable {
   return readable;
 }
 
-function alreadyClosedError(): Error {
-  return storageError('invalid_argument', 'The body stream has been closed already.');
-}
-
 /**
  * Whether `input` is a readable stream of a copy of node:stream: many packages bring `readable-stream`, of any age. Some of these are not
  * iterable, and with none does an iterator hear of errors before it is first asked. Other iterables know best how they are read, such as
@@ -117,7 +114,7 @@ function toReadable(source: NodeJS.ReadableStream): Readable {
 }
 
 function webStream(input: ReadableStream<Uint8Array>): Readable {
-  if (input.locked) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  if (input.locked) throw beingReadError();
   const stream = input as NodeReadableStream;
   if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw alreadyReadError();
   const reader = (isReadable(stream) === null && isBegun(input) ? restOf(stream) : stream).getReader();
@@ -156,11 +153,6 @@ function restOf(stream: NodeReadableStream): NodeReadableStream {
   );
 }
 
-/** Reading the body again would silently give an empty object. */
-export function alreadyReadError(): Error {
-  return storageError('invalid_argument', 'The body stream has been read already.');
-}
-
 /** Iterators that have been bodies: a generator among them may be exhausted without saying so. */
 const iterated = new WeakSet<object>();
 
@@ -179,7 +171,7 @@ function iterableStream(source: AsyncIterable<unknown>): Readable {
 
 function customStream(source: CustomStream): Readable {
   // Such a source gives its data to a listener at once: it would be missing here.
-  if (source.flowing === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  if (source.flowing === true) throw beingReadError();
   const mayBeOver = wasBodyBefore(source);
   const body = withOwnedChunks(
     isMinipass(source)
@@ -217,7 +209,6 @@ interface ChunkSource {
 /** Like `Readable.from`, but for bytes only, and closing it does not wait for a source that hangs. */
 function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = false } = {}): Readable {
   let isMaybeOver = mayBeOver;
-  const refuse = (): Error => storageError('invalid_argument', 'A body stream must yield bytes.');
   return new Readable({
     read() {
       chunks.next().then(
@@ -229,7 +220,7 @@ function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = fal
           else if (done === true) this.push(null);
           else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
           else if (typeof value === 'string') this.push(value);
-          else this.destroy(refuse());
+          else this.destroy(notBytesError());
         },
         (error: unknown) => this.destroy(error as Error),
       );

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
-import { storageError } from '../errors.ts';
 import { isCustomStream, isForeignStream } from './body.ts';
+import { beingReadError } from './errors.ts';
 
 const claimed = new WeakSet<object>();
 
@@ -13,7 +13,7 @@ const claimed = new WeakSet<object>();
  */
 export function claimBody(body: unknown): () => void {
   if (!isReadOnce(body)) return () => {};
-  if (claimed.has(body)) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  if (claimed.has(body)) throw beingReadError();
   claimed.add(body);
   let isHeld = true;
   return () => {

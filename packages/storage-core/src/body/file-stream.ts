@@ -2,6 +2,7 @@ import { ReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 
 import { DirectListeners } from './direct-listeners.ts';
+import { prematureCloseError } from './errors.ts';
 import { isUntouched, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
 
@@ -126,8 +127,4 @@ class Reading {
     const { destroyed, readableEnded, errored } = this.#stream;
     if (destroyed && !readableEnded) throw errored ?? prematureCloseError();
   }
-}
-
-export function prematureCloseError(): Error {
-  return Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 
-import { storageError } from '../errors.ts';
+import { notBytesError } from './errors.ts';
 
 /** The members that minipass streams of any version have. */
 export interface Minipass {
@@ -29,8 +29,7 @@ export function minipassBody(source: Minipass, emptyError: Error | undefined): R
   const onData = (chunk: unknown): void => {
     isEmpty = false;
     if (body.destroyed) return;
-    if (!isUint8Array(chunk) && typeof chunk !== 'string')
-      body.destroy(storageError('invalid_argument', 'A body stream must yield bytes.'));
+    if (!isUint8Array(chunk) && typeof chunk !== 'string') body.destroy(notBytesError());
     // A copy: the source may fill the same memory again.
     else if (!body.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk))) source.pause();
   };

@@ -4,9 +4,10 @@ import { isUint8Array } from 'node:util/types';
 
 import { storageError } from '../errors.ts';
 import { hasOwnedChunks } from './chunk-memory.ts';
+import { listenersRemovedError, notBytesError, prematureCloseError } from './errors.ts';
 import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
-import { prematureCloseError, withDirectReads } from './file-stream.ts';
+import { withDirectReads } from './file-stream.ts';
 
 /** Relays, which belong to a backend alone already: one service may hand a body on to another. */
 const relays = new WeakSet<Readable>();
@@ -77,7 +78,7 @@ class Relay extends Readable {
   #forward(chunk: unknown): void {
     if (this.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string') {
-      this.destroy(storageError('invalid_argument', 'A body stream must yield bytes.'));
+      this.destroy(notBytesError());
     } else if (this.#source.readableEncoding !== this.#encoding) {
       this.destroy(storageError('invalid_argument', 'The body stream was switched to text after its upload began.'));
     } else if (!this.push(chunk)) {
@@ -116,10 +117,6 @@ export function onRemoval(source: NodeJS.ReadableStream, listeners: readonly unk
   source.on('removeListener', (_event: unknown, removed: { readonly listener?: unknown }) => {
     if (listeners.includes(removed.listener ?? removed)) queueMicrotask(callback); // for `once`, this may be the wrapper
   });
-}
-
-export function listenersRemovedError(): Error {
-  return storageError('invalid_argument', 'The listeners that read the body stream have been removed.');
 }
 
 /** Destroys the relay when the source ends early. */

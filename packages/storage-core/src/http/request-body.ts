@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
-import { alreadyReadError } from '../body/body.ts';
 import { releaseChunk, withOwnedChunks } from '../body/chunk-memory.ts';
+import { alreadyReadError } from '../body/errors.ts';
 import { storageError } from '../errors.ts';
 import { validationFailed } from './problem.ts';
 
