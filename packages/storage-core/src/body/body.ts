@@ -38,9 +38,12 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   if (typeof input === 'string') return bufferBody(Buffer.from(input), size);
   if (ArrayBuffer.isView(input)) return bufferBody(bytesIn(input.buffer, input), size);
   if (isAnyArrayBuffer(input)) return bufferBody(bytesIn(input), size);
-  if (input instanceof Readable) return streamBody(relayOf(readableOf(input)), size);
-  if (isForeignStream(input)) return streamBody(relayOf(toReadable(input)), size);
-  if (isBlob(input)) return bodyOf(input.stream(), size ?? sizeOf(input));
+  if (input instanceof Readable) {
+    assertUnread(input);
+    return streamBody(relayOf(input), size);
+  }
+  if (isForeignStream(input)) return streamBody(relayOf(foreignStream(input)), size);
+  if (isBlob(input)) return bodyOf(input.stream(), size ?? blobSize(input));
   if (input instanceof ReadableStream) return streamBody(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return streamBody(iterableStream(input), size);
   throw storageError('invalid_argument', 'A body must be a string, bytes, a Blob, a stream or an async iterable of bytes.');
@@ -59,6 +62,11 @@ function isBlob(input: unknown): input is Blob {
   return (tag === 'Blob' || tag === 'File') && typeof open === 'function';
 }
 
+/** Bun also has Blobs of pipes and remote objects, of infinite size. */
+function blobSize({ size }: Blob): number | undefined {
+  return Number.isFinite(size) ? size : undefined;
+}
+
 function bufferBody(data: Uint8Array, size: number | undefined): Body {
   if (size !== undefined && size !== data.byteLength) throw sizeMismatch(data.byteLength, size);
   return { kind: 'buffer', data };
@@ -72,11 +80,10 @@ function streamBody(readable: Readable, size: number | undefined): Body {
   throw storageError('invalid_argument', 'The size of a body must be a whole number of bytes.');
 }
 
-function readableOf(readable: Readable): Readable {
+function assertUnread(readable: Readable): void {
   if (readable.readableEnded) throw alreadyReadError();
   // A stream that failed gives its own error to the reader.
   if (readable.destroyed && readable.errored === null) throw alreadyClosedError();
-  return readable;
 }
 
 /**
@@ -91,7 +98,7 @@ export function isForeignStream(input: unknown): input is NodeJS.ReadableStream 
   return state !== undefined || (typeof readable === 'boolean' && !(Symbol.asyncIterator in input));
 }
 
-function toReadable(source: NodeJS.ReadableStream): Readable {
+function foreignStream(source: NodeJS.ReadableStream): Readable {
   source.on('error', () => {}); // a stream that has just failed emits its error only now
   const { errored } = source as { readonly errored?: unknown }; // readable-stream 3 does not keep its error, and emits it once
   if (isReadable(source) === false && !errored) throw storageError('invalid_argument', 'The body stream has been read or closed already.');
@@ -121,11 +128,6 @@ function webStream(input: ReadableStream<Uint8Array>): Readable {
   const body = iteratorStream({ next: () => reader.read(), return: (reason) => reader.cancel(reason) });
   reader.closed.catch((error: unknown) => body.destroy(error as Error)); // even while nobody reads
   return body;
-}
-
-/** Bun also has Blobs of pipes and remote objects, of infinite size. */
-function sizeOf({ size }: Blob): number | undefined {
-  return Number.isFinite(size) ? size : undefined;
 }
 
 /** For Deno, whose node:stream knows nothing of web streams: fetch tells whether anything of the stream has been read. */
@@ -208,15 +210,15 @@ interface ChunkSource {
 
 /** Like `Readable.from`, but for bytes only, and closing it does not wait for a source that hangs. */
 function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = false } = {}): Readable {
-  let isMaybeOver = mayBeOver;
+  let isFirst = true;
   return new Readable({
     read() {
       chunks.next().then(
         ({ done, value }) => {
           if (this.destroyed) return;
-          const isOver = done === true && isMaybeOver;
-          isMaybeOver = false;
-          if (isOver) this.destroy(alreadyReadError());
+          const isExhausted = done === true && isFirst && mayBeOver;
+          isFirst = false;
+          if (isExhausted) this.destroy(alreadyReadError());
           else if (done === true) this.push(null);
           else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
           else if (typeof value === 'string') this.push(value);
