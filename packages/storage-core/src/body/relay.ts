@@ -64,6 +64,7 @@ class Relay extends Readable {
     callback(error);
   }
 
+  /** What is read arrives in `#forward`, as it does when others read. */
   #pull(): void {
     while (this.#needsData && !hasBackpressure(this.#source) && this.#source.read() !== null);
   }
@@ -90,9 +91,10 @@ class Relay extends Readable {
 /** Whether a pipe destination has as much as it takes for now. It would buffer anything else that is read, without bound. */
 function hasBackpressure(source: Readable): boolean {
   const { _readableState: state } = source as { readonly _readableState?: { readonly awaitDrainWriters?: object | null } };
-  const blockedWriters = state?.awaitDrainWriters ?? undefined;
-  if (blockedWriters === undefined || 'write' in blockedWriters) return blockedWriters !== undefined;
-  return (blockedWriters as { readonly size: number }).size > 0; // a set when there are several, though `instanceof` denies it
+  const blocked = state?.awaitDrainWriters;
+  if (blocked === undefined || blocked === null) return false;
+  // One destination, or a set of several, which `instanceof Set` denies.
+  return 'write' in blocked || (blocked as { readonly size: number }).size > 0;
 }
 
 /** For a source whose bytes can be read into the reader's memory: so can those of the relay. */
@@ -101,12 +103,12 @@ function directRelay(source: Readable & DirectSource): Readable {
     read: async (target, offset, length) => ({ bytesRead: await source[readInto](target.subarray(offset, offset + length)) }),
   });
   const destroy = relay._destroy.bind(relay);
-  const destroyed: typeof destroy = (error, callback) => {
+  const destroyBoth: typeof destroy = (error, callback) => {
     // When it has been read, its listeners have still to be told of the end.
     if (error !== null || !relay.readableEnded) source.destroy(error ?? undefined);
     destroy(error, callback);
   };
-  relay._destroy = destroyed;
+  relay._destroy = destroyBoth;
   source[readInto](Buffer.alloc(0)).catch(() => {}); // begin before anybody else reads it
   destroyWith(relay, source);
   return relay;
