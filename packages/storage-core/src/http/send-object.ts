@@ -46,11 +46,14 @@ export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): Outg
 }
 
 function dispositionOf(contentType: string, { contentDisposition: requested, filename }: SendOptions): string | undefined {
-  if (requested !== undefined) assertContentDisposition(requested);
-  const dangerous = runsInBrowser(contentType);
-  if (requested !== undefined && !(dangerous && !/^attachment[\t ]*(?:;|$)/i.test(requested))) return requested;
-  if (requested !== undefined && filename === undefined) return requested.replace(/^[^;]*/, 'attachment');
-  return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
+  const mustDownload = runsInBrowser(contentType);
+  if (requested !== undefined) {
+    assertContentDisposition(requested);
+    if (!mustDownload || /^attachment[\t ]*(?:;|$)/i.test(requested)) return requested;
+    if (filename === undefined) return requested.replace(/^[^;]*/, 'attachment');
+  }
+  if (mustDownload) return contentDisposition('attachment', filename);
+  return filename !== undefined ? contentDisposition('inline', filename) : undefined;
 }
 
 /**
@@ -157,14 +160,12 @@ function sendWhole(bytes: Buffer, size: number, response: ServerResponse, onWrit
 /** Answers a HEAD for one object as a GET would, including ranges, as S3's HeadObject does. @throws as a GET would */
 export function sendObjectHead(request: IncomingMessage, response: ServerResponse, info: ObjectInfo, options: SendOptions = {}): void {
   const { range, ...conditions } = readConditionsOf(request.headers);
-  if (evaluateConditions(info, conditions) === 'not_modified') response.writeHead(304, unchangedHeaders(info, options));
-  else
-    writeHead(
-      response,
-      info,
-      range !== undefined && ifRangeHolds(request, conditions, info) ? resolveRange(range, info.size) : undefined,
-      options,
-    );
+  if (evaluateConditions(info, conditions) === 'not_modified') {
+    response.writeHead(304, unchangedHeaders(info, options));
+  } else {
+    const isPartial = range !== undefined && ifRangeHolds(request, conditions, info);
+    writeHead(response, info, isPartial ? resolveRange(range, info.size) : undefined, options);
+  }
   response.end();
 }
 
