@@ -28,22 +28,33 @@ export class BucketProvisioner {
    */
   async ensure(bucket: string, options: NewBucket, ctx: CallContext, keepsBucket?: (bucket: string) => Promise<boolean>): Promise<void> {
     ctx.signal?.throwIfAborted();
-    let known = this.#known.get(bucket);
-    if (known === undefined) {
-      // Everybody who needs the bucket waits for this one call, so the first caller cannot cancel it.
-      const { signal: _signal, ...shared } = ctx;
-      const attempt = this.#createMissing(bucket, options, shared).then(async () => {
-        if (keepsBucket !== undefined && !(await keepsBucket(bucket))) await this.#discardUnkept(bucket, shared);
-        if (this.#withoutRules.has(bucket)) await this.#setRules(bucket, shared);
-      });
-      attempt.then(
-        () => this.#known.get(bucket) === attempt && this.#known.set(bucket, 'exists'),
-        () => this.#known.get(bucket) === attempt && this.#known.delete(bucket),
-      );
-      this.#known.set(bucket, attempt);
-      known = attempt;
-    }
-    if (known !== 'exists') await untilAborted(known, ctx.signal);
+    const known = this.#known.get(bucket);
+    if (known === 'exists') return;
+    await untilAborted(known ?? this.#beginEnsuring(bucket, options, ctx, keepsBucket), ctx.signal);
+  }
+
+  /** Everybody who needs the bucket waits for this one call, so the first caller cannot cancel it. */
+  #beginEnsuring(
+    bucket: string,
+    options: NewBucket,
+    { signal: _signal, ...shared }: CallContext,
+    keepsBucket: ((bucket: string) => Promise<boolean>) | undefined,
+  ): Promise<void> {
+    const attempt = this.#createMissing(bucket, options, shared).then(async () => {
+      if (keepsBucket !== undefined && !(await keepsBucket(bucket))) await this.#discardUnkept(bucket, shared);
+      if (this.#withoutRules.has(bucket)) await this.#setRules(bucket, shared);
+    });
+    const isCurrent = (): boolean => this.#known.get(bucket) === attempt; // not after `forget`
+    attempt.then(
+      () => {
+        if (isCurrent()) this.#known.set(bucket, 'exists');
+      },
+      () => {
+        if (isCurrent()) this.#known.delete(bucket);
+      },
+    );
+    this.#known.set(bucket, attempt);
+    return attempt;
   }
 
   /** Creates a bucket unless it exists, and sets its rules. Idempotent. */
