@@ -37,6 +37,8 @@ const headEnd = Buffer.from('\r\n\r\n');
 const carriageReturn = 13;
 const lineFeed = 10;
 const dash = 45;
+const space = 32;
+const tab = 9;
 
 /**
  * Parses a multipart/form-data body as it arrives, however it is cut into chunks. Holds back no more than the head of a part or the
@@ -49,7 +51,7 @@ export class MultipartParser {
   #state: 'preamble' | 'boundary' | 'head' | 'body' | 'epilogue' = 'preamble';
   // The first boundary needs no line break before it.
   #kept: Buffer = Buffer.from('\r\n');
-  #preamble = 0;
+  #preambleBytes = 0;
 
   /** @throws validation_failed for an invalid boundary */
   constructor(boundary: string, handler: MultipartHandler) {
@@ -92,8 +94,8 @@ export class MultipartParser {
     // Saved before the bytes are handed out: their memory may be gone afterwards.
     const kept = end === bytes.length ? emptyBuffer : bytes.subarray(end);
     if (this.#state === 'preamble') {
-      this.#preamble += end - at;
-      if (this.#preamble > maxPreambleBytes) throw malformedForm('The form does not begin with its boundary.');
+      this.#preambleBytes += end - at;
+      if (this.#preambleBytes > maxPreambleBytes) throw malformedForm('The form does not begin with its boundary.');
     } else if (end > at) {
       this.#handler.data(bytes.subarray(at, end));
     }
@@ -114,7 +116,7 @@ export class MultipartParser {
       return undefined;
     }
     let end = at;
-    while (bytes[end] === 32 || bytes[end] === 9) end += 1;
+    while (bytes[end] === space || bytes[end] === tab) end += 1;
     if (end - at > maxPaddingBytes) throw malformedForm('A boundary of the form is not followed by a line break.');
     if (bytes.length - end < 2) return this.#keep(bytes, at);
     if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed)
