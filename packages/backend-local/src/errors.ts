@@ -45,18 +45,47 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   ENOENT: { code: 'storage_unavailable', message: 'A file or directory of the storage is missing.', retryable: false },
 };
 
-/** By SQLite's primary result code. @see https://www.sqlite.org/rescode.html */
+const locked: Meaning = { code: 'storage_unavailable', message: 'The index is locked by another process.' };
+
+/** SQLite's primary result codes. @see https://www.sqlite.org/rescode.html */
+const sqlite = {
+  perm: 3,
+  busy: 5,
+  locked: 6,
+  readonly: 8,
+  ioerr: 10,
+  corrupt: 11,
+  full: 13,
+  cantopen: 14,
+  auth: 23,
+  notadb: 26,
+} as const;
+
+/** SQLite's extended result codes for I/O errors: the primary code and a detail. */
+const sqliteIoerr = {
+  write: ioerrCode(3),
+  lock: ioerrCode(15),
+  shmopen: ioerrCode(18),
+  shmsize: ioerrCode(19),
+  shmlock: ioerrCode(20),
+  shmmap: ioerrCode(21),
+} as const;
+
+function ioerrCode(detail: number): number {
+  return sqlite.ioerr | (detail << 8);
+}
+
 const bySqlite: Readonly<Record<number, Meaning>> = {
-  3: denied, // SQLITE_PERM
-  5: { code: 'storage_unavailable', message: 'The index is locked by another process.' }, // SQLITE_BUSY
-  6: { code: 'storage_unavailable', message: 'The index is locked by another process.' }, // SQLITE_LOCKED
-  8: readOnly, // SQLITE_READONLY
-  10: failedDisk, // SQLITE_IOERR
-  11: { code: 'internal_error', message: 'The index is damaged.' }, // SQLITE_CORRUPT
-  13: diskFull, // SQLITE_FULL
-  14: { code: 'storage_unavailable', message: 'The index cannot be opened.', retryable: false }, // SQLITE_CANTOPEN
-  23: denied, // SQLITE_AUTH
-  26: { code: 'internal_error', message: 'The index is not a SQLite database.' }, // SQLITE_NOTADB
+  [sqlite.perm]: denied,
+  [sqlite.busy]: locked,
+  [sqlite.locked]: locked,
+  [sqlite.readonly]: readOnly,
+  [sqlite.ioerr]: failedDisk,
+  [sqlite.corrupt]: { code: 'internal_error', message: 'The index is damaged.' },
+  [sqlite.full]: diskFull,
+  [sqlite.cantopen]: { code: 'storage_unavailable', message: 'The index cannot be opened.', retryable: false },
+  [sqlite.auth]: denied,
+  [sqlite.notadb]: { code: 'internal_error', message: 'The index is not a SQLite database.' },
 };
 
 /** The only place that knows what errno and SQLite result codes mean. */
@@ -98,26 +127,26 @@ function extendedCode(error: unknown): number | undefined {
 
 /** Result codes by SQLite's message, since Deno provides no number. */
 const codeByText: Readonly<Record<string, number>> = {
-  'database is locked': 5,
-  'database table is locked': 6,
-  'attempt to write a readonly database': 8,
-  'disk I/O error': 10,
-  'database disk image is malformed': 11,
-  'database or disk is full': 13,
-  'unable to open database file': 14,
-  'file is not a database': 26,
+  'database is locked': sqlite.busy,
+  'database table is locked': sqlite.locked,
+  'attempt to write a readonly database': sqlite.readonly,
+  'disk I/O error': sqlite.ioerr,
+  'database disk image is malformed': sqlite.corrupt,
+  'database or disk is full': sqlite.full,
+  'unable to open database file': sqlite.cantopen,
+  'file is not a database': sqlite.notadb,
 };
 
 /** Whether SQLite gave up waiting for another process. */
 export function isBusy(error: unknown): boolean {
   const code = sqliteCode(error);
-  return code === 5 || code === 6;
+  return code === sqlite.busy || code === sqlite.locked;
 }
 
 /** Whether the disk has no room, for SQLite or for anything else. */
 export function isFull(error: unknown): boolean {
-  const isOfMemory = sqliteCode(error) === 10 && extendedCode(error) === 4874; // SQLITE_IOERR_SHMSIZE: shared memory is a file, too
-  return isOfMemory || sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
+  const isOfMemory = sqliteCode(error) === sqlite.ioerr && extendedCode(error) === sqliteIoerr.shmsize; // shared memory is a file, too
+  return isOfMemory || sqliteCode(error) === sqlite.full || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
 }
 
 /**
@@ -125,18 +154,18 @@ export function isFull(error: unknown): boolean {
  * extended code it may have been another I/O error.
  */
 export function isFailedWrite(error: unknown): boolean {
-  return sqliteCode(error) === 10 && (extendedCode(error) ?? 778) === 778; // SQLITE_IOERR_WRITE
+  return sqliteCode(error) === sqlite.ioerr && (extendedCode(error) ?? sqliteIoerr.write) === sqliteIoerr.write;
 }
 
 /** Says why the index cannot be opened, which SQLite does not: access is denied, or the file system lacks locks or shared memory. */
 export async function toOpeningError(cause: unknown, path: string): Promise<StorageError> {
   if (unsuitableCodes.has(extendedCode(cause) ?? 0)) return errorOf(cause, unsuitable);
-  const isRefusal = [3, 8, 14].includes(sqliteCode(cause) ?? 0); // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
+  const isRefusal = refusalCodes.has(sqliteCode(cause) ?? 0);
   return toStorageError((isRefusal && (await refusalOf(path))) || cause);
 }
 
-// SQLITE_IOERR_LOCK, _SHMOPEN, _SHMLOCK, _SHMMAP
-const unsuitableCodes: ReadonlySet<number> = new Set([15, 18, 20, 21].map((detail) => 10 | (detail << 8)));
+const unsuitableCodes: ReadonlySet<number> = new Set([sqliteIoerr.lock, sqliteIoerr.shmopen, sqliteIoerr.shmlock, sqliteIoerr.shmmap]);
+const refusalCodes: ReadonlySet<number> = new Set([sqlite.perm, sqlite.readonly, sqlite.cantopen]);
 
 async function refusalOf(path: string): Promise<unknown> {
   const { R_OK, W_OK, X_OK } = fileModes;
