@@ -66,9 +66,9 @@ export class IndexFile {
   readonly #path: string;
   readonly #inode: number;
   readonly #wal: number;
-  readonly #reserve: Reserve;
-  readonly #opening: Reserve;
-  readonly #reserving: Promise<void>;
+  readonly #removalReserve: Reserve;
+  readonly #openingReserve: Reserve;
+  readonly #reservesRestored: Promise<void>;
   /** Whether there was no room for the opening reserve; `close()` then tries again. */
   #lacksOpeningReserve = false;
   readonly #sync: CoalescedSync;
@@ -80,9 +80,9 @@ export class IndexFile {
     this.#path = path;
     this.#inode = lstatSync(path).ino;
     this.#wal = wal;
-    this.#reserve = removalReserve(path);
-    this.#opening = openingReserve(path);
-    this.#reserving = this.#restoreReserves(); // only writers have to wait for it
+    this.#removalReserve = removalReserve(path);
+    this.#openingReserve = openingReserve(path);
+    this.#reservesRestored = this.#restoreReserves(); // only writers have to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -139,7 +139,7 @@ export class IndexFile {
    */
   async remove<T>(work: () => T): Promise<T> {
     try {
-      return await withReserve(this.#reserve, () => retryWhileBusy(() => this.#transaction(work)));
+      return await withReserve(this.#removalReserve, () => retryWhileBusy(() => this.#transaction(work)));
     } catch (error) {
       throw toStorageError(error);
     }
@@ -147,7 +147,7 @@ export class IndexFile {
 
   /** Restores the removal reserve after it was spent, before anyone else takes the room. */
   async freed(): Promise<void> {
-    await this.#reserve.restore().catch(() => {}); // the next call tries again
+    await this.#removalReserve.restore().catch(() => {}); // the next call tries again
   }
 
   /**
@@ -157,7 +157,7 @@ export class IndexFile {
    */
   async assertRoom(): Promise<void> {
     try {
-      await this.#reserve.restore();
+      await this.#removalReserve.restore();
     } catch (error) {
       if (isFull(error)) throw toStorageError(error);
     }
@@ -183,15 +183,15 @@ export class IndexFile {
   }
 
   async close(): Promise<void> {
-    await this.#reserving;
+    await this.#reservesRestored;
     this.db.close();
     await closeFile(this.#wal);
-    if (this.#lacksOpeningReserve) await this.#opening.restore().catch(() => {}); // fails if others still have the index open
+    if (this.#lacksOpeningReserve) await this.#openingReserve.restore().catch(() => {}); // fails if others still have the index open
   }
 
   async #restoreReserves(): Promise<void> {
-    await this.#reserve.restore().catch(() => {});
-    await this.#opening.restore().catch(() => (this.#lacksOpeningReserve = true));
+    await this.#removalReserve.restore().catch(() => {});
+    await this.#openingReserve.restore().catch(() => (this.#lacksOpeningReserve = true));
   }
 
   #transaction<T>(work: () => T): T {
