@@ -1,7 +1,7 @@
 import { aclOf } from '@coffer/storage-core';
 import type { Acl, AclOperations } from '@coffer/storage-core';
 
-import type { Using } from './open-store.ts';
+import type { Using } from './lazy-store.ts';
 
 // One owner owns everything stored on the machine.
 const owner: Acl['owner'] = { id: 'coffer', displayName: 'coffer' };

@@ -2,7 +2,7 @@ import { hasCode } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import type { BucketRow } from './bucket-index.ts';
-import type { Using } from './open-store.ts';
+import type { Using } from './lazy-store.ts';
 import type { Store } from './store.ts';
 
 export interface BucketDefaults {
