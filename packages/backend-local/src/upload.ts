@@ -24,7 +24,7 @@ type Declared = Pick<PutOptions, 'md5' | 'sha256'>;
 export async function receive(body: Body, declared: Declared, tools: UploadTools, signal: AbortSignal | undefined): Promise<Received> {
   if (body.kind === 'buffer') {
     const file = new UploadFile(tools, body.data.byteLength, () => {});
-    return store([body.data], body.data.byteLength, declared, file);
+    return receiveInto(file, [body.data], body.data.byteLength, declared);
   }
   const { stream, size } = body;
   const onAbort = (): void => void stream.destroy(signal?.reason as Error);
@@ -32,17 +32,17 @@ export async function receive(body: Body, declared: Declared, tools: UploadTools
   try {
     // Without this callback, a disk failure would go unnoticed while the sender pauses.
     const file = new UploadFile(tools, size, (error) => stream.destroy(error));
-    return await store(stream, size, declared, file);
+    return await receiveInto(file, stream, size, declared);
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
 }
 
-async function store(
+async function receiveInto(
+  file: UploadFile,
   chunks: AsyncIterable<unknown> | Iterable<unknown>,
   announced: number | undefined,
   declared: Declared,
-  file: UploadFile,
 ): Promise<Received> {
   try {
     const isOwned = chunks instanceof Readable && hasOwnedChunks(chunks);
