@@ -24,11 +24,7 @@ export async function sweep(
       const blobs = await store.blobs.blobs(bucket, shard);
       for (let first = 0; first < blobs.length; first += batchSize) {
         ctx.signal?.throwIfAborted();
-        const unowned = await store.objects.unowned(blobs.slice(first, first + batchSize));
-        const old = unowned.flatMap((blob) => {
-          const stats = store.blobs.statOf({ bucket, blob });
-          return stats === undefined || stats.placed > before ? [] : [{ bucket, blob, size: stats.size }];
-        });
+        const old = await findOldUnowned(store, bucket, blobs.slice(first, first + batchSize), before);
         if (old.length === 0) continue;
         const swept = options.dryRun === true ? old : await removeUnowned(store, old);
         removed += swept.length;
@@ -38,6 +34,20 @@ export async function sweep(
     if (options.dryRun !== true && (await store.buckets.idOf(bucket)) === undefined) await store.blobs.removeBucket(bucket);
   }
   return { removed, bytes };
+}
+
+/** The blobs among these that no object refers to, and that were placed up to `before`, in milliseconds. */
+async function findOldUnowned(
+  store: Store,
+  bucket: string,
+  blobs: readonly string[],
+  before: number,
+): Promise<readonly (BlobAddress & { readonly size: number })[]> {
+  const unowned = await store.objects.unowned(blobs);
+  return unowned.flatMap((blob) => {
+    const stats = store.blobs.statOf({ bucket, blob });
+    return stats === undefined || stats.placed > before ? [] : [{ bucket, blob, size: stats.size }];
+  });
 }
 
 /**
