@@ -45,19 +45,19 @@ export class TempFiles {
 
   async create(): Promise<TempFile> {
     const path = this.reserve();
+    return { path, handle: await translated(this.#open(path)) };
+  }
+
+  async #open(path: string): Promise<FileHandle> {
     // Never follows a link or overwrites a file: the name is new and the directory is ours.
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
-    return translated(
-      (async () => {
-        try {
-          return { path, handle: await open(path, flags, 0o600) };
-        } catch (error) {
-          if (codeOf(error) !== 'ENOENT') throw error;
-          await this.#makeDirectory();
-          return { path, handle: await open(path, flags, 0o600) };
-        }
-      })(),
-    );
+    try {
+      return await open(path, flags, 0o600);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+      await this.#makeDirectory();
+      return open(path, flags, 0o600);
+    }
   }
 
   /** A path for a file that something else creates. */
@@ -127,8 +127,9 @@ function startedAt(): number {
 /** In Bun and Deno the clock starts with the process, which cannot tell equal pids in containers apart. Linux knows the start time. */
 function startedAtFromProc(fallback: number): number {
   try {
-    const [, after = ''] = readFileSync('/proc/self/stat', 'latin1').split(/\) (?!.*\))/); // the name of a program may have any character
-    return Number(after.split(' ')[19]) * 10 || fallback;
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the second field, in parentheses, may hold anything
+    return Number(fields[19]) * 10 || fallback;
   } catch {
     return fallback;
   }
