@@ -13,7 +13,7 @@ export const objectsFrom = `
 
 type ListedRow = Pick<StoredRow, 'size' | 'md5' | 'modified' | 'storage_class'> & { readonly key: Uint8Array };
 
-/** Rows with `from <= key < below` in key order, read lazily. */
+/** Rows with `from <= key < end` in key order, read lazily. */
 type Scan = (from: Uint8Array, end: Uint8Array) => Iterable<Record<string, unknown>>;
 
 // Sorts after every key: UTF-8 has no byte 0xff.

@@ -59,7 +59,7 @@ class FormReader implements MultipartHandler {
   #value: Buffer[] = [];
   /** Bytes of the fields before the file; after the file, of everything that follows it. */
   #size = 0;
-  #position: 'before' | 'file' | 'behind' = 'before';
+  #position: 'before' | 'file' | 'after' = 'before';
   #full = false;
   #onRoom = (): void => {};
 
@@ -88,7 +88,7 @@ class FormReader implements MultipartHandler {
 
   part(head: PartHead): void {
     if (this.#position !== 'before') {
-      this.#position = 'behind';
+      this.#position = 'after';
       return;
     }
     this.#value = [];
