@@ -13,8 +13,6 @@ import { canonicalTenantUuid, isRealUuid, tenantSlugProblem, tenantUuidProblem }
  * The mapping uses ASCII only: with Unicode's tables, names would change with the version of Node.
  */
 
-type Field = 'tenant_slug' | 'tenant_uuid';
-
 /** `literals` has one more entry than `fields`: literal, field, literal, field, ..., literal. */
 interface Pattern {
   readonly literals: readonly string[];
@@ -28,7 +26,7 @@ const allowedPlaceholders = 'allowed are {tenant_slug} and {tenant_uuid}';
 /** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined if it can. */
 export function patternProblem(pattern: string): string | undefined {
   const { literals, fields } = parse(pattern);
-  const unknown = fields.find((field) => !isField(field));
+  const unknown = fields.find((field) => field !== 'tenant_slug' && field !== 'tenant_uuid');
   if (unknown !== undefined) return `The placeholder {${unknown}} is unknown: ${allowedPlaceholders}.`;
   if (fields.length === 0)
     return `A bucket naming pattern must have a placeholder, or all tenants would share one bucket: ${allowedPlaceholders}.`;
@@ -79,16 +77,10 @@ function parse(pattern: string): Pattern {
   return { literals: parts.filter((_part, index) => index % 2 === 0), fields: parts.filter((_part, index) => index % 2 === 1) };
 }
 
-function isField(name: string): name is Field {
-  return name === 'tenant_slug' || name === 'tenant_uuid';
-}
-
 function valueOf(tenant: TenantContext, field: string): string {
-  const [value, problemOf] =
-    field === 'tenant_slug'
-      ? ([tenant.tenantSlug, tenantSlugProblem] as const)
-      : ([canonicalTenantUuid(tenant.tenantUuid), tenantUuidProblem] as const);
-  const problem = problemOf(value);
+  const isSlug = field === 'tenant_slug';
+  const value = isSlug ? tenant.tenantSlug : canonicalTenantUuid(tenant.tenantUuid);
+  const problem = isSlug ? tenantSlugProblem(value) : tenantUuidProblem(value);
   if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field, message: problem }] });
   return value;
 }
