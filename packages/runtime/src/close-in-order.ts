@@ -19,10 +19,10 @@ export async function closeInOrder(steps: readonly ClosingStep[], ms: number): P
   if (failures.length > 0) throw failures[0];
 }
 
-async function withTimeout(timeoutMs: number, work: Promise<void>, ms: number): Promise<void> {
+async function withTimeout(timeoutMs: number, work: Promise<void>, totalMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timedOut = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`Not closed within ${ms / 1000} s.`)), timeoutMs);
+    timer = setTimeout(() => reject(new Error(`Not closed within ${totalMs / 1000} s.`)), timeoutMs);
   });
   try {
     await Promise.race([work, timedOut]);

@@ -78,7 +78,7 @@ const variables = {
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Reader>>>>;
 
 /** Variables whose default follows from others. */
-const origins: Readonly<Record<string, readonly string[]>> = {
+const derivedFrom: Readonly<Record<string, readonly string[]>> = {
   PUBLIC_URL: ['HOST', 'PORT'],
   STORAGE_BUCKET: ['STORAGE_BACKEND'],
   STORAGE_LOCAL_PATH: ['COFFER_DATA_DIR'],
@@ -109,6 +109,6 @@ export function describeConfig(config: Config): readonly VariableGroup[] {
 
 function described({ sources }: Config, name: string, value: ConfigValue | undefined): DescribedVariable {
   if (sources[name] === 'env') return { name, value, source: 'environment' };
-  const from = origins[name];
+  const from = derivedFrom[name];
   return from === undefined || value === undefined ? { name, value, source: 'default' } : { name, value, source: 'derived', from };
 }
