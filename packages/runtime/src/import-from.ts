@@ -19,14 +19,14 @@ export async function importFrom(directory: string, name: string): Promise<Modul
     return url !== undefined && existsSync(new URL(url)) ? ((await import(url)) as Module) : undefined;
   }
 
-  // `import.meta.resolve` accepts no other parent, and `require.resolve` does not see what a package exports only for `import`.
-  const parentURL = pathToFileURL(base).href;
   const requiredUrl = locate(base, name);
-  let found = false;
   if (!('registerHooks' in nodeModule)) {
     const url = requiredUrl ?? locate(thisModule, name);
     return url === undefined ? undefined : ((await import(url)) as Module);
   }
+  // `import.meta.resolve` accepts no other parent, and `require.resolve` does not see what a package exports only for `import`.
+  const parentURL = pathToFileURL(base).href;
+  let found = false;
   const hooks = nodeModule.registerHooks({
     resolve(specifier, context, next) {
       if (found || specifier !== name) return next(specifier, context);
