@@ -68,13 +68,14 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   await mkdir(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
   const lock = join(home, 'lock');
 
-  const run = async (signal?: AbortSignal): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
+  const findOrStart = async (signal?: AbortSignal): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
     const exists = await isCluster(data);
     const identity = await identityFor(data, [binaries.postgres, home]);
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
     signal?.throwIfAborted();
-    if (!exists) await createCluster(data, binaries, identity);
-    else if (await hasCopiedPidFile(data)) {
+    if (!exists) {
+      await createCluster(data, binaries, identity);
+    } else if (await hasCopiedPidFile(data)) {
       await rm(join(data, 'postmaster.pid'));
       await rm(users, { recursive: true, force: true });
     }
@@ -84,20 +85,18 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   };
 
   const { signal, log = () => {} } = options;
-  let user = '';
-  const { server, found } = await withLock(lock, { timeoutMs: startLockMs, signal }, async () => {
-    const started = await run(signal);
+  const { server, found, user } = await withLock(lock, { timeoutMs: startLockMs, signal }, async () => {
+    const started = await findOrStart(signal);
     try {
-      user = await addUser(users);
+      return { ...started, user: await addUser(users) };
     } catch (error) {
       if (started.found !== 'running') await stopPostmaster(started.server);
       throw error;
     }
-    return started;
   });
 
   const watch = watchServer(server, log, () =>
-    withLock(lock, { timeoutMs: startLockMs }, () => run()).then((restarted) => restarted.server),
+    withLock(lock, { timeoutMs: startLockMs }, () => findOrStart()).then((restarted) => restarted.server),
   );
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {

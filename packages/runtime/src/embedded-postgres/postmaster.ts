@@ -127,6 +127,7 @@ export async function startPostmaster(postgres: string, files: ServerFiles, iden
   }
 }
 
+/** @returns the server, or what it wrote to its log when it has ended before it was ready */
 async function startOnce(
   postgres: string,
   files: ServerFiles,
