@@ -117,18 +117,16 @@ export function createApiServer(services: Services): Server {
 
   // Nothing moved on a socket for this long: the body has stalled, unless the server is at work. Node itself watches
   // headers and idle keep-alive.
-  const extended = new WeakSet<Socket>();
+  const busyAtLastTimeout = new WeakSet<Socket>();
   server.setTimeout(timeout * 1000, (socket: Socket) => {
     const current = exchangeBySocket.get(socket);
     const isServerBusy = current !== undefined && isWaitingForServer(current.incoming) && !current.outgoing.headersSent;
+    const wasServerBusy = busyAtLastTimeout.delete(socket);
+    if (isServerBusy) busyAtLastTimeout.add(socket);
     // Once the server reads again, the client gets the full time anew; if it is gone, the next timeout cuts it.
-    if (!isServerBusy && !extended.delete(socket)) {
-      if (current === undefined || !canStillAnswer(current, socket)) socket.destroy();
-      else refuseBody(current, socket, 408, 'The body stopped coming.');
-      return;
-    }
-    if (isServerBusy) extended.add(socket);
-    socket.setTimeout(timeout * 1000);
+    if (isServerBusy || wasServerBusy) socket.setTimeout(timeout * 1000);
+    else if (current !== undefined && canStillAnswer(current, socket)) refuseBody(current, socket, 408, 'The body stopped coming.');
+    else socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // While requests wait for their turn, it is the server that does not read the rest of a head.
