@@ -41,10 +41,9 @@ export function healthRoutes(router: Router, services: Services): void {
   // Shared until the database answers, which may be long after all callers have given up.
   const check = singleFlight(() => runtime.database.check());
   let failure: unknown;
-  const database = singleFlight(() => checkDatabase(check, seconds, (error) => void (failure = error)));
-  const storage = singleFlight(() => checkStorage(services));
-  let wasUp = true;
-  let wasReadOnly = false;
+  const checkedDatabase = singleFlight(() => checkDatabase(check, seconds, (error) => void (failure = error)));
+  const checkedStorage = singleFlight(() => checkStorage(services));
+  const logChanges = changeLog(services);
 
   router.add({
     method: 'get',
@@ -70,24 +69,37 @@ export function healthRoutes(router: Router, services: Services): void {
       ...problems(),
     },
     handler: async (c) => {
-      const checks = await Promise.all([database(), storage()]);
-      const up = checks.every((check) => check.status !== 'down');
-      if (up !== wasUp) {
-        // The caller needs no token, so it is not told what the database said.
-        const why = checks[0].status === 'down' ? { err: failure } : {};
-        services.log[up ? 'info' : 'warn']({ database: checks[0], storage: checks[1], ...why }, up ? 'ready again' : 'not ready');
-      }
-      wasUp = up;
-      const readOnly = checks[0].status === 'up' ? checks[0].read_only === true : wasReadOnly;
-      if (readOnly !== wasReadOnly)
-        services.log[readOnly ? 'warn' : 'info'](readOnly ? 'the database takes no writes' : 'the database takes writes again');
-      wasReadOnly = readOnly;
-      const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
-      return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, {
-        'cache-control': 'no-store',
-      });
+      const [database, storage] = await Promise.all([checkedDatabase(), checkedStorage()]);
+      logChanges(database, storage, failure);
+      const isUp = areUp(database, storage);
+      const status = services.stopping() ? 'stopping' : isUp ? 'ready' : 'not_ready';
+      return c.json({ status, checks: { database, storage } }, status === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
     },
   });
+}
+
+function areUp(database: Check, storage: Check): boolean {
+  return database.status !== 'down' && storage.status !== 'down';
+}
+
+/** Logs when the checks begin or cease to fail, and when the database begins or ceases to refuse writes. */
+function changeLog({ log }: Services): (database: Check, storage: Check, databaseError: unknown) => void {
+  let wasUp = true;
+  let wasReadOnly = false;
+  return (database, storage, databaseError) => {
+    const isUp = areUp(database, storage);
+    if (isUp !== wasUp) {
+      // The caller needs no token, so it is not told what the database said.
+      const why = database.status === 'down' ? { err: databaseError } : {};
+      log[isUp ? 'info' : 'warn']({ database, storage, ...why }, isUp ? 'ready again' : 'not ready');
+    }
+    wasUp = isUp;
+    if (database.status !== 'up') return; // nothing is known about writes
+    const isReadOnly = database.read_only === true;
+    if (isReadOnly !== wasReadOnly)
+      log[isReadOnly ? 'warn' : 'info'](isReadOnly ? 'the database takes no writes' : 'the database takes writes again');
+    wasReadOnly = isReadOnly;
+  };
 }
 
 /** Concurrent callers share one check, since no token is needed to call it. */
