@@ -92,8 +92,8 @@ export function drainOf(server: Server): Drain {
     await ended;
     clearInterval(idle);
     // The server learns that requests were cut before their handlers do.
-    const lastHandled = unfinished === 0 ? undefined : new Promise<void>((resolve) => (onLast = resolve));
-    await (lastHandled && Promise.race([lastHandled, forcedClose]));
+    const lastHandled = unfinished === 0 ? Promise.resolve() : new Promise<void>((resolve) => (onLast = resolve));
+    await Promise.race([lastHandled, forcedClose]);
     clearTimeout(deadline);
     if (unfinished === 0) return;
     const rollbackTimer = setTimeout(() => onLast(), rollbackMs);
