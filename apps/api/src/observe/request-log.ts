@@ -13,9 +13,10 @@ export function logRequest(log: Logger, exchange: Exchange): void {
   const { incoming, outgoing, requestId, startedAt, path } = exchange;
   const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
   const status = statusOf(exchange);
-  const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
-  const level =
-    failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quietPaths.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
+  const isBug = failure?.code === 'internal_error';
+  const isOurs = isBug || ((status ?? 0) >= 500 && status !== 501);
+  const isQuiet = quietPaths.has(path) && (status ?? 0) < 400;
+  const level = isBug ? 'error' : isOurs ? 'warn' : isQuiet ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {
