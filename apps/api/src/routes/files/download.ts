@@ -100,18 +100,18 @@ export function downloadRoutes(router: Router, services: Services): void {
       ...problems(...tenantErrors, ...providerErrors, ...readErrors, 'no_such_bucket'),
     },
     handler: async (c, { params: { id }, query }) => {
-      const { access, ctx } = await scopeOf(c, services);
+      const scope = await scopeOf(c, services);
       const { disposition } = query;
       if (query.redirect === true) {
         const method = c.env.incoming.method === 'HEAD' ? 'HEAD' : 'GET';
-        const { downloadUrl } = await files.presignedDownload(id, { method, disposition }, access, ctx);
+        const { downloadUrl } = await files.presignedDownload(id, { method, disposition }, scope.access, scope.ctx);
         return c.body(null, 302, { location: downloadUrl, 'cache-control': 'no-store' });
       }
       return send(
         c,
         { cacheControl: privateNoCache, disposition },
-        (options) => files.open(id, options, access, ctx),
-        () => files.head(id, access, ctx),
+        (options) => files.open(id, options, scope.access, scope.ctx),
+        () => files.head(id, scope.access, scope.ctx),
       );
     },
   });
@@ -137,9 +137,9 @@ export function downloadRoutes(router: Router, services: Services): void {
       ...problems(...tenantErrors, ...providerErrors, 'file_not_found', 'no_such_bucket', ...jsonBodyErrors),
     },
     handler: async (c, { params, json: body }) => {
-      const { access, ctx } = await scopeOf(c, services);
+      const scope = await scopeOf(c, services);
       const options = { expiresIn: body?.expires_in, disposition: body?.disposition };
-      const { downloadUrl, expiresIn } = await files.presignedDownload(params.id, options, access, ctx);
+      const { downloadUrl, expiresIn } = await files.presignedDownload(params.id, options, scope.access, scope.ctx);
       return answerJson(c, { download_url: downloadUrl, expires_in: expiresIn });
     },
   });
