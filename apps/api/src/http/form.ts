@@ -127,19 +127,20 @@ class FormReader implements MultipartHandler {
 
   part(head: PartHead): void {
     // Browsers make up a file name for a field given as a Blob, which is how such a field gets its own type.
-    const isFile = head.name === 'file' || (head.filename !== undefined && !this.#limits.fieldNames.includes(head.name));
+    const isUnexpectedFile = head.filename !== undefined && !this.#limits.fieldNames.includes(head.name);
     this.#current = head;
     this.#value = [];
-    if (!isFile) {
-      if (this.#fields.has(head.name)) throw validationFailed([{ field: head.name, message: 'given more than once' }]);
-      if (this.#fields.size === maxFields) throw malformedForm(`The form has more than ${maxFields} fields.`);
-      return;
-    }
-    if (head.name !== 'file')
+    if (head.name === 'file') {
+      if (this.#fileHead !== undefined) throw validationFailed([{ field: 'file', message: 'only one file is accepted per request' }]);
+      this.#fileHead = head;
+      this.#fileStart = this.#parsed;
+    } else if (isUnexpectedFile) {
       throw validationFailed([{ field: head.name, message: 'is not the file field of this form; send the file in the field "file"' }]);
-    if (this.#fileHead !== undefined) throw validationFailed([{ field: 'file', message: 'only one file is accepted per request' }]);
-    this.#fileHead = head;
-    this.#fileStart = this.#parsed;
+    } else if (this.#fields.has(head.name)) {
+      throw validationFailed([{ field: head.name, message: 'given more than once' }]);
+    } else if (this.#fields.size === maxFields) {
+      throw malformedForm(`The form has more than ${maxFields} fields.`);
+    }
   }
 
   data(bytes: Buffer): void {
