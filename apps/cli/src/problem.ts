@@ -42,7 +42,7 @@ export class Interrupted extends Error {
 
 /** An error that the JSON on stdout has already reported. */
 export class ReportedError extends Error {
-  override readonly name = 'ToldError';
+  override readonly name = 'ReportedError';
 
   constructor(cause: unknown) {
     super('', { cause });

@@ -31,7 +31,7 @@ it('is complete even when it ends early, and is not begun by an error alone', as
       document.array('a', [1]);
       throw error;
     }),
-  ).rejects.toMatchObject({ name: 'ToldError', cause: error });
+  ).rejects.toMatchObject({ name: 'ReportedError', cause: error });
   expect(JSON.parse(text())).toEqual({ a: [1], error: { code: 'disk_full', message: 'The disk is full.' } });
 
   const nothing = recorded();

@@ -32,7 +32,7 @@ export class JsonDocument {
   /**
    * Runs `write`, which writes the document, and completes it. An error after the first member becomes the last member, so that
    * stdout is one valid document whatever happens.
-   * @throws ToldError then; the error itself when nothing has been written yet
+   * @throws ReportedError then; the error itself when nothing has been written yet
    */
   async guard(write: () => Promise<void>): Promise<void> {
     try {
