@@ -8,7 +8,7 @@ import type { CheckSettings } from './verification.ts';
 import { hasBytesOf } from './checksums.ts';
 import type { Folders } from './folders.ts';
 import type { NameClaims } from './name-claims.ts';
-import { LargeDownload, largeFrom } from './large-download.ts';
+import { LargeDownload, largeAbove } from './large-download.ts';
 import { streamAbove } from './local-file.ts';
 import { PartFile } from './part-file.ts';
 import { folderWithContentError } from './plan-downloads.ts';
@@ -65,10 +65,10 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
     if (listed !== undefined && listed.size <= streamAbove) {
       return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
     }
-    if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
+    if (large === undefined && (listed?.size ?? 0) <= largeAbove) {
       const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
       running.sized(opened.info.size);
-      if (opened.info.size <= largeFrom) return done(path, await save(opened, target, settings, running));
+      if (opened.info.size <= largeAbove) return done(path, await save(opened, target, settings, running));
       opened.body.destroy();
       large = new LargeDownload({ at: { bucket, key }, target, info: opened.info, ...settings });
     }
@@ -141,8 +141,8 @@ async function save(opened: ObjectStream, path: string, settings: DownloadSettin
   const mismatch = await saveStream(opened, path, settings, running);
   if (mismatch === undefined) return info;
   await assertMatchesEtag(info, mismatch, settings);
-  const secondRead = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
-  return save(secondRead, path, settings, running);
+  const reopened = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
+  return save(reopened, path, settings, running);
 }
 
 async function saveStream(

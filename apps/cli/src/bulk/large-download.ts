@@ -9,7 +9,7 @@ import type { Running } from './task.ts';
 
 const mib = 2 ** 20;
 /** Objects larger than this many bytes are downloaded in pieces, several at a time. */
-export const largeFrom: number = 32 * mib;
+export const largeAbove: number = 32 * mib;
 const pieceSize = 16 * mib;
 /** Bytes that a request asks for at least, however early connections are cut. */
 const minRequestBytes = 64 * 1024;

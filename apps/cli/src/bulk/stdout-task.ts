@@ -4,7 +4,7 @@ import type { ObjectInfo, ObjectStream } from '@coffer/storage-core';
 import { LocalError } from '../problem.ts';
 import { assertMatchesEtag, assertSize, checkFor } from './verification.ts';
 import type { Check, CheckSettings } from './verification.ts';
-import { largeFrom } from './large-download.ts';
+import { largeAbove } from './large-download.ts';
 import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 
@@ -49,7 +49,7 @@ class StdoutDownload {
       const opened = await this.#open();
       if (this.#info === undefined || this.#position === 0) {
         this.#info = opened.info;
-        this.#check = opened.info.size <= largeFrom ? checkFor(opened.info, this.#settings.sums) : undefined;
+        this.#check = opened.info.size <= largeAbove ? checkFor(opened.info, this.#settings.sums) : undefined;
       }
       running.sized(this.#info.size);
       running.moved(this.#position);
