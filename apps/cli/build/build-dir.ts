@@ -21,7 +21,8 @@ function isRunning(pid: number): boolean {
 /** Replaces the previous build as a whole, because commands may start and run meanwhile. */
 export async function replaceBuild(built: string, dist: string): Promise<void> {
   const previous = `${built}.old`;
-  for (let isReplaced = false; !isReplaced; await rm(previous, { recursive: true, force: true })) {
+  let isReplaced: boolean;
+  do {
     await rename(dist, previous).catch(() => {}); // there may be none
     isReplaced = await rename(built, dist).then(
       () => true,
@@ -30,5 +31,6 @@ export async function replaceBuild(built: string, dist: string): Promise<void> {
         return false; // another build came first
       },
     );
-  }
+    await rm(previous, { recursive: true, force: true });
+  } while (!isReplaced);
 }

@@ -79,8 +79,11 @@ export class PartFile {
   /** Fills `target` from `position` on. @returns how many bytes were read, fewer only at the end of the file */
   async read(target: Uint8Array, position: number): Promise<number> {
     let done = 0;
-    for (let bytesRead = -1; bytesRead !== 0 && done < target.length; done += bytesRead)
-      bytesRead = await disk.read(this.#fd, target, done, position + done);
+    while (done < target.length) {
+      const bytesRead = await disk.read(this.#fd, target, done, position + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
     return done;
   }
 

@@ -31,11 +31,11 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
     return;
   }
   // Some providers do not list what lies below an object until that object is gone, and others may write meanwhile.
-  for (let before = -1; follower.totals.count > before && follower.totals.failed === 0;) {
+  let before: number;
+  do {
     before = follower.totals.count;
     await runBulk(session, planDeletions(session, bucket, pagesToDelete(session, bucket, request)), options, follower);
-    if (request.dryRun) return;
-  }
+  } while (!request.dryRun && follower.totals.failed === 0 && follower.totals.count > before);
 }
 
 /** Yields pages: passing objects through the plan one by one costs more than deleting them. */
