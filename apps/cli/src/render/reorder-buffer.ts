@@ -24,21 +24,24 @@ export class ReorderBuffer<R> {
       return this.#size > maxBuffered ? this.drain() : [];
     }
     const ready = [...results];
-    for (let results: readonly R[] | undefined; (results = this.#buffered.get(++this.#next)) !== undefined;) {
+    this.#next++;
+    for (;;) {
+      const following = this.#buffered.get(this.#next);
+      if (following === undefined) return ready;
       this.#buffered.delete(this.#next);
-      this.#size -= weightOf(results);
-      ready.push(...results);
+      this.#size -= weightOf(following);
+      ready.push(...following);
+      this.#next++;
     }
-    return ready;
   }
 
   /** @returns all waiting results, in order */
   drain(): readonly R[] {
-    const results = [...this.#buffered].toSorted(([a], [b]) => a - b);
-    this.#next = Math.max(this.#next, (results.at(-1)?.[0] ?? -1) + 1);
+    const waiting = [...this.#buffered].toSorted(([a], [b]) => a - b);
+    this.#next = Math.max(this.#next, (waiting.at(-1)?.[0] ?? -1) + 1);
     this.#buffered.clear();
     this.#size = 0;
-    return results.flatMap(([, results]) => results);
+    return waiting.flatMap(([, results]) => results);
   }
 }
 
