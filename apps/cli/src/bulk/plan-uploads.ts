@@ -76,23 +76,23 @@ export async function* planUploads(
 ): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
   const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
-    if (source.kind === 'stdin') yield { stdin: true, key: names.key ?? '' };
-    else if (source.kind === 'failure') yield* failureOf(source, filters);
-    else if (await ownData?.contains(source.path).catch(() => false)) {
+    if (source.kind === 'stdin') {
+      yield { stdin: true, key: names.key ?? '' };
+    } else if (source.kind === 'failure') {
+      yield* failureOf(source, filters);
+    } else if (await ownData?.contains(source.path).catch(() => false)) {
       // a file that has gone meanwhile fails when it is opened
       yield* failureOf(badEntry(source.path, basename(source.path), ownDataError(), source.kind === 'directory'), filters);
     } else if (source.kind === 'file') {
-      const found = { path: source.path, name: basename(source.path) };
+      const file = { path: source.path, name: basename(source.path) };
       // Files named on the command line have already been compared with each other.
-      if (filters.files(found.name)) yield (await clash(directories, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
+      if (filters.files(file.name)) yield plannedUnlessTaken(file, directories, names);
     } else {
       const earlier = sources.slice(0, index);
       directories.push(source);
       for await (const found of walk(source.path, { ownData, signal, shouldEnter: filters.folders })) {
         if ('problem' in found) yield* failureOf(found, filters);
-        else if (filters.files(found.name)) {
-          yield (await clash(earlier, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
-        }
+        else if (filters.files(found.name)) yield plannedUnlessTaken(found, earlier, names);
       }
     }
   }
@@ -133,21 +133,22 @@ function* failureOf(
   if (isSelected) yield { subject, problem };
 }
 
-/** Whether an earlier source has a file that gets the same key. Asks the disk instead of remembering keys. */
-async function clash(
-  earlier: readonly Source[],
+/** The upload of a file, or a failure if an earlier source has a file that gets the same key. Asks the disk instead of remembering keys. */
+async function plannedUnlessTaken(
   { path, name }: { readonly path: string; readonly name: string },
+  earlier: readonly Source[],
   names: UploadNames,
-): Promise<Failure | undefined> {
+): Promise<PlannedUpload | Failure> {
+  const key = keyFor(name, names);
   for (const source of earlier) {
     if (source.kind === 'failure' || source.kind === 'stdin') continue;
     const other = source.kind === 'file' ? source.path : pathBelow(source.path, name.split('/').join(sep));
     const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);
     if (!isSame) continue;
-    const error = new LocalError('path_conflict', `${other} already has the key ${keyFor(name, names)}.`);
+    const error = new LocalError('path_conflict', `${other} already has the key ${key}.`);
     return { subject: { path }, problem: problemOf(error) };
   }
-  return undefined;
+  return { path, key };
 }
 
 async function isFile(path: string): Promise<boolean> {
