@@ -3,7 +3,7 @@ import type { CallContext, StorageService, TenantContext } from '@coffer/storage
 
 import { delayedAbort } from '../interrupt.ts';
 import { bucketChoiceText } from '../render/bucket-choice.ts';
-import { assertUnowned, findTenant, takenAsSlug } from './tenant.ts';
+import { assertUnowned, findTenant, takenAsSlug } from './session-tenant.ts';
 
 export interface SessionOptions {
   readonly signal: AbortSignal;
