@@ -56,8 +56,8 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     for (const each of opened.toReversed()) await each.close();
   };
   try {
-    const started = { signal, log: note, resolveFrom: [import.meta.url], checksTokens: false };
-    const runtime = withDatabase ? await createRuntime(config, started) : undefined;
+    const runtimeOptions = { signal, log: note, resolveFrom: [import.meta.url], checksTokens: false };
+    const runtime = withDatabase ? await createRuntime(config, runtimeOptions) : undefined;
     if (runtime !== undefined) opened.push(runtime);
     const registered = needsTenant && runtime !== undefined ? await findTenant(runtime.tenants, config.tenantId) : undefined;
     const tenant = registered ?? takenAsSlug(config.tenantId, needsTenant ? note : undefined);

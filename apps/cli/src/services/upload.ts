@@ -29,7 +29,7 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
   }
 }
 
-/** They hold a secret, and the objects to which the upload adds. */
+/** Folders that no upload may read: the data directory holds a secret, and the local storage the objects to which the upload adds. */
 function ownData({ config, note }: Session): Promise<OwnData> {
   const { dataDir, storage } = config;
   const folders = storage.backend === 'local' ? [dataDir, storage.localPath] : [dataDir];
