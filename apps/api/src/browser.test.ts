@@ -16,7 +16,7 @@ interface Presigned {
   readonly upload_headers: Record<string, string>;
 }
 
-interface Told {
+interface UploadAnswer {
   readonly status: number;
   readonly etag: string | null;
 }
@@ -65,7 +65,7 @@ onEachBackend('a page in a browser', ({ start, abilities }) => {
         (response) => response.json(),
         (error: unknown) => String(error),
       );
-    const send = ({ presigned, base64 }: { presigned: Presigned; base64: string }): Promise<Told | string> => {
+    const send = ({ presigned, base64 }: { presigned: Presigned; base64: string }): Promise<UploadAnswer | string> => {
       const file = new File([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))], 'photo.png', { type: 'image/png' });
       const form = new FormData();
       for (const [name, value] of Object.entries(presigned.upload_fields)) form.append(name, value);

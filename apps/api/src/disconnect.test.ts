@@ -101,7 +101,7 @@ onEachBackend('a client that goes away', ({ start, bucket, abilities }) => {
     expect((await api.send('GET', '/api/v1/storage/objects/first', { headers: root })).text).toBe('x');
   });
 
-  it('in a download lets go of the file', async () => {
+  it('in a download closes the file', async () => {
     await api.send('PUT', '/api/v1/storage/objects/large', { headers: root, body: randomBytes(size) });
     const id = (await uploadFile(api, ann, randomBytes(size))).json.id;
     const before = { files: await openFiles(), connections: await connections() };

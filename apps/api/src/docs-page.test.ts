@@ -122,14 +122,14 @@ describe('the documentation', () => {
     }
   });
 
-  it('tells of the errors of every operation, with an example', () => {
+  it('documents the errors of every operation, with an example', () => {
     for (const [name, { responses, security }] of operations) {
       const errors = Object.entries(responses).filter(
         ([status]) => Number(status) >= 400 && !(name === 'GET /health/ready' && status === '503'),
       );
-      const told = errors.flatMap(([, { description }]) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
-      expect({ name, told }).toMatchObject({
-        told: expect.arrayContaining(security === undefined ? ['unauthorized', 'internal_error'] : ['internal_error']),
+      const codes = errors.flatMap(([, { description }]) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
+      expect({ name, codes }).toMatchObject({
+        codes: expect.arrayContaining(security === undefined ? ['unauthorized', 'internal_error'] : ['internal_error']),
       });
       for (const [status, { description, content }] of name.startsWith('HEAD ') ? [] : errors) {
         const example = content?.['application/problem+json']?.example as { code: keyof typeof statusByCode; status: number } | undefined;

@@ -41,24 +41,24 @@ describe('health', () => {
     await chmod(api.objects, 0o700);
   });
 
-  it('is logged when it changes, and not for each that asks', async () => {
-    const said = (): readonly unknown[] => api.log.filter(({ msg }) => msg === 'not ready' || msg === 'ready again');
-    const before = said().length;
+  it('is logged when it changes, and not for each request', async () => {
+    const changes = (): readonly unknown[] => api.log.filter(({ msg }) => msg === 'not ready' || msg === 'ready again');
+    const before = changes().length;
     await rename(api.objects, `${api.objects}.away`);
     for (let times = 0; times < 3; times++) expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 503 });
     await rename(`${api.objects}.away`, api.objects);
     for (let times = 0; times < 3; times++) expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200 });
-    expect(said().slice(before)).toMatchObject([
+    expect(changes().slice(before)).toMatchObject([
       { level: 40, msg: 'not ready', database: { status: 'up' }, storage: { status: 'down' } },
       { level: 30, msg: 'ready again', database: { status: 'up' }, storage: { status: 'up' } },
     ]);
   });
 
-  it('asks the storage once for all who want to know at the same time', async () => {
+  it('asks the storage once for all concurrent requests', async () => {
     const { storage } = api.runtime;
     const report = { ...(await storage.healthCheck()), latencyMs: 7 };
     const both = Promise.withResolvers<void>();
-    const asked = vi.spyOn(storage, 'healthCheck').mockImplementation(async () => {
+    const healthCheck = vi.spyOn(storage, 'healthCheck').mockImplementation(async () => {
       await both.promise;
       return report;
     });
@@ -66,8 +66,8 @@ describe('health', () => {
     api.server.on('request', () => void (++begun === 2 && setTimeout(both.resolve, 100)));
     const answers = await Promise.all([api.send('GET', '/health/ready'), api.send('GET', '/health/ready')]);
     for (const answer of answers) expect(answer).toMatchObject({ status: 200, json: { checks: { storage: { latency_ms: 7 } } } });
-    expect(asked).toHaveBeenCalledTimes(1);
-    asked.mockRestore();
+    expect(healthCheck).toHaveBeenCalledTimes(1);
+    healthCheck.mockRestore();
   });
 
   it('says when the database does not answer, and what needs it is unavailable', async () => {
@@ -155,8 +155,8 @@ describe('health', () => {
       await Promise.all([sql.end(), other.end()]);
     }
     await expect.poll(database).toEqual({ status: 'up', latency_ms: expect.any(Number) });
-    const said = api.log.filter(({ msg }) => /database .* writes/.test(String(msg)));
-    expect(said).toMatchObject([
+    const changes = api.log.filter(({ msg }) => /database .* writes/.test(String(msg)));
+    expect(changes).toMatchObject([
       { level: 40, msg: 'the database takes no writes' },
       { level: 30, msg: 'the database takes writes again' },
     ]);

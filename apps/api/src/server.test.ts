@@ -168,7 +168,7 @@ describe('the server', () => {
     ['no host', 'GET /health/live HTTP/1.1\r\n\r\n', 400],
     ['a host with a space', 'GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
     ['a host that is a path', 'GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
-    ['a host that is none', 'GET /health/live HTTP/1.1\r\nHost: [::\r\n\r\n', 400],
+    ['a malformed host', 'GET /health/live HTTP/1.1\r\nHost: [::\r\n\r\n', 400],
     ['two hosts', 'GET /health/live HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', 400],
     ['no host below /local/', 'GET /local/coffer-uploads/x HTTP/1.1\r\n\r\n', 400],
     ['two hosts below /local/', 'GET /local/coffer-uploads/x HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', 400],

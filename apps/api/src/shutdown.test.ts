@@ -149,9 +149,9 @@ it('leaves an answer alone that has been written, and not been sent yet', async 
   const drain = drainOf(server);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
-  const asked = once(server, 'request');
+  const received = once(server, 'request');
   socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  await asked;
+  await received;
   const drained = drain(10_000);
   await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
   expect((await buffer(socket)).length).toBeGreaterThan(size);
@@ -185,10 +185,10 @@ it.each(['done', 'cut'])('waits for a handler without its client as long as for 
   });
   const drain = drainOf(server);
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  const asked = once(server, 'request');
+  const received = once(server, 'request');
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
   client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  await asked;
+  await received;
   client.destroy();
   await expect.poll(() => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))).toBe(0);
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });

@@ -35,14 +35,17 @@ describe.each(transports)('creating a bucket that already belongs to us (%s)', (
 });
 
 describe.each(transports)('the LocationConstraint of a new bucket (%s)', (transport) => {
-  interface Asked {
+  interface NewBucketCase {
     readonly configured?: string;
     readonly region?: string;
     readonly acl?: CannedAcl;
     readonly isAws?: boolean;
   }
   /** @returns the place (and ACL) of each request, and the outcome, on a server that refuses all requests with a place or an ACL */
-  const asked = async (code: string, { configured = 'us-east-1', isAws = false, ...options }: Asked): Promise<readonly unknown[]> => {
+  const placesAskedFor = async (
+    code: string,
+    { configured = 'us-east-1', isAws = false, ...options }: NewBucketCase,
+  ): Promise<readonly unknown[]> => {
     const requests: string[] = [];
     const server = await serve(async (request, response) => {
       const [, place = 'nowhere'] = /<LocationConstraint>(.*)<\/LocationConstraint>/.exec((await readAll(request)).toString()) ?? [];
@@ -61,7 +64,7 @@ describe.each(transports)('the LocationConstraint of a new bucket (%s)', (transp
     return [...requests, ended];
   };
 
-  it.each<[string, string, Asked, readonly string[]]>([
+  it.each<[string, string, NewBucketCase, readonly string[]]>([
     ['has no name in the first region', '', {}, ['nowhere', 'created']],
     ['has none where that is asked for', '', { configured: 'eu-west-1', region: 'us-east-1' }, ['nowhere', 'created']],
     ['is the only one there is', 'InvalidLocationConstraint', { configured: 'eu-west-1' }, ['eu-west-1', 'nowhere', 'created']],
@@ -70,5 +73,5 @@ describe.each(transports)('the LocationConstraint of a new bucket (%s)', (transp
     ['is no other than was asked for', 'InvalidLocationConstraint', { region: 'mars-1' }, ['mars-1', 'invalid_argument']],
     ['is not to blame for other errors', 'InvalidArgument', { configured: 'eu-west-1' }, ['eu-west-1', 'invalid_argument']],
     ['is not to blame for an ACL', 'NotImplemented', { acl: 'aws-exec-read' }, ['nowhere, aws-exec-read', 'invalid_argument']],
-  ])('%s', async (_what, code, options, told) => expect(await asked(code, options)).toEqual(told));
+  ])('%s', async (_what, code, options, told) => expect(await placesAskedFor(code, options)).toEqual(told));
 });

@@ -15,7 +15,7 @@ import type { UploadForm } from './form.ts';
 describe.each([
   ['and announces its length', {}],
   ['and is of unknown length', { length: null }],
-])('a form that is none %s', (_how, framing) => {
+])('a malformed form %s', (_how, framing) => {
   let server: FormServer;
   const loose: unknown[] = [];
   const onLoose = (error: unknown): void => void loose.push(error);

@@ -71,15 +71,15 @@ describe('the log of storage calls', () => {
 });
 
 describe('several observers', () => {
-  it('are all told', () => {
-    const told: string[] = [];
+  it('all get every event', () => {
+    const received: string[] = [];
     const observer = (name: string) => ({
-      operation: () => void told.push(`${name} operation`),
-      transfer: () => void told.push(`${name} transfer`),
+      operation: () => void received.push(`${name} operation`),
+      transfer: () => void received.push(`${name} transfer`),
     });
     const all = allObservers(observer('a'), {}, observer('b'));
     all.operation?.(event);
     all.transfer?.({ direction: 'upload', backend: 's3', bytes: 1 });
-    expect(told).toEqual(['a operation', 'b operation', 'a transfer', 'b transfer']);
+    expect(received).toEqual(['a operation', 'b operation', 'a transfer', 'b transfer']);
   });
 });

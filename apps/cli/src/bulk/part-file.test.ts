@@ -23,9 +23,9 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
     await chmod(target, mode);
   };
 
-  it.each(['one', 'one to go on with'])('%s is as private as the file that it will replace', async (which) => {
+  it.each(['a new file', 'a file to continue'])('%s is as private as the file that it will replace', async (which) => {
     await put(0o600);
-    const part = await PartFile.open(target, which === 'one' ? undefined : partPath(target));
+    const part = await PartFile.open(target, which === 'a new file' ? undefined : partPath(target));
     expect(await modeOf(part.path)).toBe(0o600);
     await put(0o750); // after the part file was created
     await part.commit();

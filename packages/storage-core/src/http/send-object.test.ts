@@ -277,7 +277,7 @@ describe('sendObject', () => {
     ['more', 20, wholeBody],
     ['fewer', 5, wholeBody],
   ])(
-    'cuts the connection when the body has %s bytes than the head has told, rather than to let them pass for another answer',
+    'cuts the connection when the body has %s bytes than the head announced, so that none pass for another answer',
     async (_what, size, bodyOf) => {
       open = async () => ({ kind: 'object', info: { ...info, size: 10 }, body: bodyOf(Buffer.alloc(size, 'x')) });
       const socket = connect(Number(new URL(base).port), '127.0.0.1');
@@ -383,7 +383,7 @@ describe('sendObjectHead', () => {
     const etag = `"${info.etag}"`;
     const date = info.lastModified.toUTCString();
     const range = 'bytes=2-4';
-    const asked: Record<string, string>[] = [
+    const requests: Record<string, string>[] = [
       { range },
       { range: 'bytes=-5' },
       { range: 'bytes=20-' },
@@ -402,13 +402,13 @@ describe('sendObjectHead', () => {
       { range: 'bytes=26-', 'if-range': etag },
       { range: 'bytes=26-', 'if-range': '"other"' },
     ];
-    const told = async (headers: Record<string, string>, method: string): Promise<unknown> => {
+    const answerTo = async (headers: Record<string, string>, method: string): Promise<unknown> => {
       const { status, header } = await ask(headers, method);
       return [status, ...(status < 300 ? ['content-length', 'content-range', 'etag', 'content-type'].map(header) : [])];
     };
-    for (const headers of asked) expect([headers, await told(headers, 'HEAD')]).toEqual([headers, await told(headers, 'GET')]);
-    expect(await told({ range }, 'HEAD')).toEqual([206, '3', 'bytes 2-4/26', etag, 'text/plain']);
-    expect(await told({ range: 'bytes=26-' }, 'HEAD')).toEqual([416]);
+    for (const headers of requests) expect([headers, await answerTo(headers, 'HEAD')]).toEqual([headers, await answerTo(headers, 'GET')]);
+    expect(await answerTo({ range }, 'HEAD')).toEqual([206, '3', 'bytes 2-4/26', etag, 'text/plain']);
+    expect(await answerTo({ range: 'bytes=26-' }, 'HEAD')).toEqual([416]);
   });
 });
 
@@ -422,8 +422,8 @@ describe('objectHeaders', () => {
     ['text/html', ' attachment', 'attachment'],
     ['text/html', 'ATTACHMENT; filename="a"', 'ATTACHMENT; filename="a"'],
     ['text/html', undefined, 'attachment'],
-  ])('of %s that is to be sent as %j', (contentType, asked, sent) => {
-    const options = { contentType, ...(asked !== undefined && { contentDisposition: asked }) };
+  ])('of %s that is to be sent as %j', (contentType, requested, sent) => {
+    const options = { contentType, ...(requested !== undefined && { contentDisposition: requested }) };
     expect(objectHeaders(info, options)).toMatchObject({ 'content-disposition': sent });
   });
 

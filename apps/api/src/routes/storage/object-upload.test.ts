@@ -140,10 +140,10 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
   });
 
   it.each([
-    ['an ACL that is none', { acl: 'nonsense' }, 400, 'validation_failed'],
+    ['an unknown ACL', { acl: 'nonsense' }, 400, 'validation_failed'],
     ['a bucket that is not there', { bucket: 'absent-bucket' }, 404, 'no_such_bucket'],
-    ['a bucket name that is none', { bucket: 'NO' }, 400, 'invalid_bucket_name'],
-    ['a media type that is none', { bucket: bucket('other') }, 400, 'validation_failed', 'nonsense'],
+    ['an invalid bucket name', { bucket: 'NO' }, 400, 'invalid_bucket_name'],
+    ['an invalid media type', { bucket: bucket('other') }, 400, 'validation_failed', 'nonsense'],
   ])('as a form with %s before the file is answered before the file has come', async (_what, fields, status, code, type = 'text/plain') => {
     const answer = await begun(api, headers, fields, type);
     expect(answer).toMatchObject({ status, code });
