@@ -6,11 +6,11 @@ import type { FieldError } from '@coffer/storage-core';
 import { validationFailed } from '@coffer/storage-core/http';
 
 import type { AppContext, AppEnv } from './app-env.ts';
+import { fieldErrors } from './body-schemas.ts';
 import { answerHeaders, tenantHeader } from './documented-headers.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
-import { fieldErrors } from './request-body.ts';
 import { RouteTable } from './route-table.ts';
 
 // A body may have errors in each of a thousand items.

@@ -1,14 +1,14 @@
 import { z } from '@hono/zod-openapi';
 
+import { bodySchema, changeSchema } from '../../body-schemas.ts';
 import { tenantExample } from '../../examples.ts';
-import { changeBody, requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, Count, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { tenantView } from '../../views.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'admin', needsStorage: false };
 
@@ -31,7 +31,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     access,
     tags: ['Tenants'],
     request: {
-      json: requestBody({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }).openapi({
+      json: bodySchema({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }).openapi({
         example: { tenant_uuid: tenantExample.tenant_uuid, tenant_slug: tenantExample.tenant_slug, quota_bytes: tenantExample.quota_bytes },
       }),
     },
@@ -104,7 +104,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: changeBody(TenantSchema, { tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }).openapi({
+      json: changeSchema(TenantSchema, { tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }).openapi({
         example: { quota_bytes: tenantExample.quota_bytes },
       }),
     },
@@ -170,9 +170,9 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: requestBody({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }).openapi(
-        { example: { tenant_slug: tenantExample.tenant_slug } },
-      ),
+      json: bodySchema({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }).openapi({
+        example: { tenant_slug: tenantExample.tenant_slug },
+      }),
     },
     responses: {
       ...json(200, ProvisionedSchema, {

@@ -7,9 +7,10 @@ import type { SendOptions } from '@coffer/storage-core/http';
 import type { GetOptions } from '@coffer/storage-core';
 
 import type { AppContext } from '../../app-env.ts';
+import { bodySchema } from '../../body-schemas.ts';
 import { readHeaders, redirectHeaders } from '../../documented-headers.ts';
 import { presignedUrlExample } from '../../examples.ts';
-import { requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import {
   answerJson,
   empty,
@@ -27,7 +28,6 @@ import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { FileId } from './schemas.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
 
@@ -125,7 +125,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: requestBody({ expires_in: z.int().min(1).optional().openapi({ example: 600 }), disposition: Disposition })
+      json: bodySchema({ expires_in: z.int().min(1).optional().openapi({ example: 600 }), disposition: Disposition })
         .openapi({ example: { expires_in: 600 } })
         .optional(),
     },

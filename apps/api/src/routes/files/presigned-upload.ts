@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
 
+import { bodySchema } from '../../body-schemas.ts';
 import { fileExample } from '../../examples.ts';
+import type { Access } from '../../guard.ts';
 import { closeIfUnread } from '../../http/unread-body.ts';
-import { requestBody } from '../../request-body.ts';
 import { answerJson, bucketErrors, json, jsonBodyErrors, problems, providerErrors, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { ContentType, Count, FileSchema, Filename, plainText } from '../../schemas.ts';
@@ -11,7 +12,6 @@ import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
 import { FileId, Metadata } from './schemas.ts';
 import { assertOwner } from './upload.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
 
@@ -59,7 +59,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     access,
     tags: ['Files'],
     request: {
-      json: requestBody({
+      json: bodySchema({
         filename: Filename,
         content_type: ContentType,
         size_bytes: Count,

@@ -2,8 +2,9 @@ import { z } from '@hono/zod-openapi';
 
 import { fileStatuses } from '@coffer/files-db';
 
+import { changeSchema } from '../../body-schemas.ts';
 import { fileExample } from '../../examples.ts';
-import { changeBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, empty, json, jsonBodyErrors, problems, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
@@ -11,7 +12,6 @@ import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
 import { FileId, Metadata } from './schemas.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
 
@@ -86,7 +86,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: changeBody(FileSchema, {
+      json: changeSchema(FileSchema, {
         filename: Filename.optional(),
         is_public: z.boolean().optional(),
         metadata: Metadata.optional(),

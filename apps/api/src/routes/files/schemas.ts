@@ -3,8 +3,8 @@ import { z } from '@hono/zod-openapi';
 import type { LateFields } from '@coffer/files-db';
 import { validationFailed } from '@coffer/storage-core/http';
 
+import { formFields } from '../../body-schemas.ts';
 import { parseJson } from '../../http/json-body.ts';
-import { formFields } from '../../request-body.ts';
 import { booleanText, plainText } from '../../schemas.ts';
 
 /** Any string: one that is not a uuid names no file, so it is 404 like every missing file. */

@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi';
 
+import { bodySchema } from '../../body-schemas.ts';
 import { aclExample } from '../../examples.ts';
-import { requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, bucketErrors, json, jsonBodyErrors, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema, ChosenBucket } from '../../schemas.ts';
@@ -9,7 +10,6 @@ import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
 import { keyOf, keyParam, objectPath } from './object-key.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
@@ -49,7 +49,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     description,
     access,
     tags: ['Objects'],
-    request: { ...request, json: requestBody({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
+    request: { ...request, json: bodySchema({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: {
       ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }),
       ...problems(...errors, ...jsonBodyErrors),

@@ -2,8 +2,9 @@ import { z } from '@hono/zod-openapi';
 
 import type { LifecycleRule } from '@coffer/storage-core';
 
+import { bodySchema } from '../../body-schemas.ts';
 import { aclExample } from '../../examples.ts';
-import { requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema, listingText } from '../../schemas.ts';
@@ -11,7 +12,6 @@ import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
 import { bucketParam } from './buckets.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'admin', needsStorage: true };
 
@@ -34,10 +34,10 @@ const rule = {
 };
 const described = { description: 'Needs at least one of expire_days, abort_multipart_days and transition.' };
 const RuleSchema = z.object({ ...rule, transition: z.object(transition).optional() }).openapi(described);
-const RuleChange = requestBody({ ...rule, transition: requestBody(transition).optional() }).openapi(described);
+const RuleChange = bodySchema({ ...rule, transition: bodySchema(transition).optional() }).openapi(described);
 const rulesExample = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
 const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle');
-const LifecycleChange = requestBody({
+const LifecycleChange = bodySchema({
   rules: z
     .array(RuleChange)
     .min(1, 'at least one rule; DELETE removes all of them')
@@ -78,7 +78,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     summary: 'Set a canned ACL on a bucket',
     access,
     tags: ['Buckets'],
-    request: { ...request, json: requestBody({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
+    request: { ...request, json: bodySchema({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: {
       ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }),
       ...problems(...writeErrors, 'acl_not_supported'),
@@ -105,7 +105,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     summary: 'Switch versioning on or off',
     access,
     tags: ['Buckets'],
-    request: { ...request, json: requestBody(VersioningSchema.shape).openapi({ example: { enabled: true } }) },
+    request: { ...request, json: bodySchema(VersioningSchema.shape).openapi({ example: { enabled: true } }) },
     responses: { ...json(200, VersioningSchema, { description: 'The setting', example: { enabled: true } }), ...problems(...writeErrors) },
     handler: async (c, { params, json: { enabled } }) => {
       await storage.setVersioning(params.name, enabled, contextOf(c));

@@ -1,15 +1,15 @@
 import { assertBucketName } from '@coffer/storage-core';
 import { z } from '@hono/zod-openapi';
 
+import { bodySchema } from '../../body-schemas.ts';
 import { bucketExample } from '../../examples.ts';
-import { requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { bucketView } from '../../views.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'admin', needsStorage: true };
 
@@ -30,7 +30,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request: {
-      json: requestBody({
+      json: bodySchema({
         name: BucketName,
         region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
         acl: CannedAclSchema.optional(),

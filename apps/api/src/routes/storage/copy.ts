@@ -1,17 +1,17 @@
+import { bodySchema } from '../../body-schemas.ts';
 import { objectExample } from '../../examples.ts';
-import { requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, bucketErrors, json, jsonBodyErrors, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { CannedAclSchema, ChosenBucket, ObjectKey, ObjectSchema, StorageClassName } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
-const address = requestBody({ bucket: ChosenBucket, key: ObjectKey });
-const body = requestBody({
+const address = bodySchema({ bucket: ChosenBucket, key: ObjectKey });
+const body = bodySchema({
   source: address,
   destination: address,
   acl: CannedAclSchema.optional(),

@@ -5,19 +5,19 @@ import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core'
 import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
+import { bodySchema } from '../../body-schemas.ts';
+import { unbindToken } from '../../continuation-token.ts';
+import type { Listing } from '../../continuation-token.ts';
 import { deleteHeaders, readHeaders } from '../../documented-headers.ts';
 import { objectListExample } from '../../examples.ts';
-import { requestBody } from '../../request-body.ts';
+import type { Access } from '../../guard.ts';
 import { answerJson, bucketErrors, empty, json, jsonBodyErrors, objectAnswers, privateNoCache, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { ChosenBucket, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
-import { unbindToken } from '../../continuation-token.ts';
-import type { Listing } from '../../continuation-token.ts';
 import { keyOf, keyParam, objectPath } from './object-key.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
@@ -142,7 +142,7 @@ export function objectRoutes(router: Router, services: Services): void {
     tags: ['Objects'],
     request: {
       maxJsonBytes: 8_388_608, // 1,000 keys of the greatest length, with each character escaped
-      json: requestBody({
+      json: bodySchema({
         keys: z.array(z.string()).min(1).max(1000),
         bucket: ChosenBucket,
       }).openapi({ example: { keys: ['uploads/a.pdf', 'uploads/b.pdf'] } }),

@@ -17,12 +17,13 @@ import {
 } from '@coffer/storage-core/http';
 
 import type { AppContext } from '../../app-env.ts';
+import { formFields } from '../../body-schemas.ts';
 import { writeHeaders, writtenHeaders } from '../../documented-headers.ts';
 import { objectExample } from '../../examples.ts';
+import type { Access } from '../../guard.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
-import { formFields } from '../../request-body.ts';
 import { answerJson, bucketErrors, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { anyBytes, CannedAclSchema, ChosenBucket, ObjectSchema, StorageClassName } from '../../schemas.ts';
@@ -30,7 +31,6 @@ import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
 import { keyOf, keyParam, objectPath } from './object-key.ts';
-import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 

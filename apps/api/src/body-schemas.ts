@@ -7,7 +7,7 @@ import { validationFailed } from '@coffer/storage-core/http';
  * A JSON object in a request. An unknown field is an error, since a misspelt one would be lost silently. null counts as omitted where a
  * field is optional and null means nothing else, since many clients write null for every field without a value.
  */
-export function requestBody<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
+export function bodySchema<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
   const fields = Object.entries(shape).map(([name, field]) => [name, nullable(field as z.ZodType)]);
   return z.strictObject(Object.fromEntries(fields) as S);
 }
@@ -16,7 +16,7 @@ export function requestBody<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z
  * The body of a change to a resource. All other fields of the resource are accepted and ignored, for clients that send back what they
  * received. null is an error where nothing can be removed, since in a change it may mean removal.
  */
-export function changeBody<S extends z.ZodRawShape>(resource: z.ZodObject, shape: S): z.ZodObject<S, z.core.$strict> {
+export function changeSchema<S extends z.ZodRawShape>(resource: z.ZodObject, shape: S): z.ZodObject<S, z.core.$strict> {
   const ignored = z.unknown().optional().openapi({ readOnly: true, description: 'Cannot be changed; a value given here is ignored.' });
   const ignoredFields = Object.keys(resource.shape).map((name) => [name, ignored]);
   return z.strictObject({ ...Object.fromEntries(ignoredFields), ...shape }) as z.ZodObject<S, z.core.$strict>;

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { contentTypeShape, tenantNameShape } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { changeBody, requestBody } from './request-body.ts';
+import { bodySchema, changeSchema } from './body-schemas.ts';
 import { uploadFile } from './testing/files.ts';
 import type { Answer } from './testing/send.ts';
 import { startApi } from './testing/start-api.ts';
@@ -12,13 +12,13 @@ import { acme, admin, as } from './testing/tokens.ts';
 
 describe('a body of a request', () => {
   it('accepts null for optional fields, and keeps null where it has a meaning', () => {
-    const body = requestBody({ a: z.string(), b: z.string().optional(), c: z.number().nullable().optional() });
+    const body = bodySchema({ a: z.string(), b: z.string().optional(), c: z.number().nullable().optional() });
     expect(body.parse({ a: 'x', b: null, c: null })).toEqual({ a: 'x', b: undefined, c: null });
     expect(body.safeParse({ a: null }).success).toBe(false);
   });
 
   it('accepts and ignores the other fields of the resource in a change', () => {
-    const body = changeBody(z.object({ id: z.string(), name: z.string() }), { name: z.string().optional() });
+    const body = changeSchema(z.object({ id: z.string(), name: z.string() }), { name: z.string().optional() });
     expect(body.parse({ id: 7, name: 'x' })).toMatchObject({ name: 'x' });
     for (const wrong of [{ nmae: 'x' }, { name: null }]) expect(body.safeParse(wrong).success).toBe(false);
   });
