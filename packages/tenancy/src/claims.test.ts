@@ -2,7 +2,7 @@ import { isStorageError } from '@coffer/storage-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { decideTenant, rolesOf, tenantFromClaims } from './index.ts';
+import { decideTenant, roleOf, tenantFromClaims } from './index.ts';
 
 const acme = { tenantUuid: 'abc-123-def', tenantSlug: 'acme' };
 const pair = { tenant_uuid: 'abc-123-def', tenant_slug: 'acme' };
@@ -17,7 +17,7 @@ function refusal(run: () => unknown): unknown {
   }
 }
 
-describe('rolesOf', () => {
+describe('roleOf', () => {
   it.each([
     [{}, 'user'],
     [{ roles: [] }, 'user'],
@@ -34,7 +34,7 @@ describe('rolesOf', () => {
     [{ scope: 'administrator,admin' }, 'user'],
     [Object.create({ roles: ['admin'] }) as Record<string, unknown>, 'user'],
   ])('%j is a %s', (claims, role) => {
-    expect(rolesOf(claims)).toBe(role);
+    expect(roleOf(claims)).toBe(role);
   });
 });
 

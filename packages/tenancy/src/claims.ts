@@ -18,7 +18,7 @@ export type TenantDecision =
   | { readonly kind: 'none' };
 
 /** The strongest role in `roles` (array of strings) and `scope` (separated by spaces); `user` if there is none. */
-export function rolesOf(claims: Claims): Role {
+export function roleOf(claims: Claims): Role {
   const roles: unknown = ownProperty(claims, 'roles');
   const scope: unknown = ownProperty(claims, 'scope');
   const granted = new Set<unknown>([...(Array.isArray(roles) ? roles : []), ...(typeof scope === 'string' ? scope.split(' ') : [])]);

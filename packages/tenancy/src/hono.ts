@@ -2,7 +2,7 @@ import { storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Context, MiddlewareHandler } from 'hono';
 
-import { assertHeaderNames, decideTenant, isRecord, rolesOf, tenantFromClaims } from './claims.ts';
+import { assertHeaderNames, decideTenant, isRecord, roleOf, tenantFromClaims } from './claims.ts';
 import type { Claims, Role, TenantDecision } from './claims.ts';
 import { canonicalTenantUuid } from './tenant.ts';
 
@@ -40,7 +40,7 @@ export function tenantContext(options: TenantContextOptions): MiddlewareHandler<
   return async (c, next) => {
     const claims = claimsOf(options.claims(c));
     const decision = decideTenant({
-      role: options.role?.(c) ?? rolesOf(claims),
+      role: options.role?.(c) ?? roleOf(claims),
       claimed: tenantFromClaims(claims, options.claim),
       header: c.req.header('x-tenant-id'),
     });

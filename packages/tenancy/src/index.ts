@@ -1,7 +1,7 @@
 export { bucketNameFor, patternProblem } from './bucket-name.ts';
 export { chooseBucket, reservedBuckets, tenantBucketResolver } from './bucket-policy.ts';
 export type { BucketPolicy } from './bucket-policy.ts';
-export { assertHeaderNames, decideTenant, rolesOf, tenantFromClaims } from './claims.ts';
+export { assertHeaderNames, decideTenant, roleOf, tenantFromClaims } from './claims.ts';
 export type { Claims, Role, TenantDecision } from './claims.ts';
 export { canonicalTenantUuid, isTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 export type { TenantContext } from './tenant.ts';

@@ -1,6 +1,6 @@
 import type { AuthConfig } from '@coffer/runtime';
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
-import { rolesOf, tenantFromClaims } from '@coffer/tenancy';
+import { roleOf, tenantFromClaims } from '@coffer/tenancy';
 import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
 import { LRUCache } from 'lru-cache';
@@ -110,7 +110,7 @@ function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
     subject.isWellFormed() &&
     !/\p{Cc}/u.test(subject);
   if (!isText) throw unauthorized();
-  return { subject, role: rolesOf(payload), claimed: tenantFromClaims(payload, tenantClaim) };
+  return { subject, role: roleOf(payload), claimed: tenantFromClaims(payload, tenantClaim) };
 }
 
 function unauthorized(cause?: unknown): Error {
