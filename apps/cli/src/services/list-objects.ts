@@ -26,7 +26,7 @@ interface ListLocation {
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
   const { prefix, delimiter, limit } = request;
   const at = { bucket: await session.bucket(), prefix, ...(delimiter && { delimiter }) };
-  yield* pagesOf(session, at, { limit });
+  yield* new PageReader(session, at, limit).pages();
 }
 
 /**
@@ -38,7 +38,8 @@ export async function* pagesBelow(
   at: ListLocation,
   { isReadOnly = false }: { readonly isReadOnly?: boolean } = {},
 ): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
-  for await (const { objects } of pagesOf(session, at, { firstPage: isReadOnly ? maxPageSize : smallPageSize })) yield objects;
+  const pages = new PageReader(session, at).pages(isReadOnly ? maxPageSize : smallPageSize);
+  for await (const { objects } of pages) yield objects;
 }
 
 /** The objects below a prefix, one by one. */
@@ -55,52 +56,81 @@ interface PageRequest {
   next?: string;
 }
 
-async function* pagesOf(
-  { storage, ctx }: Session,
-  at: ListLocation,
-  { limit = Number.POSITIVE_INFINITY, firstPage = maxPageSize }: { readonly limit?: number | undefined; readonly firstPage?: number },
-): AsyncGenerator<ListPage, void, undefined> {
-  let remaining = limit;
-  /** The page that is being awaited: only the one after it is requested ahead. */
-  let current: PageRequest | undefined;
-  let prefetched: PageRequest | undefined;
-  const fetchPage = async (list: Pick<ListOptions, 'maxKeys' | 'continuationToken' | 'onNextToken'>): Promise<ListPage> =>
-    storage.listFiles({ ...at, ...list }, ctx);
-  const requestPage = (maxKeys: number, token?: string): PageRequest => {
+/** Reads a listing page by page. Requests the next page as soon as its token is known, while the current one still arrives. */
+class PageReader {
+  readonly #session: Session;
+  readonly #at: ListLocation;
+  readonly #limit: number;
+  /** How much of the limit is left for the page that is awaited, and those after it. */
+  #remaining: number;
+  /** The page that is awaited: only the one after it is requested early. */
+  #awaited: PageRequest | undefined;
+  #early: PageRequest | undefined;
+
+  constructor(session: Session, at: ListLocation, limit = Number.POSITIVE_INFINITY) {
+    this.#session = session;
+    this.#at = at;
+    this.#limit = limit;
+    this.#remaining = limit;
+  }
+
+  async *pages(firstPageSize = maxPageSize): AsyncGenerator<ListPage, void, undefined> {
+    let request: PageRequest | undefined = this.#request(Math.min(this.#remaining, firstPageSize));
+    while (request !== undefined) {
+      const page = await this.#receive(request);
+      this.#remaining -= page.objects.length + page.commonPrefixes.length;
+      request = this.#requestAfter(page);
+      if (request !== undefined) await setImmediate(); // sends the request before this page is processed
+      const isCut = page.isTruncated && request === undefined;
+      yield isCut && this.#limit > maxPageSize && !(await this.#isMoreAfter(page)) ? { ...page, isTruncated: false } : page;
+    }
+  }
+
+  async #receive(request: PageRequest): Promise<ListPage> {
+    this.#awaited = request;
+    this.#requestEarly();
+    const page = await request.page;
+    this.#awaited = undefined;
+    return page;
+  }
+
+  #requestEarly(): void {
+    const awaited = this.#awaited;
+    if (awaited?.next === undefined || this.#remaining <= awaited.maxKeys) return;
+    this.#early ??= this.#request(Math.min(this.#remaining - awaited.maxKeys, maxPageSize), awaited.next);
+  }
+
+  #requestAfter(page: ListPage): PageRequest | undefined {
+    const early = this.#early;
+    this.#early = undefined;
+    const token = page.isTruncated && this.#remaining > 0 ? page.nextContinuationToken : undefined;
+    if (token === undefined) return undefined;
+    return early?.token === token ? early : this.#request(Math.min(this.#remaining, maxPageSize), token);
+  }
+
+  #request(maxKeys: number, token?: string): PageRequest {
     const onNextToken = (next: string): void => {
-      pageRequest.next = next;
-      prefetch();
+      request.next = next;
+      this.#requestEarly();
     };
-    const page = fetchPage({ maxKeys, ...(token !== undefined && { continuationToken: token }), onNextToken });
+    const page = this.#list({ maxKeys, ...(token !== undefined && { continuationToken: token }), onNextToken });
     page.catch(() => {}); // an error is thrown where the page is awaited, if it still is
-    const pageRequest: PageRequest = { token, maxKeys, page };
-    return pageRequest;
-  };
-  const prefetch = (): void => {
-    if (current?.next === undefined || remaining <= current.maxKeys) return;
-    prefetched ??= requestPage(Math.min(remaining - current.maxKeys, maxPageSize), current.next);
-  };
-  // MinIO calls a third page truncated although nothing follows it.
-  const isMore = async ({ nextContinuationToken }: ListPage): Promise<boolean> => {
-    const following = fetchPage({ maxKeys: 1, ...(nextContinuationToken !== undefined && { continuationToken: nextContinuationToken }) });
-    return following.then(
-      ({ objects, commonPrefixes }) => objects.length + commonPrefixes.length > 0,
-      () => true, // this page has arrived; what the server said about it stands
-    );
-  };
-  for (let pageRequest: PageRequest | undefined = requestPage(Math.min(remaining, firstPage)); pageRequest !== undefined;) {
-    current = pageRequest;
-    prefetch();
-    const page: ListPage = await pageRequest.page;
-    current = undefined;
-    remaining -= page.objects.length + page.commonPrefixes.length;
-    const token: string | undefined = page.isTruncated && remaining > 0 ? page.nextContinuationToken : undefined;
-    const early = prefetched as PageRequest | undefined;
-    prefetched = undefined;
-    if (token === undefined) pageRequest = undefined;
-    else pageRequest = early?.token === token ? early : requestPage(Math.min(remaining, maxPageSize), token);
-    if (pageRequest !== undefined) await setImmediate(); // sends the request before this page is processed
-    const isCut = page.isTruncated && pageRequest === undefined;
-    yield isCut && limit > maxPageSize && !(await isMore(page)) ? { ...page, isTruncated: false } : page;
+    const request: PageRequest = { token, maxKeys, page };
+    return request;
+  }
+
+  /** Asks whether anything follows: MinIO calls a third page truncated although nothing does. */
+  async #isMoreAfter({ nextContinuationToken: token }: ListPage): Promise<boolean> {
+    try {
+      const { objects, commonPrefixes } = await this.#list({ maxKeys: 1, ...(token !== undefined && { continuationToken: token }) });
+      return objects.length + commonPrefixes.length > 0;
+    } catch {
+      return true; // the page has arrived; what the server said about it stands
+    }
+  }
+
+  async #list(options: Pick<ListOptions, 'maxKeys' | 'continuationToken' | 'onNextToken'>): Promise<ListPage> {
+    const { storage, ctx } = this.#session;
+    return storage.listFiles({ ...this.#at, ...options }, ctx);
   }
 }
