@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { promisify } from 'node:util';
+
+import { testDatabase } from '@coffer/fixtures';
+import type { TestDatabase } from '@coffer/fixtures';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+
+import { connectDatabase } from '../index.ts';
+import type { Database } from '../index.ts';
+import { codeOf } from '../testing/support.ts';
+
+describe('a pool that replaces its connections', () => {
+  let place: TestDatabase;
+  let proxy: Server;
+  let asked = 0;
+  /** What the next connection waits for before it reaches the server. */
+  let delayed: Promise<void> | undefined;
+  const open = new Set<Database>();
+
+  function pool(max: number): Database {
+    const url = new URL(place.url);
+    Object.assign(url, { hostname: '127.0.0.1', port: String((proxy.address() as AddressInfo).port) });
+    const database = connectDatabase({ url: url.href, max });
+    open.add(database);
+    asked = 0;
+    return database;
+  }
+  const replace = ({ sql }: Database): void => void (sql as typeof sql & { close(): Promise<unknown> }).close();
+  const connected = (): Promise<number> => promisify(proxy.getConnections.bind(proxy))();
+
+  beforeAll(async () => {
+    place = await testDatabase();
+    const { hostname, port } = new URL(place.url);
+    proxy = createServer((client) => {
+      asked += 1;
+      client.on('error', () => {});
+      const reach = (): unknown => client.pipe(connect(Number(port), hostname).on('error', () => client.destroy())).pipe(client);
+      if (delayed === undefined) return reach();
+      void delayed.then(reach);
+      return (delayed = undefined);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+  });
+  afterEach(async () => {
+    for (const database of open) await database.close({ timeoutSeconds: 0 });
+    open.clear();
+  });
+  afterAll(async () => {
+    proxy.close();
+    await place.drop();
+  });
+
+  it('runs what comes while those that it was opening are replaced too', async () => {
+    const database = pool(1);
+    const allowed = Promise.withResolvers<void>();
+    delayed = allowed.promise;
+    const first = codeOf(Promise.resolve(database.sql`select 1`));
+    await expect.poll(() => asked).toBe(1);
+    replace(database);
+    allowed.resolve();
+    expect(await first).toBe('resolved');
+    expect(await codeOf(database.check())).toBe('resolved');
+  });
+
+  it('keeps none that it was opening, and none that keeps it from closing', async () => {
+    const database = pool(2);
+    await database.check();
+    const allowed = Promise.withResolvers<void>();
+    delayed = allowed.promise;
+    await Promise.all([database.check(), database.check()]); // opens another, which both do without
+    await expect.poll(() => asked).toBe(2);
+    replace(database);
+    allowed.resolve();
+    await expect.poll(connected).toBe(0);
+    await database.close({ timeoutSeconds: 3600 });
+  });
+
+  it('keeps none that was reserved and is released', async () => {
+    const database = pool(1);
+    const reserved = await database.sql.reserve();
+    replace(database);
+    expect(await codeOf(Promise.resolve(reserved`select 1`))).toBe('resolved');
+    reserved.release();
+    await expect.poll(connected).toBe(0);
+    await database.close({ timeoutSeconds: 3600 });
+  });
+
+  it('can be closed while statements wait for one that has not quite ended', async () => {
+    const database = pool(1);
+    const sockets: Socket[] = [];
+    const options = database.sql.options as unknown as { socket(target: unknown): Socket };
+    const { socket } = options;
+    options.socket = (target) => {
+      sockets.push(socket(target));
+      return sockets.at(-1)!;
+    };
+    await database.check();
+    replace(database);
+    const waiting = codeOf(database.check());
+    await once(sockets[0]!, 'end');
+    await database.close({ timeoutSeconds: 3600 });
+    expect(await waiting).toBe('resolved');
+    await expect.poll(connected).toBe(0);
+  });
+});
