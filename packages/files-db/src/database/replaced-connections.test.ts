@@ -28,6 +28,17 @@ describe('a pool that replaces its connections', () => {
     return database;
   }
   const replace = ({ sql }: Database): void => void (sql as typeof sql & { close(): Promise<unknown> }).close();
+  /** Those of all connections that are opened from now on. */
+  function socketsOf({ sql }: Database): readonly Socket[] {
+    const sockets: Socket[] = [];
+    const options = sql.options as unknown as { socket(target: unknown): Socket };
+    const { socket } = options;
+    options.socket = (target) => {
+      sockets.push(socket(target));
+      return sockets.at(-1)!;
+    };
+    return sockets;
+  }
   const connected = (): Promise<number> => promisify(proxy.getConnections.bind(proxy))();
 
   beforeAll(async () => {
@@ -77,6 +88,17 @@ describe('a pool that replaces its connections', () => {
     await database.close({ timeoutSeconds: 3600 });
   });
 
+  it('is told so any number of times', async () => {
+    const database = pool(1);
+    const sockets = socketsOf(database);
+    await database.check();
+    replace(database);
+    const listening = sockets[0]!.listenerCount('close');
+    replace(database);
+    expect(sockets[0]!.listenerCount('close')).toBe(listening);
+    expect(await codeOf(database.check())).toBe('resolved');
+  });
+
   it('keeps none that was reserved and is released', async () => {
     const database = pool(1);
     const reserved = await database.sql.reserve();
@@ -89,13 +111,7 @@ describe('a pool that replaces its connections', () => {
 
   it('can be closed while statements wait for one that has not quite ended', async () => {
     const database = pool(1);
-    const sockets: Socket[] = [];
-    const options = database.sql.options as unknown as { socket(target: unknown): Socket };
-    const { socket } = options;
-    options.socket = (target) => {
-      sockets.push(socket(target));
-      return sockets.at(-1)!;
-    };
+    const sockets = socketsOf(database);
     await database.check();
     replace(database);
     const waiting = codeOf(database.check());
