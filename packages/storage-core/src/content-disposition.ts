@@ -11,23 +11,25 @@ export function runsInBrowser(contentType: string): boolean {
 }
 
 /**
- * A Content-Disposition with a file name in any script: an ASCII fallback and the extended form. A name that needs the latter is cut to 255
- * UTF-16 units, which file systems take.
+ * A Content-Disposition with a file name in any script, cut to 255 UTF-16 units. Where ASCII does not hold the name, it has an ASCII
+ * fallback and the extended form.
  * @see RFC 6266 and RFC 8187
  */
 export function contentDisposition(kind: 'inline' | 'attachment', filename?: string): string {
   if (filename === undefined || filename === '') return kind;
-  if (fallbackOf(filename) === filename) return `${kind}; filename="${filename}"`;
   const name = truncated(filename);
+  const fallback = fallbackOf(name);
+  if (fallback === name) return `${kind}; filename="${name}"`;
   const extended = encodeURIComponent(name.toWellFormed()).replaceAll(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-  return `${kind}; filename="${fallbackOf(name)}"; filename*=UTF-8''${extended}`;
+  return `${kind}; filename="${fallback}"; filename*=UTF-8''${extended}`;
 }
 
-const fallbackOf = (filename: string): string => filename.replaceAll(/[^\u0020-\u007e]/gu, '_').replaceAll(/["\\%]/g, '_');
+// Browsers decode percent signs in the plain form, and what looks like a word of RFC 2047, which begins with `=?`.
+const fallbackOf = (filename: string): string => filename.replaceAll(/[^\u0020-\u007e]/gu, '_').replaceAll(/["\\%]|=\?/g, '_');
 
 /**
- * Cuts a name to what file systems take and keeps its extension. A character takes up to 9 bytes of the header, and 15 of a presigned URL
- * that asks for it; servers and proxies refuse heads of 8 KiB.
+ * Cuts a name to what file systems take and keeps its extension: curl saves nothing under a longer name. A character takes up to 9 bytes of
+ * the header, and 15 of a presigned URL that asks for it; servers and proxies refuse heads of 8 KiB.
  */
 function truncated(filename: string): string {
   const maxLength = 255;
