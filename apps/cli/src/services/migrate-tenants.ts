@@ -3,8 +3,8 @@ import type { StrayFile } from '@coffer/files-db';
 import type { Follower, Task } from '../bulk/task.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
+import { runtimeOf } from './open-session.ts';
 import type { Session } from './open-session.ts';
-import { runtimeOf } from './tenants.ts';
 
 export interface MigrateRequest extends Pick<BulkOptions, 'concurrency' | 'dryRun'> {
   /** Days to keep the previous objects. */

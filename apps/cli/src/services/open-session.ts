@@ -38,6 +38,12 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** The runtime of a session that was opened with `database: true`. */
+export function runtimeOf({ runtime }: Session): Runtime {
+  if (runtime === undefined) throw new Error('The session has no database.');
+  return runtime;
+}
+
 /** @throws ConfigError, StartupError, StorageError; then nothing is left open */
 export async function openSession(env: Env, options: SessionOptions): Promise<Session> {
   const { signal, note } = options;

@@ -3,13 +3,8 @@ import type { Tenant } from '@coffer/files-db';
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CannedAcl } from '@coffer/storage-core';
 
+import { runtimeOf } from './open-session.ts';
 import type { Session } from './open-session.ts';
-
-/** The runtime of a session that was opened with `database: true`. */
-export function runtimeOf({ runtime }: Session): Runtime {
-  if (runtime === undefined) throw new Error('The session has no database.');
-  return runtime;
-}
 
 /** Pages of all tenants, ordered by UUID. */
 export async function* allTenants(session: Session): AsyncGenerator<readonly Tenant[], void, undefined> {

@@ -1,7 +1,7 @@
 import { StorageCommand } from '../../../base-command.ts';
 import { Args, Flags } from '../../../oclif.ts';
 import { quotaText, tenantFields, tenantJson } from '../../../render/tenant.ts';
-import { runtimeOf } from '../../../services/tenants.ts';
+import { runtimeOf } from '../../../services/open-session.ts';
 
 export default class TenantsCreate extends StorageCommand {
   static override readonly summary = 'Register a tenant.';

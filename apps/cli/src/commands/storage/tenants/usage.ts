@@ -3,7 +3,7 @@ import { Args } from '../../../oclif.ts';
 import { fields } from '../../../render/table.ts';
 import { quotaText } from '../../../render/tenant.ts';
 import { bytesText, countText } from '../../../render/units.ts';
-import { runtimeOf } from '../../../services/tenants.ts';
+import { runtimeOf } from '../../../services/open-session.ts';
 
 export default class TenantsUsage extends StorageCommand {
   static override readonly summary = 'Show what a tenant stores.';
