@@ -18,16 +18,11 @@ export interface Program {
   load(name: string): unknown;
 }
 
-interface Around {
-  readonly settings: Settings;
-  readonly program: Program;
-}
-
 /**
  * Runs a command of this package. oclif's own `run` reads the manifest and asks for shell and platform three times before it loads a
  * command, which takes as long as many commands do.
  */
-export async function runKnown({ command, args }: KnownCommand, { settings, program }: Around): Promise<void> {
+export async function runKnown({ command, args }: KnownCommand, settings: Settings, program: Program): Promise<void> {
   setLogger({ root: settings.root, logger: silent });
   const words = command.split(' ');
   const { default: Command } = program.load(`commands/${words.join('/')}.cjs`) as { readonly default: CommandClass };

@@ -39,7 +39,7 @@ async function runCommand(args: readonly string[], program: Program): Promise<vo
   // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing
   const isQuiet = process.env['DEBUG'] === undefined;
   if (command !== undefined && isQuiet && !asksForHelp(args)) {
-    await runKnown({ command, args: args.slice(command.split(' ').length) }, { settings, program });
+    await runKnown({ command, args: args.slice(command.split(' ').length) }, settings, program);
     return;
   }
   // No user plugins: oclif would look for them in COFFER_DATA_DIR, the name that it gives its own data folder. The other plugins
