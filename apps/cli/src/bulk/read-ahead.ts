@@ -15,7 +15,7 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf,
   const buffer: (T | undefined)[] = [];
   let head = 0;
   let size = 0;
-  let state: { readonly ended: boolean; readonly error?: unknown } = { ended: false };
+  let isEnded = false;
   let isStopped = false;
   let wakeReader: (() => void) | undefined;
   let wakeWriter: (() => void) | undefined;
@@ -30,14 +30,13 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf,
         if (size >= maxSize) await new Promise<void>((resolve) => (wakeWriter = resolve));
       }
       onEnd();
-      state = { ended: true };
-    } catch (error) {
-      state = { ended: true, error };
     } finally {
+      isEnded = true;
       wakeReader?.();
     }
   };
   const reading = read();
+  reading.catch(() => {}); // an error is thrown below, after the elements before it
   try {
     for (;;) {
       if (head < buffer.length) {
@@ -50,7 +49,7 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf,
         }
         if (size < maxSize / 2) wakeWriter?.();
         yield element;
-      } else if (state.ended) {
+      } else if (isEnded) {
         break;
       } else {
         await new Promise<void>((resolve) => (wakeReader = resolve));
@@ -61,5 +60,4 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf,
     wakeWriter?.();
   }
   await reading;
-  if ('error' in state) throw state.error;
 }
