@@ -86,10 +86,10 @@ it('is retried as long as it makes progress, and as often as requests are when i
     };
     const ignored = { planned() {}, allPlanned() {}, sized() {}, moved() {}, finished() {} };
     const follower = { ...ignored, failed: ({ problem }: Failure) => void failures.push(problem.code) };
-    const one = (async function* () {
+    const plan = (async function* () {
       yield task;
     })();
-    await runTasks(one, { concurrency: 1, retries: 3, signal: new AbortController().signal, follower });
+    await runTasks(plan, { concurrency: 1, retries: 3, signal: new AbortController().signal, follower });
     return failures;
   };
 
@@ -109,10 +109,10 @@ it.each([false, true])('completes although every connection is cut before a whol
   const size = 2 * piece + 5;
   const object = Buffer.alloc(size, 'What comes again is the same. ');
   let lasts = 5_000_000;
-  const asked: number[] = [];
+  const requestedBytes: number[] = [];
   const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
     const { start, end } = range as { readonly start: number; readonly end: number };
-    asked.push(end + 1 - start);
+    requestedBytes.push(end + 1 - start);
     const bytes = object.subarray(start, end + 1);
     await sink(bytes.subarray(0, lasts));
     if (bytes.length > lasts) throw storageError('storage_unavailable', 'Cut.');
@@ -135,7 +135,7 @@ it.each([false, true])('completes although every connection is cut before a whol
   await run();
   expect(moved).toBe(size);
   expect((await readFile(target)).equals(object)).toBe(true);
-  expect(asked.reduce((sum, bytes) => sum + bytes)).toBeLessThan(8 * size);
+  expect(requestedBytes.reduce((sum, bytes) => sum + bytes)).toBeLessThan(8 * size);
 
   lasts = 1000;
   await rm(target);

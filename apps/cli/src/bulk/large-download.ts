@@ -56,16 +56,26 @@ export class LargeDownload {
     this.#info ??= await session.storage.getFileInfo(at, session.ctx);
     const info = this.#info;
     const part = this.#part ?? (await this.#begin(info, running.signal));
-    const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
     running.moved(this.#received);
+    const failures = await this.#fetchMissing(info, part, running);
+    running.signal.throwIfAborted();
+    const change = failures.find((error) => error instanceof ChangedError);
+    if (change !== undefined) await this.#reset();
+    if (failures.length > 0) throw change ?? failures[0];
+    await part.commit();
+    await this.#log?.remove();
+    return info;
+  }
 
-    const { signal } = running;
+  /** Several workers fetch one piece after the other. @returns the errors that stopped some of them; none once all pieces are there */
+  async #fetchMissing(info: ObjectInfo, part: PartFile, running: Running): Promise<readonly unknown[]> {
+    const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
     const failures: unknown[] = [];
     const startUtilization = performance.eventLoopUtilization();
     const workers: Promise<void>[] = [];
     const work = async (): Promise<void> => {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
-        const crc = await this.#fetch(piece, part, signal, running);
+        const crc = await this.#fetch(piece, part, running);
         this.#done.add(piece);
         this.#partial.delete(piece);
         await this.#log?.add(piece, crc);
@@ -81,13 +91,7 @@ export class LargeDownload {
     const start = (): void => void workers.push(work().catch(fail));
     for (let index = 0; index < initialWorkers; index++) start();
     for (const worker of workers) await worker; // including workers that are started meanwhile
-    signal.throwIfAborted();
-    const change = failures.find((error) => error instanceof ChangedError);
-    if (change !== undefined) await this.#reset();
-    if (failures.length > 0) throw change ?? failures[0];
-    await part.commit();
-    await this.#log?.remove();
-    return info;
+    return failures;
   }
 
   /** With `resume`, what has arrived stays for a later run. */
@@ -116,7 +120,7 @@ export class LargeDownload {
   }
 
   /** @returns the CRC-32 of the piece; 0 where none is computed */
-  async #fetch(piece: number, part: PartFile, signal: AbortSignal, running: Running): Promise<number> {
+  async #fetch(piece: number, part: PartFile, running: Running): Promise<number> {
     const { session, at } = this.#options;
     const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
@@ -132,12 +136,14 @@ export class LargeDownload {
         running.moved(chunk.length);
       };
       const range = { start: from, end: end - 1 };
-      const { info } = await session.storage.pullFile(at, { range }, sink, { ...session.ctx, signal }).catch((error: unknown) => {
-        if (hasCode(error, 'range_not_satisfiable')) throw new ChangedError(); // it has become smaller
-        // It is unknown which object the bytes of a cut response belong to: they are fetched again, and then it shows.
-        this.#requestBytes = Math.max(minRequestBytes, position - from);
-        throw error;
-      });
+      const { info } = await session.storage
+        .pullFile(at, { range }, sink, { ...session.ctx, signal: running.signal })
+        .catch((error: unknown) => {
+          if (hasCode(error, 'range_not_satisfiable')) throw new ChangedError(); // it has become smaller
+          // It is unknown which object the bytes of a cut response belong to: they are fetched again, and then it shows.
+          this.#requestBytes = Math.max(minRequestBytes, position - from);
+          throw error;
+        });
       // A condition on the ETag would cost some servers another request.
       if (info.etag !== etag || info.size !== size) throw new ChangedError();
       if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
