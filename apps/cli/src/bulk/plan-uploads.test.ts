@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { putFiles } from '../testing/files.ts';
 import { filterOf, folderFilterOf } from './filter.ts';
 import { planUploads, sourcesOf } from './plan-uploads.ts';
+import { isFailure } from './task.ts';
 
 // Mocked, since file modes deny root nothing.
 vi.mock('node:fs/promises', async (original) => {
@@ -31,7 +32,7 @@ async function failuresWith(include: readonly string[], exclude: readonly string
   const filters = { files: filterOf(include, exclude), folders: folderFilterOf(exclude) };
   const failed: string[] = [];
   for await (const planned of planUploads(sources, {}, filters)) {
-    if ('problem' in planned && 'path' in planned.subject) failed.push(planned.subject.path.slice(folder.length + 1));
+    if (isFailure(planned) && 'path' in planned.subject) failed.push(planned.subject.path.slice(folder.length + 1));
   }
   return failed.toSorted();
 }

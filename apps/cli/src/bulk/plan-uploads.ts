@@ -4,6 +4,7 @@ import { basename, sep } from 'node:path';
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import { ownDataError } from './own-data.ts';
+import { isFailure } from './task.ts';
 import type { Failure } from './task.ts';
 import { badEntry, notRegularError, pathBelow, walk } from './walk.ts';
 import type { BadEntry, WalkOptions } from './walk.ts';
@@ -91,7 +92,7 @@ export async function* planUploads(
       const earlier = sources.slice(0, index);
       directories.push(source);
       for await (const found of walk(source.path, { ownData, signal, shouldEnter: filters.folders })) {
-        if ('problem' in found) yield* failureOf(found, filters);
+        if (isFailure(found)) yield* failureOf(found, filters);
         else if (filters.files(found.name)) yield plannedUnlessTaken(found, earlier, names);
       }
     }

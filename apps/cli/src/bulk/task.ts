@@ -64,7 +64,7 @@ export interface Follower<R> {
 /** A follower that counts what was reported. */
 export type CountingFollower<R> = Follower<R> & { readonly totals: { readonly count: number; readonly failed: number } };
 
-export function isFailure<R>(planned: Planned<R>): planned is Failure {
+export function isFailure(planned: object): planned is Failure {
   return 'problem' in planned;
 }
 

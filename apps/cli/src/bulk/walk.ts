@@ -5,6 +5,7 @@ import { join, sep } from 'node:path';
 import { LocalError, problemOf } from '../problem.ts';
 import { folderId } from './own-data.ts';
 import type { OwnData } from './own-data.ts';
+import { isFailure } from './task.ts';
 import type { Failure } from './task.ts';
 
 export interface FoundFile {
@@ -78,7 +79,7 @@ export async function* walk(
         await level.dir.close();
         continue;
       }
-      if ('problem' in entry) {
+      if (isFailure(entry)) {
         levels.pop();
         await level.dir.close().catch(() => {});
         yield entry;

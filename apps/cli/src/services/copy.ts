@@ -3,6 +3,7 @@ import type { CopySettings } from '../bulk/copy-task.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { assertApart, planCopies } from '../bulk/plan-copies.ts';
 import type { CopyNames, PlannedCopy } from '../bulk/plan-copies.ts';
+import { isFailure } from '../bulk/task.ts';
 import type { CountingFollower, Failure, Planned, Task } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { LocalError, problemOf } from '../problem.ts';
@@ -68,7 +69,7 @@ async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): 
   }
   const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });
   for await (const planned of planCopies({ from, to }, filterOf(include, exclude), objects)) {
-    if ('problem' in planned) {
+    if (isFailure(planned)) {
       if (pass.isFirst && pass.depth === 0) yield planned; // in a later pass, it only says that nothing is left
       continue;
     }

@@ -7,6 +7,7 @@ import { NameClaims } from '../bulk/name-claims.ts';
 import { planBelow, planKeys } from '../bulk/plan-downloads.ts';
 import type { DownloadDestination } from '../bulk/plan-downloads.ts';
 import { folderPrefix } from '../bulk/prefix.ts';
+import { isFailure } from '../bulk/task.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { withFolderHint } from './folder-hint.ts';
@@ -55,7 +56,7 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
   const filter = filterOf(include, exclude);
   if (!recursive) {
     for (const planned of planKeys(keys.filter(filter), destination)) {
-      yield 'problem' in planned ? planned : withFolderHint(downloadTask(planned, settings), session, { bucket, key: planned.key });
+      yield isFailure(planned) ? planned : withFolderHint(downloadTask(planned, settings), session, { bucket, key: planned.key });
     }
     return;
   }
@@ -63,6 +64,6 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
   for (const [index, prefix] of prefixes.entries()) {
     const earlier = prefixes.slice(0, index);
     const plannedDownloads = planBelow({ prefix, earlier, filter, list: (start) => objectsBelow(session, { bucket, prefix: start }) });
-    for await (const planned of plannedDownloads) yield 'problem' in planned ? planned : downloadTask(planned, settings);
+    for await (const planned of plannedDownloads) yield isFailure(planned) ? planned : downloadTask(planned, settings);
   }
 }

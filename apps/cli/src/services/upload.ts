@@ -2,6 +2,7 @@ import { filterOf, folderFilterOf } from '../bulk/filter.ts';
 import { OwnData } from '../bulk/own-data.ts';
 import { planUploads } from '../bulk/plan-uploads.ts';
 import type { Source, UploadNames } from '../bulk/plan-uploads.ts';
+import { isFailure } from '../bulk/task.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { uploadTask } from '../bulk/upload-task.ts';
@@ -25,7 +26,7 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
   const { signal } = settings.session.ctx;
   for await (const planned of planUploads(sources, request, filters, { ownData: await ownData(settings.session), signal })) {
     if ('stdin' in planned) yield (await import('../bulk/stdin-task.ts')).stdinTask(planned.key, settings);
-    else yield 'problem' in planned ? planned : uploadTask(planned, settings);
+    else yield isFailure(planned) ? planned : uploadTask(planned, settings);
   }
 }
 
