@@ -18,14 +18,14 @@ const maxPatternLength = 65_536;
 export function filterOf(include: readonly string[], exclude: readonly string[]): Filter {
   assertPatterns('--include', include);
   assertPatterns('--exclude', exclude);
-  const isIncluded = include.length === 0 ? () => true : matcher(include.map(matcherOf));
-  const isExcluded = exclude.length === 0 ? () => false : matcher(exclude.map(excluderOf));
+  const isIncluded = include.length === 0 ? () => true : anyOf(include.map(matcherOf));
+  const isExcluded = exclude.length === 0 ? () => false : anyOf(exclude.map(excluderOf));
   return (name) => isIncluded(name) && !isExcluded(name);
 }
 
 /** Whether a folder may hold names that such a filter selects. */
 export function folderFilterOf(exclude: readonly string[]): Filter {
-  const isExcluded = matcher(exclude.filter((pattern) => !isAboutOthers(pattern)).map(folderExcluderOf));
+  const isExcluded = anyOf(exclude.filter((pattern) => !isAboutOthers(pattern)).map(folderExcluderOf));
   return (folder) => !isExcluded(folder);
 }
 
@@ -38,7 +38,7 @@ function assertPatterns(flag: string, patterns: readonly string[]): void {
   }
 }
 
-function matcher(matchers: readonly Filter[]): Filter {
+function anyOf(matchers: readonly Filter[]): Filter {
   return (name) => matchers.some((matches) => matches(name));
 }
 

@@ -53,7 +53,7 @@ export class PieceLog {
       const leftover = await lstat(part).catch(() => undefined);
       const isSafe = (isNew || isOwn(await file.stat())) && (leftover === undefined || isOwn(leftover));
       if (isSafe && (await claim(path, file, header))) {
-        const found = read(await textOf(path), header).done;
+        const found = parseLog(await textOf(path), header).done;
         const done = leftover?.size === head.size ? found : new Map<number, number>();
         if (done.size === 0) await rm(part, { force: true });
         return new PieceLog({ partPath: part, path, file, done });
@@ -104,15 +104,15 @@ async function openLog(path: string): Promise<{ readonly file: FileHandle; reado
 
 /** @returns false where the log belongs to another process */
 async function claim(path: string, file: FileHandle, header: string): Promise<boolean> {
-  const { owner } = read(await textOf(path), header);
+  const { owner } = parseLog(await textOf(path), header);
   if (owner !== undefined && owner !== process.pid) return false;
   await file.appendFile(`-\n${process.pid} ${header}\n`); // completes an unfinished line, so that it stays invalid
   // Reads by path: if the owner has removed the log meanwhile, nobody owns it.
-  return read(await textOf(path), header).owner === process.pid;
+  return parseLog(await textOf(path), header).owner === process.pid;
 }
 
 /** The first process that still runs, and the pieces that have arrived of the object that `header` describes. */
-function read(text: string, header: string): { readonly owner: number | undefined; readonly done: Map<number, number> } {
+function parseLog(text: string, header: string): { readonly owner: number | undefined; readonly done: Map<number, number> } {
   const done = new Map<number, number>();
   const objects = new Map<string, string>();
   let owner: number | undefined;
