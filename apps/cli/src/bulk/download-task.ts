@@ -109,7 +109,7 @@ async function saveSmall(
   settings: DownloadSettings,
   running: Running,
 ): Promise<ObjectInfo> {
-  const { session, sums } = settings;
+  const { session, etagTrust } = settings;
   let buffer = takeBuffer(expected);
   let size = 0;
   const { info } = await session.storage.pullFile(
@@ -129,7 +129,7 @@ async function saveSmall(
   );
   assertSize(size, info.size);
   const bytes = buffer.subarray(0, size);
-  await assertMatchesEtag(info, mismatchOf(bytes, info, sums), settings);
+  await assertMatchesEtag(info, mismatchOf(bytes, info, etagTrust), settings);
   await withPart(path, (part) => part.write(bytes, 0));
   releaseBuffer(buffer);
   return info;
@@ -148,10 +148,10 @@ async function save(opened: ObjectStream, path: string, settings: DownloadSettin
 async function saveStream(
   { info, body }: ObjectStream,
   path: string,
-  { sums }: DownloadSettings,
+  { etagTrust }: DownloadSettings,
   running: Running,
 ): Promise<string | undefined> {
-  const check = checkFor(info, sums);
+  const check = checkFor(info, etagTrust);
   let mismatch: string | undefined;
   await withPart(path, async (part) => {
     let size = 0;

@@ -112,8 +112,8 @@ export class LargeDownload {
     // Cuts off what an earlier run of another object left beyond the end.
     await part.resize(info.size);
     if (this.#log !== undefined) {
-      this.#crc32 = await import('node:zlib');
-      this.#done = await verifiedPieces(part, { pieces: this.#log.done, size: info.size, sums: this.#crc32, signal });
+      ({ crc32: this.#crc32 } = await import('node:zlib'));
+      this.#done = await verifiedPieces(part, { pieces: this.#log.done, size: info.size, crc32: this.#crc32, signal });
       for (const piece of this.#done) this.#received += Math.min(pieceSize, info.size - piece * pieceSize);
     }
     return part;
@@ -130,7 +130,7 @@ export class LargeDownload {
       const from = position;
       const end = Math.min(from + this.#requestBytes, last);
       const sink = async (chunk: Uint8Array): Promise<void> => {
-        if (this.#crc32 !== undefined) crc = this.#crc32.crc32(chunk, crc);
+        if (this.#crc32 !== undefined) crc = this.#crc32(chunk, crc);
         await part.write(chunk, position);
         position += chunk.length;
         running.moved(chunk.length);
@@ -170,16 +170,14 @@ export class LargeDownload {
   }
 }
 
-interface Crc32 {
-  crc32(bytes: Uint8Array, before: number): number;
-}
+type Crc32 = (bytes: Uint8Array, before: number) => number;
 
 /** The pieces whose bytes still match their CRC-32. */
 async function verifiedPieces(
   part: PartFile,
-  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly sums: Crc32; readonly signal: AbortSignal },
+  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly crc32: Crc32; readonly signal: AbortSignal },
 ): Promise<Set<number>> {
-  const { pieces, size, sums, signal } = options;
+  const { pieces, size, crc32, signal } = options;
   const found = new Set<number>();
   const block = Buffer.allocUnsafe(mib);
   for (const [piece, sum] of pieces) {
@@ -191,7 +189,7 @@ async function verifiedPieces(
       signal.throwIfAborted();
       const bytes = block.subarray(0, Math.min(mib, end - at));
       await part.read(bytes, at).catch(() => {}); // unreadable bytes fail the comparison below
-      crc = sums.crc32(bytes, crc);
+      crc = crc32(bytes, crc);
     }
     if (crc === sum) found.add(piece);
   }

@@ -6,7 +6,7 @@ import type { ObjectInfo, StorageService } from '@coffer/storage-core';
 import { beforeEach, expect, it } from 'vitest';
 
 import type { Session } from '../services/open-session.ts';
-import { EtagSums } from './verification.ts';
+import { EtagTrust } from './verification.ts';
 import { runTasks } from './run-tasks.ts';
 import { stdoutTask } from './stdout-task.ts';
 import type { Failure, Follower } from './task.ts';
@@ -48,7 +48,7 @@ async function run(
     failed: (failure) => void failures.push(failure),
   };
   const plan = async function* () {
-    yield stdoutTask('k', 'b', { session, write, sums: new EtagSums(() => {}) });
+    yield stdoutTask('k', 'b', { session, write, etagTrust: new EtagTrust(() => {}) });
   };
   await runTasks(plan(), { concurrency: 1, retries: 3, signal: new AbortController().signal, follower });
   return { done, failures };

@@ -49,7 +49,7 @@ class StdoutDownload {
       const opened = await this.#open();
       if (this.#info === undefined || this.#position === 0) {
         this.#info = opened.info;
-        this.#check = opened.info.size <= largeAbove ? checkFor(opened.info, this.#settings.sums) : undefined;
+        this.#check = opened.info.size <= largeAbove ? checkFor(opened.info, this.#settings.etagTrust) : undefined;
       }
       running.sized(this.#info.size);
       running.moved(this.#position);

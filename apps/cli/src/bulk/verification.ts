@@ -8,11 +8,11 @@ import { md5In } from './checksums.ts';
 
 export interface CheckSettings {
   readonly session: Session;
-  readonly sums: EtagSums;
+  readonly etagTrust: EtagTrust;
 }
 
 /** Whether ETags that look like MD5s are MD5s. With encryption keys managed by the provider they are not, and nothing says so. */
-export class EtagSums {
+export class EtagTrust {
   readonly #note: (text: string) => void;
   #areMd5 = true;
 
@@ -40,12 +40,16 @@ export class EtagSums {
  * bytes.
  * @throws LocalError `checksum_mismatch`, retryable, when the second download differs from the first
  */
-export async function assertMatchesEtag(info: ObjectInfo, mismatch: string | undefined, { session, sums }: CheckSettings): Promise<void> {
+export async function assertMatchesEtag(
+  info: ObjectInfo,
+  mismatch: string | undefined,
+  { session, etagTrust }: CheckSettings,
+): Promise<void> {
   if (mismatch === undefined) return;
   const secondRead = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
-  const isSame = secondRead.info.etag === info.etag && (await sumOf(secondRead)) === mismatch;
+  const isSame = secondRead.info.etag === info.etag && (await md5Of(secondRead)) === mismatch;
   if (!isSame) throw new LocalError('checksum_mismatch', 'The bytes that arrived do not match the ETag.', { retryable: true });
-  sums.distrust(info.key);
+  etagTrust.distrust(info.key);
 }
 
 export interface Check {
@@ -54,8 +58,8 @@ export interface Check {
   mismatch(): string | undefined;
 }
 
-export function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
-  const expected = expectedSum(info, sums);
+export function checkFor(info: ObjectInfo, etagTrust: EtagTrust): Check | undefined {
+  const expected = expectedSum(info, etagTrust);
   if (expected === undefined) return undefined;
   const hasher = createHash(expected.algorithm);
   return {
@@ -68,25 +72,25 @@ export function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
 }
 
 /** The checksum of the bytes, if it does not match; otherwise undefined. */
-export function mismatchOf(bytes: Uint8Array, info: ObjectInfo, sums: EtagSums): string | undefined {
-  const expected = expectedSum(info, sums);
+export function mismatchOf(bytes: Uint8Array, info: ObjectInfo, etagTrust: EtagTrust): string | undefined {
+  const expected = expectedSum(info, etagTrust);
   const sum = expected && hash(expected.algorithm, bytes);
   return sum === expected?.sum ? undefined : sum;
 }
 
 function expectedSum(
   { etag, sha256 }: ObjectInfo,
-  sums: EtagSums,
+  etagTrust: EtagTrust,
 ): { readonly algorithm: 'md5' | 'sha256'; readonly sum: string } | undefined {
-  const md5 = sums.areMd5 ? md5In(etag) : undefined;
+  const md5 = etagTrust.areMd5 ? md5In(etag) : undefined;
   if (md5 !== undefined) return { algorithm: 'md5', sum: md5 };
   return sha256 === undefined ? undefined : { algorithm: 'sha256', sum: sha256 };
 }
 
-async function sumOf({ body }: ObjectStream): Promise<string> {
-  const hash = createHash('md5');
-  for await (const chunk of body as AsyncIterable<Buffer>) hash.update(chunk);
-  return hash.digest('hex');
+async function md5Of({ body }: ObjectStream): Promise<string> {
+  const hasher = createHash('md5');
+  for await (const chunk of body as AsyncIterable<Buffer>) hasher.update(chunk);
+  return hasher.digest('hex');
 }
 
 /** @throws LocalError `incomplete`, retryable */

@@ -1,4 +1,4 @@
-import { EtagSums } from '../bulk/verification.ts';
+import { EtagTrust } from '../bulk/verification.ts';
 import { downloadTask } from '../bulk/download-task.ts';
 import type { DownloadSettings } from '../bulk/download-task.ts';
 import { filterOf } from '../bulk/filter.ts';
@@ -30,7 +30,7 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
   const nameClaims = new NameClaims(folders);
   const bucket = await session.bucket();
   const isNamed = destination.file !== undefined;
-  const settings: DownloadSettings = { ...request, session, bucket, folders, nameClaims, isNamed, sums: new EtagSums(request.note) };
+  const settings: DownloadSettings = { ...request, session, bucket, folders, nameClaims, isNamed, etagTrust: new EtagTrust(request.note) };
   await runBulk(session, plan(request, settings), request, follower);
 }
 
@@ -45,7 +45,7 @@ export async function downloadToStdout(
   const { stdoutTask } = await import('../bulk/stdout-task.ts');
   const write = (chunk: Uint8Array): Promise<boolean> => request.write(chunk, session.ctx.signal);
   const singleTask = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
-    yield stdoutTask(request.key, bucket, { session, write, sums: new EtagSums(request.note) });
+    yield stdoutTask(request.key, bucket, { session, write, etagTrust: new EtagTrust(request.note) });
   };
   await runBulk(session, singleTask(), request, follower);
 }
