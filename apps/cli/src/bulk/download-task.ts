@@ -33,7 +33,7 @@ export interface DownloadSettings extends CheckSettings {
 export function downloadTask(planned: PlannedDownload, settings: DownloadSettings): Task<Transfer> {
   const { key, name, listed } = planned;
   const { bucket, session, folders } = settings;
-  let large: LargeDownload | undefined;
+  let large: LargeDownload | undefined; // later attempts continue it
   const done = (path: string, { size, etag }: Pick<ObjectInfo, 'size' | 'etag'>): Outcome<Transfer> => ({
     done: [{ key, bucket, path, size, etag }],
   });
@@ -58,12 +58,13 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
 
   async function download(running: Running): Promise<Outcome<Transfer>> {
     if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
-    const target = settings.isNamed ? await endOf(folders.pathOf(name)) : folders.pathOf(name);
+    // The user is told the path. A link there stays: what is replaced is the file that it leads to.
+    const target = settings.isNamed ? await endOfLinks(folders.pathOf(name)) : folders.pathOf(name);
     await settings.nameClaims.claim(name);
     const path = await folders.pathFor(name);
     if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
     if (listed !== undefined && listed.size <= streamAbove) {
-      return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
+      return done(path, await saveSmall({ bucket, key, size: listed.size }, target, settings, running));
     }
     if (large === undefined && (listed?.size ?? 0) <= largeAbove) {
       const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
@@ -85,7 +86,7 @@ function withPath(path: string, error: unknown): unknown {
 }
 
 /** The target of the links that the user named. @throws LocalError `not_a_file` for pipes and devices, which a file would replace */
-async function endOf(path: string): Promise<string> {
+async function endOfLinks(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return path;
   if (!found.isFile() && !found.isDirectory()) {
@@ -105,7 +106,7 @@ async function makeFolder({ name, listed }: PlannedDownload, { folders }: Downlo
 /** Reads an object into memory, without a stream, and checks it before creating any file. @param at.size as it was listed */
 async function saveSmall(
   { size: expected, ...at }: ObjectAddress & { readonly size: number },
-  path: string,
+  target: string,
   settings: DownloadSettings,
   running: Running,
 ): Promise<ObjectInfo> {
@@ -130,30 +131,30 @@ async function saveSmall(
   assertSize(size, info.size);
   const bytes = buffer.subarray(0, size);
   await assertMatchesEtag(info, mismatchOf(bytes, info, etagTrust), settings);
-  await withPart(path, (part) => part.write(bytes, 0));
+  await withPart(target, (part) => part.write(bytes, 0));
   releaseBuffer(buffer);
   return info;
 }
 
 /** The bytes are checked before the file gets its name. */
-async function save(opened: ObjectStream, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
+async function save(opened: ObjectStream, target: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
   const { info } = opened;
-  const mismatch = await saveStream(opened, path, settings, running);
+  const mismatch = await saveStream(opened, target, settings, running);
   if (mismatch === undefined) return info;
   await assertMatchesEtag(info, mismatch, settings);
   const reopened = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
-  return save(reopened, path, settings, running);
+  return save(reopened, target, settings, running);
 }
 
 async function saveStream(
   { info, body }: ObjectStream,
-  path: string,
+  target: string,
   { etagTrust }: DownloadSettings,
   running: Running,
 ): Promise<string | undefined> {
   const check = checkFor(info, etagTrust);
   let mismatch: string | undefined;
-  await withPart(path, async (part) => {
+  await withPart(target, async (part) => {
     let size = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
       check?.update(chunk);
@@ -169,8 +170,8 @@ async function saveStream(
 }
 
 /** The file gets its name unless `fill` fails or returns false. */
-async function withPart(path: string, fill: (part: PartFile) => Promise<boolean | void>): Promise<void> {
-  const part = await PartFile.open(path);
+async function withPart(target: string, fill: (part: PartFile) => Promise<boolean | void>): Promise<void> {
+  const part = await PartFile.open(target);
   try {
     if ((await fill(part)) === false) await part.remove();
     else await part.commit();
