@@ -43,7 +43,7 @@ export function* planKeys(
 ): Generator<PlannedDownload | Failure, void, undefined> {
   const uniqueKeys = [...new Set(keys)];
   const countByName = new Map<string, number>();
-  for (const key of uniqueKeys) countByName.set(lastPart(key), (countByName.get(lastPart(key)) ?? 0) + 1);
+  for (const name of uniqueKeys.map(lastPart)) countByName.set(name, (countByName.get(name) ?? 0) + 1);
   for (const key of uniqueKeys) {
     if (key.endsWith('/')) yield { subject: { key }, problem: problemOf(folderKeyError(key)) };
     else yield { key, name: destination.file ?? (countByName.get(lastPart(key)) === 1 ? lastPart(key) : key) };
@@ -55,7 +55,7 @@ export interface PrefixRequest {
   /** Earlier prefixes whose objects go to the same folder. */
   readonly earlier: readonly string[];
   readonly filter: Filter;
-  readonly list: (prefix: string) => AsyncIterable<ObjectSummary>;
+  readonly list: (folder: string) => AsyncIterable<ObjectSummary>;
 }
 
 /** Plans everything below a prefix, named by its path below it. A name that an earlier prefix has as well is a failure. */
@@ -66,7 +66,7 @@ export async function* planBelow({
   list,
 }: PrefixRequest): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
   const folder = folderPrefix(prefix);
-  const others = earlier.map((other) => ({ other: folderPrefix(other), names: new SortedNames(namesBelow(folderPrefix(other), list)) }));
+  const earlierFolders = earlier.map(folderPrefix).map((path) => ({ path, names: new SortedNames(namesBelow(path, list)) }));
   let isEmpty = true;
   try {
     for await (const { key, size, etag } of list(folder)) {
@@ -78,13 +78,13 @@ export async function* planBelow({
         yield { subject: { key }, problem: problemOf(folderWithContentError()) };
         continue;
       }
-      const conflict = name.endsWith('/') ? undefined : await firstHaving(name, others);
-      yield conflict === undefined
+      const earlierKey = name.endsWith('/') ? undefined : await earlierKeyOf(name, earlierFolders);
+      yield earlierKey === undefined
         ? { key, name, listed: { size, etag } }
-        : { subject: { key }, problem: problemOf(conflictError(conflict + name)) };
+        : { subject: { key }, problem: problemOf(conflictError(earlierKey)) };
     }
   } finally {
-    for (const { names } of others) await names.close();
+    for (const { names } of earlierFolders) await names.close();
   }
   if (isEmpty) yield { subject: { key: prefix }, problem: problemOf(nothingBelowError(folder)) };
 }
@@ -93,16 +93,17 @@ async function* namesBelow(folder: string, list: PrefixRequest['list']): AsyncGe
   for await (const { key } of list(folder)) yield key.slice(folder.length);
 }
 
-async function firstHaving(
+/** The key of the object of this name in the first folder that has one. */
+async function earlierKeyOf(
   name: string,
-  others: readonly { readonly other: string; readonly names: SortedNames }[],
+  folders: readonly { readonly path: string; readonly names: SortedNames }[],
 ): Promise<string | undefined> {
-  for (const { other, names } of others) if (await names.has(name)) return other;
+  for (const { path, names } of folders) if (await names.has(name)) return path + name;
   return undefined;
 }
 
-function conflictError(other: string): Error {
-  return new LocalError('path_conflict', `${other} would become the same file.`);
+function conflictError(earlierKey: string): Error {
+  return new LocalError('path_conflict', `${earlierKey} would become the same file.`);
 }
 
 /** For an object with content whose key a file system can only represent as a folder. */

@@ -63,7 +63,7 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
   const prefixes = [...new Map(keys.map((key) => [folderPrefix(key), key])).values()];
   for (const [index, prefix] of prefixes.entries()) {
     const earlier = prefixes.slice(0, index);
-    const plannedDownloads = planBelow({ prefix, earlier, filter, list: (start) => objectsBelow(session, { bucket, prefix: start }) });
+    const plannedDownloads = planBelow({ prefix, earlier, filter, list: (folder) => objectsBelow(session, { bucket, prefix: folder }) });
     for await (const planned of plannedDownloads) yield isFailure(planned) ? planned : downloadTask(planned, settings);
   }
 }
