@@ -76,16 +76,20 @@ export async function* releaseFormerLocations(sql: Sql, of: { readonly tenant: s
   yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }), 'descending');
 }
 
+const lowestId = '00000000-0000-0000-0000-000000000000';
+const highestId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
 async function* inBatches(
   next: (batch: Omit<Batch, 'of'>) => Promise<readonly TombstoneRow[]>,
   order: 'ascending' | 'descending' = 'ascending',
 ): AsyncGenerator<readonly TombstoneRow[], void> {
-  const first = order === 'ascending' ? '0' : 'f';
-  for (let after = '00000000-0000-0000-0000-000000000000'.replaceAll('0', first); ;) {
+  let after = order === 'ascending' ? lowestId : highestId;
+  for (;;) {
     const rows = await next({ after, now: new Date().toISOString() });
     if (rows.length > 0) yield rows;
     if (rows.length < batchSize) return;
-    after = rows.reduce((last, { id }) => (id > last === (order === 'ascending') ? id : last), after);
+    const ids = rows.map(({ id }) => id).toSorted(); // an update returns its rows in any order
+    after = (order === 'ascending' ? ids.at(-1) : ids[0])!;
   }
 }
 
