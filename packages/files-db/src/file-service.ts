@@ -125,20 +125,21 @@ export class FileService {
    */
   async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
     ctx.signal?.throwIfAborted();
+    const fileId = requireId(id);
     const { sql, storage } = this.#parts;
     const now = new Date().toISOString();
     const [formerBucket = null, otherFormerBucket = null] = await this.#sharedBuckets();
-    const deleted = await deleteFile(sql, { id: requireId(id), ...accessParameters(access), now, formerBucket, otherFormerBucket });
-    const [file] = deleted;
+    const rows = await deleteFile(sql, { id: fileId, ...accessParameters(access), now, formerBucket, otherFormerBucket });
+    const [file] = rows; // with several former objects, each has a row that repeats the file
     if (file === undefined) return this.#refuse(id, access);
-    for (const each of deleted) await this.#removeFormer(each, ctx);
+    for (const row of rows) await this.#removeFormer(row, ctx);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
     const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, withoutSignal(ctx));
     // A presigned form or a running upload may still bring bytes: the tombstone stays then, and the sweep looks again.
-    const final = file.upload_key === null && file.was !== 'pending';
+    const isFinal = file.upload_key === null && file.was !== 'pending';
     // If these fail too, the sweep gets to the row a day later.
-    if (left.length > 0) await hurrySweep(sql, { id: requireId(id) }).catch(() => {});
-    else if (final) await forgetFile(sql, { id: requireId(id) }).catch(() => {});
+    if (left.length > 0) await hurrySweep(sql, { id: fileId }).catch(() => {});
+    else if (isFinal) await forgetFile(sql, { id: fileId }).catch(() => {});
   }
 
   /** Where files of tenants may have been stored before tenants had buckets of their own. */
