@@ -10,7 +10,7 @@ import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
 import { beginCompleting, failFile, findFile } from './file-statements.ts';
-import type { PendingUpload } from './file-statements.ts';
+import type { PendingUpload, SoughtFile } from './file-statements.ts';
 import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';
 
@@ -24,22 +24,19 @@ const maxAttempts = 5;
  */
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
   ctx.signal?.throwIfAborted();
-  const parameters = { id, ...accessParameters(access) };
+  const sought = { id, ...accessParameters(access) };
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-    const [pending] = await beginCompleting(parts.sql, parameters);
-    const record = pending === undefined ? await completed(parts, parameters, access) : await complete(parts, pending, withoutSignal(ctx));
+    const [pending] = await beginCompleting(parts.sql, sought);
+    const record =
+      pending === undefined ? await endedUpload(parts, sought, access) : await tryToComplete(parts, pending, withoutSignal(ctx));
     if (record !== undefined) return record;
   }
   throw storageError('storage_unavailable', 'The upload keeps changing; try again when it has ended.', { retryAfter: 1 });
 }
 
 /** The outcome for a file that was not pending; undefined when it turns out to be pending after all. */
-async function completed(
-  parts: FileParts,
-  parameters: Parameters<typeof findFile>[1],
-  access: FileAccess,
-): Promise<FileRecord | undefined> {
-  const [row] = await findFile(parts.sql, parameters);
+async function endedUpload(parts: FileParts, sought: SoughtFile, access: FileAccess): Promise<FileRecord | undefined> {
+  const [row] = await findFile(parts.sql, sought);
   if (row === undefined) throw storageError('file_not_found', 'There is no such file.');
   const file = fileRecordOf(row);
   if (!mayChange(file, access)) throw storageError('forbidden', 'The file belongs to somebody else.');
@@ -48,7 +45,7 @@ async function completed(
 }
 
 /** One attempt; undefined when something changed in the meantime, which the next attempt will see. */
-async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext): Promise<FileRecord | undefined> {
+async function tryToComplete(parts: FileParts, row: PendingUpload, ctx: CallContext): Promise<FileRecord | undefined> {
   const { storage } = parts;
   if (row.upload_key === null) throw storageError('upload_not_found', 'The file is being uploaded directly.');
   const source: ObjectAddress = { bucket: row.bucket, key: row.upload_key };
@@ -59,8 +56,8 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
     arrived = info;
     return !isLate(row, info) && mismatch(row, info) === undefined;
   };
-  const made = { source, destination, acl: 'private', storageClass, onlyIf } as const;
-  const copy = await storage.copyFile(made, ctx).catch(async (error: unknown) => {
+  const request = { source, destination, acl: 'private', storageClass, onlyIf } as const;
+  const copy = await storage.copyFile(request, ctx).catch(async (error: unknown) => {
     if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
     if (hasCode(error, 'precondition_failed')) return 'refused';
     if (arrived !== undefined) await removeObject(storage, destination, ctx); // the copy may exist despite the error

@@ -304,7 +304,7 @@ export type PendingUpload = FileRow & {
 };
 
 /** A pending file that the caller may complete; counts the attempt. */
-export const beginCompleting = statement<AccessParameters & { readonly id: string }, PendingUpload>(`
+export const beginCompleting = statement<SoughtFile, PendingUpload>(`
   update files set complete_attempts = least(complete_attempts + 1, 1000) where id = {id}::uuid and status = 'pending' and ${changeable}
   returning ${recordColumns}, upload_key, (extract(epoch from expires_at) * 1000)::int8 as expires_at`);
 
