@@ -4,6 +4,7 @@ import { statement } from './database/statement.ts';
 import type { Parameter, Statement } from './database/statement.ts';
 import { assertFields, limitProblem, ownerProblem } from './field-checks.ts';
 import { accessParameters } from './file-access.ts';
+import type { AccessParameters } from './file-access.ts';
 import { fileRecordOf, fileStatuses, recordColumns } from './file-record.ts';
 import type { FileRow } from './file-record.ts';
 import type { FilePage, ListFilesRequest } from './file-requests.ts';
@@ -15,7 +16,9 @@ interface Shape {
   readonly tenant: 'any' | 'named' | 'none' | 'each';
   /** `all`: any owner; `one`: one owner; `visible`: the caller's own files and public ones; `public`: public files of one owner. */
   readonly owner: 'all' | 'one' | 'visible' | 'public';
-  readonly settled: boolean;
+  /** Only available files; otherwise those of another status, which is a parameter. */
+  readonly onlyAvailable: boolean;
+  /** Whether it is not the first page. */
   readonly continued: boolean;
 }
 
@@ -29,19 +32,18 @@ export class FileLister {
   }
 
   async list({ access, limit = 100, cursor, ownerId, status = 'available' }: ListFilesRequest): Promise<FilePage> {
-    const { anyTenant, tenant, anyOwner, subject } = accessParameters(access);
+    const parameters = accessParameters(access);
+    const { anyTenant, tenant, subject } = parameters;
     assertFields({
       limit: limitProblem(limit),
       owner_id: ownerId === undefined ? undefined : ownerProblem(ownerId),
       status: fileStatuses.includes(status) ? undefined : `Is one of ${fileStatuses.join(', ')}.`,
     });
     const before = cursor === undefined ? undefined : decodeCursor(cursor);
-    const ownerShape =
-      anyOwner || ownerId === subject ? (ownerId === undefined ? 'all' : 'one') : ownerId === undefined ? 'visible' : 'public';
     const shape: Shape = {
       tenant: anyTenant ? 'any' : tenant === null ? 'none' : 'named',
-      owner: ownerShape,
-      settled: status === 'available',
+      owner: ownerShape(ownerId, parameters),
+      onlyAvailable: status === 'available',
       continued: before !== undefined,
     };
     const rows = await this.#statement(shape)(this.#sql, { tenant, owner: ownerId, subject, status, before, limit: limit + 1 });
@@ -51,7 +53,7 @@ export class FileLister {
   }
 
   #statement(shape: Shape): Statement<Record<string, Parameter>, FileRow> {
-    const name = `${shape.tenant} ${shape.owner} ${shape.settled} ${shape.continued}`;
+    const name = `${shape.tenant} ${shape.owner} ${shape.onlyAvailable} ${shape.continued}`;
     let known = this.#statements.get(name);
     if (known === undefined) {
       known = statement<Record<string, Parameter>, FileRow>(listText(shape));
@@ -61,16 +63,21 @@ export class FileLister {
   }
 }
 
+function ownerShape(ownerId: string | undefined, { anyOwner, subject }: AccessParameters): Shape['owner'] {
+  if (ownerId === undefined) return anyOwner ? 'all' : 'visible';
+  return anyOwner || ownerId === subject ? 'one' : 'public';
+}
+
 function listText(shape: Shape): string {
-  const { tenant, owner, settled } = shape;
-  const isOfAnyTenant = settled && tenant === 'any' && owner === 'one';
+  const { tenant, owner, onlyAvailable } = shape;
+  const isOfAnyTenant = onlyAvailable && tenant === 'any' && owner === 'one';
   return `${isOfAnyTenant ? `with recursive ${holders} ` : ''}
     select ${recordColumns} from (${isOfAnyTenant ? ofEachTenant(shape) : pages(shape)}) as page order by ${byId(shape)} limit {limit}::int8`;
 }
 
 // The indexes have another order than the primary key, which only the list of all files uses.
-const byId = ({ tenant, owner, settled }: Shape): string =>
-  settled && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
+const byId = ({ tenant, owner, onlyAvailable }: Shape): string =>
+  onlyAvailable && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
 
 // The tenants in which an owner has files, each found by searching after the previous one, and finally NULL. Sorting the owner's files of
 // all tenants would read every one of them.
@@ -95,22 +102,22 @@ const ofTenant = {
 } as const satisfies Record<Shape['tenant'], readonly string[]>;
 
 function pages(shape: Shape): string {
-  const { tenant, owner, settled, continued } = shape;
+  const { tenant, owner, onlyAvailable, continued } = shape;
   // In lists of all owners, the status is hidden from the planner: without statistics it takes an index for users' lists for a short one,
   // and reads all of it.
   const isAvailable = owner === 'all' ? `case status when 'available' then true else false end` : `status = 'available'`;
   // As in the indexes `files_by_status_of_all` and `files_by_status`.
   const hasStatus = tenant === 'any' ? `'any ' || status = 'any ' || {status}::text` : 'status = {status}::text';
   // The condition of the index `files_by_tenant`.
-  const isThere = settled && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
+  const isNotDeleted = onlyAvailable && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
   const common = [
     ...ofTenant[tenant],
-    settled ? isAvailable : `${hasStatus} and sweep_at is not null`,
-    ...isThere,
+    onlyAvailable ? isAvailable : `${hasStatus} and sweep_at is not null`,
+    ...isNotDeleted,
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
   // An index on (tenant_uuid, id) yields ids in order within NULL only when the query orders by both.
-  const order = `${tenant !== 'none' ? '' : settled && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId(shape)}`;
+  const order = `${tenant !== 'none' ? '' : onlyAvailable && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId(shape)}`;
   const page = (...conditions: readonly string[]): string =>
     `(select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8)`;
   // One condition with "or" would read all of the tenant's files to find the few that the caller sees. `files_by_owner` keeps an owner's
@@ -121,7 +128,7 @@ function pages(shape: Shape): string {
     case 'all':
       return page();
     case 'one':
-      return settled ? bothOf(isOwners, isOwners) : page(isOwners);
+      return onlyAvailable ? bothOf(isOwners, isOwners) : page(isOwners);
     case 'public':
       return page(isOwners, 'is_public');
     case 'visible':
