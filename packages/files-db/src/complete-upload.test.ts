@@ -27,13 +27,13 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
       head: async (at, ctx) => strip(await rig.inner.head(at, ctx)),
       copy: async (from, to, options, ctx) => strip(await rig.inner.copy(from, to, options, ctx)),
     });
-    const good = await rig.ask({ sha256: sha256('hello') });
+    const good = await rig.presign({ sha256: sha256('hello') });
     await rig.send(good, 'hello');
     expect(await rig.complete(good)).toMatchObject({ sha256: sha256('hello') });
-    const bad = await rig.ask({ sha256: sha256('hello') });
+    const bad = await rig.presign({ sha256: sha256('hello') });
     await rig.send(bad, 'HELLO');
     expect(await codeOf(rig.complete(bad))).toBe('upload_mismatch');
-    const undeclared = await rig.ask();
+    const undeclared = await rig.presign();
     await rig.send(undeclared, 'hello');
     expect(await rig.complete(undeclared)).toMatchObject({ sha256: null });
     expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
@@ -41,8 +41,8 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
 
   it('finishes without its caller once it has begun to copy, and may then be repeated', async () => {
     const leaving = new AbortController();
-    const asked = await rig.ask({ sha256: sha256('hello') });
-    await rig.send(asked, 'hello');
+    const presigned = await rig.presign({ sha256: sha256('hello') });
+    await rig.send(presigned, 'hello');
     rig.replace({
       copy: async (from, to, options, ctx) => {
         leaving.abort(new Error('gone'));
@@ -50,17 +50,17 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
         return rig.inner.copy(from, to, options, ctx);
       },
     });
-    const file = await rig.files.completeUpload(asked.fileId, alice, { signal: leaving.signal });
+    const file = await rig.files.completeUpload(presigned.fileId, alice, { signal: leaving.signal });
     expect(file).toMatchObject({ status: 'available' });
-    expect(await rig.complete(asked)).toEqual(file);
-    expect((await rig.keys()).filter((key) => key.includes(asked.fileId))).toEqual([expect.stringMatching(file.storageKey)]);
+    expect(await rig.complete(presigned)).toEqual(file);
+    expect((await rig.keys()).filter((key) => key.includes(presigned.fileId))).toEqual([expect.stringMatching(file.storageKey)]);
   });
 
   it('is stored as whatever is stored by default', async () => {
     const cold = await openPresignedRig(server, { defaultStorageClass: 'STANDARD_IA' });
-    const asked = await cold.ask();
-    await cold.send(asked, 'hello');
-    const { bucket, storageKey: key } = await cold.complete(asked);
+    const presigned = await cold.presign();
+    await cold.send(presigned, 'hello');
+    const { bucket, storageKey: key } = await cold.complete(presigned);
     expect(await cold.storage.getFileInfo({ bucket, key })).toMatchObject({ storageClass: 'STANDARD_IA', size: 5 });
     await cold.close();
   });
@@ -71,28 +71,28 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
       ['hell', 'upload_mismatch'],
       ['HELLO', 'upload_mismatch'],
     ] as const) {
-      const asked = await rig.ask({ sha256: sha256('hello') });
-      await rig.send(asked, 'hello');
+      const presigned = await rig.presign({ sha256: sha256('hello') });
+      await rig.send(presigned, 'hello');
       rig.replace({
         copy: async (from, to, _options, ctx) => {
-          await rig.send(asked, swapped);
+          await rig.send(presigned, swapped);
           return rig.inner.copy(from, to, {}, ctx);
         },
       });
-      expect(await codeOf(rig.complete(asked))).toBe(code);
-      expect((await rig.keys()).filter((key) => key.includes(asked.fileId))).toEqual([]);
-      expect(await rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'failed' });
+      expect(await codeOf(rig.complete(presigned))).toBe(code);
+      expect((await rig.keys()).filter((key) => key.includes(presigned.fileId))).toEqual([]);
+      expect(await rig.files.get(presigned.fileId, alice)).toMatchObject({ status: 'failed' });
     }
     // Without a checksum, any bytes of that size and type will do; the copied ones are the file.
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
     rig.replace({
       copy: async (from, to, _options, ctx) => {
-        await rig.send(asked, 'HELLO');
+        await rig.send(presigned, 'HELLO');
         return rig.inner.copy(from, to, {}, ctx);
       },
     });
-    const file = await rig.complete(asked);
+    const file = await rig.complete(presigned);
     expect(file).toMatchObject({ etag: createHash('md5').update('HELLO').digest('hex'), sha256: sha256('HELLO') });
     expect(await bytesOf(rig, file)).toBe('HELLO');
   });
@@ -110,9 +110,9 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     for (const at of [19, 45, 59, 83, 109, 123]) second[at] = second[at]! ^ 0x80;
     const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
     expect(createHash('md5').update(second).digest('hex')).toBe(createHash('md5').update(first).digest('hex'));
-    const ask = (more: { readonly sha256?: string } = {}) => rig.ask({ sizeBytes: first.length, ...more });
-    const swap = async (asked: Awaited<ReturnType<typeof ask>>): Promise<void> => {
-      const at = { bucket: 'acme-uploads', key: asked.uploadFields['key']! };
+    const presign = (more: { readonly sha256?: string } = {}) => rig.presign({ sizeBytes: first.length, ...more });
+    const swap = async (presigned: Awaited<ReturnType<typeof presign>>): Promise<void> => {
+      const at = { bucket: 'acme-uploads', key: presigned.uploadFields['key']! };
       await rig.inner.put(at, { kind: 'buffer', data: first }, { contentType: 'text/plain' }, {});
       rig.replace({
         copy: async (from, to, options, ctx) => {
@@ -121,27 +121,27 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
         },
       });
     };
-    const declared = await ask({ sha256: sum(first) });
+    const declared = await presign({ sha256: sum(first) });
     await swap(declared);
     expect(await codeOf(rig.complete(declared))).toBe('upload_mismatch');
-    const undeclared = await ask();
+    const undeclared = await presign();
     await swap(undeclared);
     expect(await rig.complete(undeclared)).toMatchObject({ sha256: sum(second) });
   });
 
   it('tries again when the object is overwritten between the check and the copy', async () => {
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
     let swaps = 0;
     rig.replace({
       copy: async (from, to, options, ctx) => {
-        if (swaps++ === 0) await rig.send(asked, 'HELLO');
+        if (swaps++ === 0) await rig.send(presigned, 'HELLO');
         return rig.inner.copy(from, to, options, ctx);
       },
     });
-    const file = await rig.complete(asked);
+    const file = await rig.complete(presigned);
     expect(await bytesOf(rig, file)).toBe('HELLO');
-    const busy = await rig.ask();
+    const busy = await rig.presign();
     rig.replace({ copy: () => Promise.reject(storageError('precondition_failed', 'changed')) });
     await rig.send(busy, 'hello');
     expect(await codeOf(rig.complete(busy))).toBe('storage_unavailable');
@@ -155,8 +155,8 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
       head: (at, ctx) => (looks.push(at.key), rig.inner.head(at, ctx)),
       delete: (at, ctx) => (looks.push(at.key), rig.inner.delete(at, ctx)),
     };
-    const [good, bad, none] = [await rig.ask(), await rig.ask({ sizeBytes: 4 }), await rig.ask()];
-    for (const asked of [good, bad]) await rig.send(asked, 'hello');
+    const [good, bad, none] = [await rig.presign(), await rig.presign({ sizeBytes: 4 }), await rig.presign()];
+    for (const presigned of [good, bad]) await rig.send(presigned, 'hello');
     rig.replace(counting);
     await rig.complete(good);
     expect(await codeOf(rig.complete(bad))).toBe('upload_mismatch');
@@ -169,54 +169,54 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
   });
 
   it('becomes one file when it is completed many times at once', async () => {
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
     const copy: StorageBackend['copy'] = async (from, to, options, ctx) => {
       await new Promise((resolve) => setTimeout(resolve, 20)); // makes them overlap
       return rig.inner.copy(from, to, options, ctx);
     };
     rig.replace({ copy });
-    const records = await Promise.all(Array.from({ length: 12 }, () => rig.complete(asked)));
+    const records = await Promise.all(Array.from({ length: 12 }, () => rig.complete(presigned)));
     for (const record of records) expect(record).toEqual(records[0]);
     expect(await rig.keys()).toEqual([`acme-uploads/${records[0]!.storageKey}`]);
     expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
   });
 
   it('may be deleted while it is being completed', async () => {
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
     rig.replace({
       copy: async (from, to, options, ctx) => {
         const copied = await rig.inner.copy(from, to, options, ctx);
-        await rig.files.delete(asked.fileId, alice);
+        await rig.files.delete(presigned.fileId, alice);
         return copied;
       },
     });
-    expect(await codeOf(rig.complete(asked))).toBe('file_not_found');
+    expect(await codeOf(rig.complete(presigned))).toBe('file_not_found');
     expect(await rig.keys()).toEqual([]);
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
   });
 
   it('keeps the copy when the database makes it the file after the connection was given up', async () => {
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
     await using database = connectDatabase({ url: rig.url, answerTimeout: 1 });
     const files = new FileService({ database, storage: rig.storage });
     const holder = await rig.database.sql.reserve();
     await holder`begin`;
     await holder`select 1 from tenant_usage where tenant_uuid = ${acme.tenantUuid} for update`;
-    expect(await codeOf(files.completeUpload(asked.fileId, alice))).toBe('storage_unavailable');
+    expect(await codeOf(files.completeUpload(presigned.fileId, alice))).toBe('storage_unavailable');
     await holder`commit`; // the statement is still waiting for this
     holder.release();
-    await expect.poll(() => rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'available' });
-    expect(await bytesOf(rig, await rig.complete(asked))).toBe('hello');
-    await rig.expire(asked);
+    await expect.poll(() => rig.files.get(presigned.fileId, alice)).toMatchObject({ status: 'available' });
+    expect(await bytesOf(rig, await rig.complete(presigned))).toBe('hello');
+    await rig.expire(presigned);
     expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ received: 1 });
-    expect(await bytesOf(rig, await rig.complete(asked))).toBe('hello');
+    expect(await bytesOf(rig, await rig.complete(presigned))).toBe('hello');
   });
 
   it('fails after the expiry when nothing arrived in time, and succeeds when something did', async () => {
-    const [nothing, early, late] = [await rig.ask(), await rig.ask(), await rig.ask()];
+    const [nothing, early, late] = [await rig.presign(), await rig.presign(), await rig.presign()];
     await rig.send(early, 'hello');
     await rig.send(late, 'hello');
     await rig.expire(nothing);

@@ -34,7 +34,7 @@ describe('the object of a tracked file, where uploads are public by default', ()
 
   it('is private after a presigned upload, whatever arrived', async () => {
     await rig.tenants.create(acme);
-    const asked = await rig.files.createPresignedUpload({
+    const presigned = await rig.files.createPresignedUpload({
       filename: 'a.txt',
       contentType: 'text/plain',
       sizeBytes: 5,
@@ -42,8 +42,8 @@ describe('the object of a tracked file, where uploads are public by default', ()
       tenantContext: acme,
     });
     expect(signed.at(-1)).toMatchObject({ acl: 'private' });
-    const at = { bucket: 'acme-uploads', key: asked.uploadFields['key']! };
+    const at = { bucket: 'acme-uploads', key: presigned.uploadFields['key']! };
     await backend.put(at, { kind: 'buffer', data: Buffer.from('hello') }, { contentType: 'text/plain', acl: 'public-read' }, {});
-    expect(await readers(await rig.files.completeUpload(asked.fileId, userOf(acme, 'alice')))).toEqual(['CanonicalUser']);
+    expect(await readers(await rig.files.completeUpload(presigned.fileId, userOf(acme, 'alice')))).toEqual(['CanonicalUser']);
   });
 });

@@ -110,8 +110,8 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     const file = await upload(rig, 'hello', { tenantContext: acme, isPublic: true });
     await rig.storage.deleteFile({ bucket: file.bucket, key: file.storageKey });
     const readings = [() => rig.files.openPublic(file.id), () => rig.files.headPublic(file.id), () => rig.files.open(file.id, {}, admin)];
-    const told = { code: 'file_not_found', message: 'The bytes of this file no longer exist.' };
-    for (const reading of readings) await expect(reading()).rejects.toMatchObject(told);
+    const withoutAddress = { code: 'file_not_found', message: 'The bytes of this file no longer exist.' };
+    for (const reading of readings) await expect(reading()).rejects.toMatchObject(withoutAddress);
     await rig.files.delete(file.id, admin);
   });
 

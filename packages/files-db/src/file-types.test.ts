@@ -67,10 +67,10 @@ describe('typeOfBytes', () => {
   it('compares every byte that the library checks, wherever it looks', async () => {
     const check = vi.spyOn(FileTypeParser.prototype as unknown as Checks, 'check').mockReturnValue(false);
     await fileTypeFromBuffer(new Uint8Array(8192).fill(0xab));
-    const asked = check.mock.calls;
+    const checks = check.mock.calls;
     check.mockRestore();
-    expect(asked.length).toBeGreaterThan(100);
-    const cut = asked.flatMap(([header, { offset = 0 } = {}]) =>
+    expect(checks.length).toBeGreaterThan(100);
+    const cut = checks.flatMap(([header, { offset = 0 } = {}]) =>
       [offset, offset + header.length - 1, offset + header.length, 300, 4100].flatMap((length) =>
         [randomBytes(4100), Buffer.alloc(4100)].flatMap((bytes) => {
           bytes.set(Uint8Array.from(header), offset);

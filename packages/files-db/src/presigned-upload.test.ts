@@ -26,53 +26,53 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
   });
 
   it('is pending until it is completed, and then a file like any other', async () => {
-    const asked = await rig.ask({ isPublic: true, metadata: { a: 1 }, sha256: sha256('hello') });
-    expect(asked).toMatchObject({
+    const presigned = await rig.presign({ isPublic: true, metadata: { a: 1 }, sha256: sha256('hello') });
+    expect(presigned).toMatchObject({
       method: 'POST',
       uploadUrl: 'http://storage.test/',
-      uploadFields: { key: `incoming/${asked.fileId}` },
+      uploadFields: { key: `incoming/${presigned.fileId}` },
       uploadHeaders: {},
       expiresIn: 3600,
     });
-    expect(await rig.files.get(asked.fileId, alice)).toMatchObject({
+    expect(await rig.files.get(presigned.fileId, alice)).toMatchObject({
       status: 'pending',
       sizeBytes: 5,
       contentType: 'text/plain',
       etag: null,
     });
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 5 });
-    expect(await codeOf(rig.files.open(asked.fileId, {}, alice))).toBe('file_not_found');
-    expect(await codeOf(rig.files.openPublic(asked.fileId))).toBe('file_not_found');
-    expect(await codeOf(rig.complete(asked))).toBe('upload_not_found');
-    await rig.send(asked, 'hello');
-    const file = await rig.complete(asked);
+    expect(await codeOf(rig.files.open(presigned.fileId, {}, alice))).toBe('file_not_found');
+    expect(await codeOf(rig.files.openPublic(presigned.fileId))).toBe('file_not_found');
+    expect(await codeOf(rig.complete(presigned))).toBe('upload_not_found');
+    await rig.send(presigned, 'hello');
+    const file = await rig.complete(presigned);
     expect(file).toMatchObject({
-      id: asked.fileId,
+      id: presigned.fileId,
       status: 'available',
       isPublic: true,
       metadata: { a: 1 },
       sha256: sha256('hello'),
       sizeBytes: 5,
     });
-    expect(file.storageKey).toMatch(new RegExp(`^files/${asked.fileId}/[0-9a-f]{16}$`));
+    expect(file.storageKey).toMatch(new RegExp(`^files/${presigned.fileId}/[0-9a-f]{16}$`));
     expect(await bytesOf(rig, file)).toBe('hello');
     expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
     expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
-    expect(await rig.complete(asked)).toEqual(file);
+    expect(await rig.complete(presigned)).toEqual(file);
     expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
   });
 
   it('has its bytes fixed, whatever is still sent with the form', async () => {
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
-    const file = await rig.complete(asked);
-    await rig.send(asked, 'HELLO');
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
+    const file = await rig.complete(presigned);
+    await rig.send(presigned, 'HELLO');
     expect(await bytesOf(rig, file)).toBe('hello');
-    expect(await rig.complete(asked)).toEqual(file);
+    expect(await rig.complete(presigned)).toEqual(file);
     expect(await bytesOf(rig, file)).toBe('hello');
     await rig.files.delete(file.id, alice);
-    await rig.send(asked, 'HELLO');
-    expect(await codeOf(rig.complete(asked))).toBe('file_not_found');
+    await rig.send(presigned, 'HELLO');
+    expect(await codeOf(rig.complete(presigned))).toBe('file_not_found');
     // Once the form has expired, the sweep removes what arrived.
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 0 });
     await expect(rig.files.sweep({ olderThanSeconds: -2 * 86_400 })).rejects.toMatchObject({ code: 'invalid_argument' });
@@ -83,11 +83,11 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
   });
 
   it('clears the receiving key of a completed file once the form has expired, and keeps the file', async () => {
-    const asked = await rig.ask();
-    await rig.send(asked, 'hello');
-    const file = await rig.complete(asked);
-    await rig.send(asked, 'HELLO');
-    await rig.expire(asked);
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
+    const file = await rig.complete(presigned);
+    await rig.send(presigned, 'HELLO');
+    await rig.expire(presigned);
     expect(await rig.files.sweep()).toEqual({ expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 });
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toEqual({ expired: 0, failed: 0, deleted: 0, received: 1, retained: 0 });
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ received: 0 });
@@ -102,12 +102,12 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
       [{}, 'hello', 'text/html'],
       [{ sha256: sha256('hello') }, 'HELLO', 'text/plain'],
     ] as const) {
-      const asked = await rig.ask(more);
-      await rig.send(asked, text, type);
-      expect(await codeOf(rig.complete(asked))).toBe('upload_mismatch');
-      expect(await rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'failed' });
-      await rig.send(asked, 'hello');
-      expect(await codeOf(rig.complete(asked))).toBe('upload_mismatch');
+      const presigned = await rig.presign(more);
+      await rig.send(presigned, text, type);
+      expect(await codeOf(rig.complete(presigned))).toBe('upload_mismatch');
+      expect(await rig.files.get(presigned.fileId, alice)).toMatchObject({ status: 'failed' });
+      await rig.send(presigned, 'hello');
+      expect(await codeOf(rig.complete(presigned))).toBe('upload_mismatch');
     }
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
     const failed = await rig.files.list({ access: alice, status: 'failed' });
@@ -118,43 +118,43 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
   });
 
   it('has the announced type, even if a space replaces a tab', async () => {
-    const asked = await rig.ask({ contentType: 'text/plain;\tcharset=utf-8' });
-    await rig.send(asked, 'hello', 'text/plain; charset=UTF-8');
-    expect(await rig.complete(asked)).toMatchObject({ status: 'available' });
+    const presigned = await rig.presign({ contentType: 'text/plain;\tcharset=utf-8' });
+    await rig.send(presigned, 'hello', 'text/plain; charset=UTF-8');
+    expect(await rig.complete(presigned)).toMatchObject({ status: 'available' });
   });
 
   it('reserves its exact size, or is refused', async () => {
     await rig.tenants.update('acme', { quotaBytes: 12 });
-    const first = await rig.ask();
-    await rig.ask();
-    expect(await codeOf(rig.ask())).toBe('quota_exceeded');
-    await rig.ask({ sizeBytes: 2 });
-    expect(await codeOf(rig.ask({ sizeBytes: 1 }))).toBe('quota_exceeded');
+    const first = await rig.presign();
+    await rig.presign();
+    expect(await codeOf(rig.presign())).toBe('quota_exceeded');
+    await rig.presign({ sizeBytes: 2 });
+    expect(await codeOf(rig.presign({ sizeBytes: 1 }))).toBe('quota_exceeded');
     await rig.files.delete(first.fileId, alice);
-    await rig.ask();
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.ask({ tenantContext: globex, sizeBytes: 5 })));
+    await rig.presign();
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.presign({ tenantContext: globex, sizeBytes: 5 })));
     expect(results.every(({ status }) => status === 'fulfilled')).toBe(true);
     await rig.tenants.update('globex', { quotaBytes: 150 });
-    const parallel = await Promise.allSettled(Array.from({ length: 20 }, () => rig.ask({ tenantContext: globex, sizeBytes: 5 })));
+    const parallel = await Promise.allSettled(Array.from({ length: 20 }, () => rig.presign({ tenantContext: globex, sizeBytes: 5 })));
     expect(parallel.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
     expect(await rig.usage(globex)).toEqual({ bytes: 0, files: 0, reserved: 150 });
   });
 
   it('is completed by whoever may change the file, and by nobody else', async () => {
-    const asked = await rig.ask({ isPublic: true });
-    const hidden = await rig.ask();
-    await rig.send(asked, 'hello');
-    expect(await codeOf(rig.files.completeUpload(asked.fileId, userOf(acme, 'bob')))).toBe('forbidden');
+    const presigned = await rig.presign({ isPublic: true });
+    const hidden = await rig.presign();
+    await rig.send(presigned, 'hello');
+    expect(await codeOf(rig.files.completeUpload(presigned.fileId, userOf(acme, 'bob')))).toBe('forbidden');
     expect(await codeOf(rig.files.completeUpload(hidden.fileId, userOf(acme, 'bob')))).toBe('file_not_found');
-    expect(await codeOf(rig.files.completeUpload(asked.fileId, userOf(globex, 'alice')))).toBe('file_not_found');
-    expect(await codeOf(rig.files.completeUpload(asked.fileId, { subject: 's', role: 'service' }))).toBe('tenant_context_required');
+    expect(await codeOf(rig.files.completeUpload(presigned.fileId, userOf(globex, 'alice')))).toBe('file_not_found');
+    expect(await codeOf(rig.files.completeUpload(presigned.fileId, { subject: 's', role: 'service' }))).toBe('tenant_context_required');
     expect(await codeOf(rig.files.completeUpload('nonsense', alice))).toBe('file_not_found');
-    expect(await rig.files.completeUpload(asked.fileId, { subject: 's', role: 'service', tenant: acme.tenantUuid })).toMatchObject({
+    expect(await rig.files.completeUpload(presigned.fileId, { subject: 's', role: 'service', tenant: acme.tenantUuid })).toMatchObject({
       status: 'available',
       ownerId: 'alice',
     });
-    expect(await codeOf(rig.files.completeUpload(asked.fileId, userOf(acme, 'bob')))).toBe('forbidden');
-    expect(await rig.files.completeUpload(asked.fileId, admin)).toMatchObject({ status: 'available' });
+    expect(await codeOf(rig.files.completeUpload(presigned.fileId, userOf(acme, 'bob')))).toBe('forbidden');
+    expect(await rig.files.completeUpload(presigned.fileId, admin)).toMatchObject({ status: 'available' });
   });
 
   it('is refused with wrong fields, and where the backend cannot sign', async () => {
@@ -169,9 +169,9 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
       { expiresIn: 1.5 },
       { filename: '' },
     ]) {
-      expect([wrong, await codeOf(rig.ask(wrong))]).toEqual([wrong, 'validation_failed']);
+      expect([wrong, await codeOf(rig.presign(wrong))]).toEqual([wrong, 'validation_failed']);
     }
-    expect(await rig.ask({ expiresIn: 10_000_000 })).toMatchObject({ expiresIn: 604_800 });
+    expect(await rig.presign({ expiresIn: 10_000_000 })).toMatchObject({ expiresIn: 604_800 });
     const unsigned = await openRig({ server, backend: variant(memoryBackend(), {}) });
     const asking = unsigned.files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes: 1, ownerId: 'a' });
     expect(await codeOf(asking)).toBe('not_supported');
@@ -190,7 +190,7 @@ describe('a presigned upload to the local backend', () => {
     const handler = localHttpHandler({ backend });
     const rig = await openRig({ backend });
     const text = 'héllo';
-    const asked = await rig.files.createPresignedUpload({
+    const presigned = await rig.files.createPresignedUpload({
       filename: 'grüße.html',
       contentType: 'text/html',
       sizeBytes: Buffer.byteLength(text),
@@ -200,13 +200,13 @@ describe('a presigned upload to the local backend', () => {
     });
     const send = (body: string): Promise<Response> => {
       const form = new FormData();
-      for (const [name, value] of Object.entries(asked.uploadFields)) form.append(name, value);
+      for (const [name, value] of Object.entries(presigned.uploadFields)) form.append(name, value);
       form.append('file', new Blob([body], { type: 'text/html' }), 'x.html');
-      return fetch(asked.uploadUrl, { method: asked.method, headers: asked.uploadHeaders, body: form });
+      return fetch(presigned.uploadUrl, { method: presigned.method, headers: presigned.uploadHeaders, body: form });
     };
     expect((await send('too long a body')).status).toBeGreaterThanOrEqual(400);
     expect((await send(text)).status).toBe(204);
-    const file = await rig.files.completeUpload(asked.fileId, alice);
+    const file = await rig.files.completeUpload(presigned.fileId, alice);
     await send('HÉLLO');
     expect(await bytesOf(rig, file)).toBe(text);
 

@@ -237,18 +237,18 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
   });
 
   it('lets a presigned form finish in the bucket it was made for', async () => {
-    const asked = await rig.files.createPresignedUpload({
+    const presigned = await rig.files.createPresignedUpload({
       filename: 'a',
       contentType: 'text/plain',
       sizeBytes: 3,
       ownerId: 'alice',
       tenantContext: acme,
     });
-    const incoming = { bucket: defaultBucket, key: `incoming/${asked.fileId}` };
+    const incoming = { bucket: defaultBucket, key: `incoming/${presigned.fileId}` };
     const put = (): Promise<unknown> => rig.storage.uploadFile({ ...incoming, body: 'abc', contentType: 'text/plain' });
     await put();
     expect(await strays()).toEqual([]); // it is pending, and will be completed where it is
-    const file = await rig.files.completeUpload(asked.fileId, admin);
+    const file = await rig.files.completeUpload(presigned.fileId, admin);
     multiTenancy = true;
     expect(await moveAll()).toEqual(['moved']);
     await put(); // the form is still valid
@@ -258,16 +258,16 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
   });
 
   it('leaves a file whose completion was tried twice to a later day', async () => {
-    const asked = await rig.files.createPresignedUpload({
+    const presigned = await rig.files.createPresignedUpload({
       filename: 'a',
       contentType: 'text/plain',
       sizeBytes: 3,
       ownerId: 'alice',
       tenantContext: acme,
     });
-    await rig.storage.uploadFile({ bucket: defaultBucket, key: `incoming/${asked.fileId}`, body: 'abc', contentType: 'text/plain' });
+    await rig.storage.uploadFile({ bucket: defaultBucket, key: `incoming/${presigned.fileId}`, body: 'abc', contentType: 'text/plain' });
     await rig.query('update files set complete_attempts = 1');
-    const file = await rig.files.completeUpload(asked.fileId, admin);
+    const file = await rig.files.completeUpload(presigned.fileId, admin);
     expect(await moveAll()).toEqual(['waits']);
     await rig.files.sweep({ now: inDays(2) });
     expect(await moveAll()).toEqual(['moved']);

@@ -10,8 +10,8 @@ vi.mock('./file-types.ts', async (original) => {
 
 it('identifies files again once the library that failed to load can be loaded', async () => {
   const sample = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
-  const ask = { declared: undefined, filename: 'a', sample };
-  await expect(decideContentType(ask)).rejects.toThrow();
+  const request = { declared: undefined, filename: 'a', sample };
+  await expect(decideContentType(request)).rejects.toThrow();
   pressure.openFiles = false;
-  expect(await decideContentType(ask)).toBe('image/png');
+  expect(await decideContentType(request)).toBe('image/png');
 });

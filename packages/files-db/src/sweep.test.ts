@@ -18,14 +18,14 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
   afterEach(() => rig.close());
 
-  const ask = (tenantContext: typeof acme | undefined, sizeBytes = 3): ReturnType<Rig['files']['createPresignedUpload']> =>
+  const presign = (tenantContext: typeof acme | undefined, sizeBytes = 3): ReturnType<Rig['files']['createPresignedUpload']> =>
     rig.files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes, ownerId: 'alice', tenantContext });
   const put = (bucket: string, key: string): Promise<unknown> =>
     rig.storage.uploadFile({ bucket, key, body: 'abc', contentType: 'text/plain' });
 
   it('gives up what nobody finished a day after its time, with everything it held', async () => {
-    const asked = await ask(acme);
-    await put('acme-uploads', `incoming/${asked.fileId}`);
+    const presigned = await presign(acme);
+    await put('acme-uploads', `incoming/${presigned.fileId}`);
     const file = await upload(rig, 'kept', { tenantContext: acme });
     expect(await rig.files.sweep()).toEqual({ expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 });
     expect(await rig.files.sweep({ now: inDays(1) })).toMatchObject({ expired: 0 }); // one hour too early: the form is valid for an hour
@@ -34,15 +34,15 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep({ now: inDays(1.1) })).toMatchObject({ expired: 1 });
     expect(await rig.usage(acme)).toEqual({ bytes: 4, files: 1, reserved: 0 });
     expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
-    expect(await codeOf(rig.files.get(asked.fileId, admin))).toBe('file_not_found');
+    expect(await codeOf(rig.files.get(presigned.fileId, admin))).toBe('file_not_found');
     expect(await rig.files.sweep({ now: inDays(30) })).toMatchObject({ expired: 0 });
     expect(await rig.files.get(file.id, admin)).toEqual(file);
   });
 
   it('frees what the uploads it gives up had reserved, and nothing else', async () => {
-    const deleted = await ask(acme, 3);
-    await ask(acme, 5);
-    const other = await ask(acme, 7);
+    const deleted = await presign(acme, 3);
+    await presign(acme, 5);
+    const other = await presign(acme, 7);
     await rig.files.delete(deleted.fileId, admin); // has already released its reservation
     await rig.query(`update files set sweep_at = sweep_at + interval '9 days' where id = '${other.fileId}'`);
     expect(await rig.usage(acme)).toMatchObject({ reserved: 12 });
@@ -72,11 +72,11 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
 
   it('finds copies that a process left behind when it died while completing', async () => {
-    const asked = await ask(acme);
-    await put('acme-uploads', `incoming/${asked.fileId}`);
-    await put('acme-uploads', `files/${asked.fileId}/0123456789abcdef`);
+    const presigned = await presign(acme);
+    await put('acme-uploads', `incoming/${presigned.fileId}`);
+    await put('acme-uploads', `files/${presigned.fileId}/0123456789abcdef`);
     await rig.query('update files set complete_attempts = 1');
-    const file = await rig.files.completeUpload(asked.fileId, admin);
+    const file = await rig.files.completeUpload(presigned.fileId, admin);
     expect(await rig.keys()).toHaveLength(2);
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ received: 1 });
     expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
@@ -109,7 +109,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
 
   it('shares many rows among several processes, each row once', async () => {
-    for (let index = 0; index < 450; index++) await ask(index % 3 === 0 ? undefined : index % 3 === 1 ? acme : globex);
+    for (let index = 0; index < 450; index++) await presign(index % 3 === 0 ? undefined : index % 3 === 1 ? acme : globex);
     const databases = [1, 2, 3].map(() => connectDatabase({ url: rig.url, max: 2 }));
     const sweepers = databases.map((database) => new FileService({ database, storage: rig.storage }));
     const reports = await Promise.all(sweepers.map((files) => files.sweep({ now: inDays(2) })));
@@ -139,16 +139,16 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
       },
     });
     const request = { filename: 'a', contentType: 'text/plain', sizeBytes: 3, ownerId: 'alice', tenantContext: acme };
-    const asked = await Promise.all(Array.from({ length: 3 }, () => stubborn.files.createPresignedUpload(request)));
-    await stubborn.query(`update files set storage_key = 'stubborn' where id = '${asked[0]!.fileId}'`);
-    for (const { fileId } of asked) await stubborn.files.delete(fileId, admin);
+    const uploads = await Promise.all(Array.from({ length: 3 }, () => stubborn.files.createPresignedUpload(request)));
+    await stubborn.query(`update files set storage_key = 'stubborn' where id = '${uploads[0]!.fileId}'`);
+    for (const { fileId } of uploads) await stubborn.files.delete(fileId, admin);
     expect(await stubborn.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 2, retained: 1 });
     expect(await stubborn.query('select storage_key from files')).toEqual([{ storage_key: 'stubborn' }]);
     await stubborn.close();
   });
 
   it('keeps the row of a deleted file until its form expires, and removes what still arrives', async () => {
-    const { fileId } = await ask(acme);
+    const { fileId } = await presign(acme);
     await put('acme-uploads', `incoming/${fileId}`);
     await rig.files.delete(fileId, admin);
     await rig.query(`update files set sweep_at = now() - interval '1 second'`);
@@ -163,11 +163,11 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
 
   it('does not wait for a locked row, and leaves it to a later sweep', async () => {
-    const asked = await ask(acme);
-    await ask(acme);
+    const presigned = await presign(acme);
+    await presign(acme);
     const other = await rig.database.sql.reserve();
     await other`begin`;
-    await other`select 1 from files where id = ${asked.fileId} for update`;
+    await other`select 1 from files where id = ${presigned.fileId} for update`;
     const sweeping = rig.files.sweep({ now: inDays(2) });
     const report = await Promise.race([sweeping, delay(20_000)]);
     await other`commit`;
@@ -249,7 +249,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   it('locks rows in the order of ids, as whoever deletes many does', async () => {
     const ids: string[] = [];
     for (let index = 0; index < 30; index++) {
-      const { fileId } = await ask(acme);
+      const { fileId } = await presign(acme);
       await put('acme-uploads', `incoming/${fileId}`);
       await rig.files.completeUpload(fileId, admin);
       ids.push(fileId);
@@ -272,7 +272,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
 
   it('takes nothing once its signal has aborted: the next sweep finds everything', async () => {
-    await ask(acme);
+    await presign(acme);
     const stop = new AbortController();
     stop.abort(new Error('told to end'));
     await expect(rig.files.sweep({ now: inDays(2) }, { signal: stop.signal })).rejects.toThrow('told to end');
@@ -280,7 +280,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
 
   it('counts the objects of a missing bucket as removed', async () => {
-    await ask(acme);
+    await presign(acme);
     await rig.query('update files set complete_attempts = 1'); // there may have been copies
     await rig.storage.deleteBucket('acme-uploads', { force: true });
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1, retained: 0 });
@@ -289,10 +289,10 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
 
   it('never interferes with an upload that completes at the same time', async () => {
     for (let round = 0; round < 10; round++) {
-      const asked = await ask(acme);
-      await put('acme-uploads', `incoming/${asked.fileId}`);
+      const presigned = await presign(acme);
+      await put('acme-uploads', `incoming/${presigned.fileId}`);
       const [completed] = await Promise.all([
-        rig.files.completeUpload(asked.fileId, admin).catch((error: unknown) => error as { readonly code: string }),
+        rig.files.completeUpload(presigned.fileId, admin).catch((error: unknown) => error as { readonly code: string }),
         rig.files.sweep({ now: inDays(2) }),
       ]);
       if ('status' in completed) expect(await rig.keys()).toContain(`acme-uploads/${completed.storageKey}`);

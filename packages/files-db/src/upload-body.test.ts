@@ -126,9 +126,9 @@ describe('an opened body', () => {
     });
 
     it('asks for more of the quota before it passes the bytes on', async () => {
-      const asked: number[] = [];
+      const totals: number[] = [];
       const more = async (passed: number): Promise<number> => {
-        asked.push(passed);
+        totals.push(passed);
         if (passed > 600_000) throw new Error('no more');
         return 100_000;
       };
@@ -142,7 +142,7 @@ describe('an opened body', () => {
       const sum = had.reduce((total, bytes) => total + bytes, 0);
       expect(sum).toBeLessThanOrEqual(600_000);
       expect(sum).toBeGreaterThan(500_000);
-      expect(asked).toEqual([...asked].toSorted((a, b) => a - b));
+      expect(totals).toEqual([...totals].toSorted((a, b) => a - b));
       await expect.poll(() => metered.stream.closed).toBe(true);
     });
 

@@ -55,16 +55,16 @@ async function run(
 }
 
 it('continues after the bytes already written when the connection is lost', async () => {
-  const asked: unknown[] = [];
+  const requests: unknown[] = [];
   const { done, failures } = await run(async (_at, options) => {
-    asked.push(options);
+    requests.push(options);
     const start = (options?.range as { readonly start: number } | undefined)?.start ?? 0;
     const rest = content.subarray(start).toString();
-    return { kind: 'object', info: whole, body: asked.length < 3 ? cut(rest.slice(0, 3)) : Readable.from([Buffer.from(rest)]) };
+    return { kind: 'object', info: whole, body: requests.length < 3 ? cut(rest.slice(0, 3)) : Readable.from([Buffer.from(rest)]) };
   });
   expect(failures).toEqual([]);
   expect(written).toBe('0123456789');
-  expect(asked).toEqual([{}, { range: { start: 3 }, ifMatch: [whole.etag] }, { range: { start: 6 }, ifMatch: [whole.etag] }]);
+  expect(requests).toEqual([{}, { range: { start: 3 }, ifMatch: [whole.etag] }, { range: { start: 6 }, ifMatch: [whole.etag] }]);
   expect(done).toEqual([{ key: 'k', bucket: 'b', path: '-', size: 10, etag: whole.etag }]);
 });
 

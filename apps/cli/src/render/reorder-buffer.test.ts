@@ -23,9 +23,9 @@ it('returns results in the order in which their tasks were planned', () => {
 
 it('holds back no more than a thousand results for a slow task, whose own follow when it ends', () => {
   const { order, work } = planned(2500);
-  const told = work.slice(1).map((each, index) => order.ended(each, [index + 1]));
-  expect(told.slice(0, 1001).map(({ length }) => length)).toEqual([...Array.from({ length: 1000 }, () => 0), 1001]);
-  expect(told.flat()).toEqual(Array.from({ length: 2499 }, (_, index) => index + 1));
+  const shown = work.slice(1).map((each, index) => order.ended(each, [index + 1]));
+  expect(shown.slice(0, 1001).map(({ length }) => length)).toEqual([...Array.from({ length: 1000 }, () => 0), 1001]);
+  expect(shown.flat()).toEqual(Array.from({ length: 2499 }, (_, index) => index + 1));
   expect(order.ended(work[0]!, [0])).toEqual([0]);
 });
 

@@ -12,12 +12,12 @@ it.each<[string, () => Promise<boolean>, boolean]>([
   const memory = memoryBackend();
   await memory.buckets?.create('bucket', {}, noContext);
   await memory.put({ bucket: 'bucket', key: 'a' }, { kind: 'buffer', data: Buffer.from('abc') }, { contentType: 'text/plain' }, noContext);
-  const asked: string[] = [];
+  const operations: string[] = [];
   const storage = new StorageService({
     backend: Object.assign(memory, { versioning: { getVersioning, setVersioning: async () => {} } }),
-    observer: { operation: ({ operation }) => asked.push(operation) },
+    observer: { operation: ({ operation }) => operations.push(operation) },
   });
   const session = { storage, ctx: noContext } as unknown as Session;
   expect(await contentsOf(session, 'bucket')).toEqual({ count: 1, bytes: 3, keepsVersions });
-  expect(asked).toEqual(['list', 'get_versioning']);
+  expect(operations).toEqual(['list', 'get_versioning']);
 });

@@ -18,7 +18,7 @@ async function sessionWith(list: List): Promise<Session> {
     await memory.put({ bucket, key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
   const backend = {
     ...memory,
-    list: (name: string, options: ListOptions) => list(options, (asked) => memory.list(name, asked, noContext)),
+    list: (name: string, options: ListOptions) => list(options, (passedOn) => memory.list(name, passedOn, noContext)),
   };
   return {
     storage: new StorageService({ backend, defaultBucket: bucket }),
@@ -34,10 +34,10 @@ async function keysOf(pages: AsyncIterable<ListPage>): Promise<readonly string[]
 }
 
 it('asks for the next page while the current one still arrives', async () => {
-  const asked: (string | undefined)[] = [];
+  const tokens: (string | undefined)[] = [];
   let wake: (() => void) | undefined;
   const session = await sessionWith(async (options, list) => {
-    asked.push(options.continuationToken);
+    tokens.push(options.continuationToken);
     wake?.();
     const { onNextToken, ...others } = options;
     const page = await list(others);
@@ -48,13 +48,13 @@ it('asks for the next page while the current one still arrives', async () => {
     return page;
   });
   expect(await keysOf(listObjects(session, { prefix: '' }))).toEqual(keys);
-  expect(new Set(asked).size).toBe(asked.length);
+  expect(new Set(tokens).size).toBe(tokens.length);
 });
 
 it('is at most one page ahead of its reader', async () => {
-  let asked = 0;
+  let requested = 0;
   const session = await sessionWith(async ({ onNextToken, ...options }, list) => {
-    asked++;
+    requested++;
     const page = await list(options);
     if (page.nextContinuationToken !== undefined) onNextToken?.(page.nextContinuationToken);
     return page;
@@ -62,9 +62,9 @@ it('is at most one page ahead of its reader', async () => {
   let read = 0;
   for await (const _page of listObjects(session, { prefix: '' })) {
     await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(asked).toBeLessThanOrEqual(++read + 1);
+    expect(requested).toBeLessThanOrEqual(++read + 1);
   }
-  expect(asked).toBe(4);
+  expect(requested).toBe(4);
 });
 
 it('uses the token of the page when a different one was reported early', async () => {

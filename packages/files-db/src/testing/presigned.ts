@@ -13,11 +13,12 @@ export const alice = userOf(acme, 'alice');
 /** All that a presigned upload takes: the service that issues it, the browser that sends it, and the provider in between. */
 export interface PresignedRig extends Rig {
   readonly inner: StorageBackend;
-  ask(more?: Partial<PresignedUploadRequest>): Promise<PresignedFileUpload>;
+  /** Issues a form for a file of acme's and alice's; `more` overrides the request. */
+  presign(more?: Partial<PresignedUploadRequest>): Promise<PresignedFileUpload>;
   /** Does what a browser with the form does. */
-  send(asked: PresignedFileUpload, text: string, contentType?: string): Promise<unknown>;
-  complete(asked: PresignedFileUpload): Promise<FileRecord>;
-  expire(asked: PresignedFileUpload): Promise<unknown>;
+  send(presigned: PresignedFileUpload, text: string, contentType?: string): Promise<unknown>;
+  complete(presigned: PresignedFileUpload): Promise<FileRecord>;
+  expire(presigned: PresignedFileUpload): Promise<unknown>;
   /** Replaces operations of the provider from now on. */
   replace(operations: Partial<StorageBackend>): void;
 }
@@ -31,7 +32,7 @@ export async function openPresignedRig(server: 'embedded' | 'debian', storage: P
   return {
     ...rig,
     inner,
-    ask: (more = {}) =>
+    presign: (more = {}) =>
       rig.files.createPresignedUpload({
         filename: 'a.txt',
         contentType: 'text/plain',
@@ -42,7 +43,7 @@ export async function openPresignedRig(server: 'embedded' | 'debian', storage: P
       }),
     send: ({ uploadFields }, text, contentType = 'text/plain') =>
       inner.put({ bucket: 'acme-uploads', key: uploadFields['key']! }, { kind: 'buffer', data: Buffer.from(text) }, { contentType }, {}),
-    complete: (asked) => rig.files.completeUpload(asked.fileId, alice),
+    complete: (presigned) => rig.files.completeUpload(presigned.fileId, alice),
     expire: ({ fileId }) =>
       rig.query(`update files set expires_at = now() - interval '1 s', sweep_at = now() - interval '1 s' where id = '${fileId}'`),
     replace(operations) {

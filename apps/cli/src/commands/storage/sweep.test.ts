@@ -21,8 +21,8 @@ describeStores('sweep', (bench, store) => {
     const database = await testDatabase();
     const env = { ...base, DATABASE_URL: database.url };
     const { files, database: own, close } = await createRuntime(parseConfig(env, { serve: false }));
-    const asked = { filename: 'a.txt', contentType: 'text/plain', sizeBytes: 5, ownerId: 'ann' };
-    const { fileId } = await files.createPresignedUpload(asked);
+    const request = { filename: 'a.txt', contentType: 'text/plain', sizeBytes: 5, ownerId: 'ann' };
+    const { fileId } = await files.createPresignedUpload(request);
     await storage.uploadFile({ key: `incoming/${fileId}`, body: 'Hello' });
     await own.sql`update files set sweep_at = now() - interval '2 days', expires_at = now() - interval '2 days'`;
     const [dry, text] = [await coffer(['sweep', '--dry-run', '--json'], env), await coffer(['sweep', '--dry-run'], env)];
