@@ -199,6 +199,14 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     await rig.files.delete(file.id, admin);
   });
 
+  it('does not take a user without a subject for one that may see everything', async () => {
+    const file = await upload(rig, 'hello', { tenantContext: acme, ownerId: 'alice' });
+    const access = { role: 'user', tenant: acme.tenantUuid } as FileAccess;
+    expect(await codeOf(rig.files.get(file.id, access))).toBe('file_not_found');
+    expect((await rig.files.list({ access })).files).toEqual([]);
+    await rig.files.delete(file.id, admin);
+  });
+
   it('deletes a file once, for everybody', async () => {
     const alice = userOf(acme, 'alice');
     const before = await rig.usage(acme);
