@@ -105,14 +105,14 @@ export class BulkReport<R> implements Follower<R> {
       this.#bytes += this.#style.size(result);
       if (!json && !this.#quiet) this.#line(`${this.#dryRun ? `would ${this.#style.verb}` : this.#style.past} ${this.#style.line(result)}`);
     }
-    if (json) this.#elements(this.#reorderBuffer.ended(subject, done));
+    if (json) this.#appendAny(this.#reorderBuffer.ended(subject, done));
     for (const failure of failed) this.#report(failure);
     this.#progress.finished(count);
     if (process.stdout.writableNeedDrain) return this.#output.ready();
   }
 
   failed(failure: Failure): void {
-    if (this.#output.json) this.#elements(this.#reorderBuffer.ended(failure.subject));
+    if (this.#output.json) this.#appendAny(this.#reorderBuffer.ended(failure.subject));
     this.#report(failure);
     this.#progress.finished(1);
   }
@@ -128,7 +128,7 @@ export class BulkReport<R> implements Follower<R> {
     if (this.#output.json) this.#failures.add({ ...subject, ...problem });
   }
 
-  #elements(results: readonly R[]): void {
+  #appendAny(results: readonly R[]): void {
     if (results.length > 0) this.#append(results);
   }
 
