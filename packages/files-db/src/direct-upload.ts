@@ -68,8 +68,8 @@ async function uploadClaimed(
     const opening = openBody(body, ctx.signal);
     opening.catch(() => {}); // awaited below, once there is space
     // A body of unknown length may end within its first bytes.
-    const unknown = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
-    const peeked = unknown ? (await opening).body : body;
+    const isOfUnknownSize = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
+    const peeked = isOfUnknownSize ? (await opening).body : body;
     const size = peeked.kind === 'buffer' ? peeked.data.byteLength : peeked.size;
     const reservation = await reserve(
       parts,
@@ -121,10 +121,10 @@ async function uploadClaimed(
       parts.waiters.wake(tenant?.tenantUuid);
       return record;
     } catch (error) {
-      const kept = await undo(parts, { id, bucket, key, tenant, mayCome }, ctx);
-      if (kept === 'deleted' && isStorageError(error) && error.retryable) throw deletedMeanwhile(); // which is why the upload failed
-      if (kept !== undefined && kept !== 'deleted') return kept;
-      throw error;
+      const found = await undo(parts, { id, bucket, key, tenant, mayCome }, ctx);
+      if (found === undefined) throw error;
+      if (found !== 'deleted') return found;
+      throw isStorageError(error) && error.retryable ? deletedMeanwhile() : error; // the deletion is why the upload failed
     }
   } catch (error) {
     discard(body, error instanceof Error ? error : undefined);
