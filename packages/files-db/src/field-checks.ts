@@ -100,8 +100,8 @@ function lengthWrittenOut(value: object): number {
 function inJson(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (isDate(value) && Number.isNaN(value.getTime())) throw storageError('invalid_argument', 'The metadata contains an invalid Date.');
-  const hasForm = 'toJSON' in value && typeof value.toJSON === 'function';
-  const written = hasForm ? (value as { toJSON(key: string): unknown }).toJSON(key) : value;
+  const hasToJson = 'toJSON' in value && typeof value.toJSON === 'function';
+  const written = hasToJson ? (value as { toJSON(key: string): unknown }).toJSON(key) : value;
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
   const prototype: unknown = Object.getPrototypeOf(written);
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return written; // a plain object, of any realm

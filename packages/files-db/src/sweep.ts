@@ -101,7 +101,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     for (const { status, rows } of await countDue(sql, times)) report[counterOf[status]] = Number(rows);
     return report;
   }
-  const until = before(olderThanSeconds - lease);
+  const until = before(olderThanSeconds - lease); // with the same age, a sweep finds these rows due once the lease is over
   for (;;) {
     ctx.signal?.throwIfAborted();
     const rows = await takeDue(sql, { ...times, until });
