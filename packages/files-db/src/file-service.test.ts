@@ -203,7 +203,8 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     const file = await upload(rig, 'hello', { tenantContext: acme, ownerId: 'alice' });
     const access = { role: 'user', tenant: acme.tenantUuid } as FileAccess;
     expect(await codeOf(rig.files.get(file.id, access))).toBe('file_not_found');
-    expect((await rig.files.list({ access })).files).toEqual([]);
+    const { files } = await rig.files.list({ access });
+    expect(files.filter(({ isPublic }) => !isPublic)).toEqual([]);
     await rig.files.delete(file.id, admin);
   });
 
