@@ -1,9 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
@@ -11,16 +7,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase } from '../index.ts';
 import type { Database, DatabaseOptions } from '../index.ts';
+import { databaseProxy } from '../testing/database-proxy.ts';
+import type { DatabaseProxy } from '../testing/database-proxy.ts';
 import { codeOf } from '../testing/support.ts';
 
 describe('a database that refuses more connections', () => {
   const role = `coffer_test_${randomBytes(8).toString('hex')}`;
   let holder: TestDatabase;
   let admin: Database;
-  let proxy: Server;
-  let asked = 0;
-  /** What the next connection waits for before it reaches the server. */
-  let delayed: Promise<void> | undefined;
+  let proxy: DatabaseProxy;
   const open = new Set<Database>();
 
   const limitTo = (connections: number): PromiseLike<unknown> => admin.sql.unsafe(`alter role ${role} connection limit ${connections}`);
@@ -28,10 +23,10 @@ describe('a database that refuses more connections', () => {
   async function pool(limit: number, options: Partial<DatabaseOptions> = {}): Promise<Database> {
     await limitTo(limit);
     const url = new URL(holder.url);
-    Object.assign(url, { username: role, password: 'any', port: String((proxy.address() as AddressInfo).port) });
+    Object.assign(url, { username: role, password: 'any', port: proxy.port });
     const database = connectDatabase({ max: 6, ...options, url: url.href } as DatabaseOptions);
     open.add(database);
-    asked = 0;
+    proxy.opened = 0;
     return database;
   }
   /** Keeps a connection in a transaction until it is let go. */
@@ -49,23 +44,13 @@ describe('a database that refuses more connections', () => {
       await transaction;
     };
   }
-  const connected = (): Promise<number> => promisify(proxy.getConnections.bind(proxy))();
   const count = async (): Promise<unknown> => (await admin.sql`select count(*)::int as n from done`)[0]?.['n'];
 
   beforeAll(async () => {
     holder = await testDatabase();
     admin = connectDatabase({ url: holder.url, max: 1 });
     await admin.sql.unsafe(`create role ${role} login password 'any'; create table done (n int); grant all on done to ${role}`);
-    const { hostname, port } = new URL(holder.url);
-    proxy = createServer((client) => {
-      asked += 1;
-      client.on('error', () => {});
-      const reach = (): unknown => client.pipe(connect(Number(port), hostname).on('error', () => client.destroy())).pipe(client);
-      if (delayed === undefined) return reach();
-      void delayed.then(reach);
-      return (delayed = undefined);
-    }).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
+    proxy = await databaseProxy(holder.url);
   });
   afterEach(async () => {
     for (const database of open) await database.close({ timeoutSeconds: 0 });
@@ -98,9 +83,9 @@ describe('a database that refuses more connections', () => {
   it('lets all wait for a connection that is still being opened', async () => {
     const database = await pool(0);
     const allowed = Promise.withResolvers<void>();
-    delayed = allowed.promise;
+    proxy.delayed = allowed.promise;
     const asking = Array.from({ length: 6 }, () => codeOf(database.check()));
-    await expect.poll(() => asked).toBe(6);
+    await expect.poll(() => proxy.opened).toBe(6);
     await delay(300); // by when five are refused
     await limitTo(1);
     allowed.resolve();
@@ -110,16 +95,16 @@ describe('a database that refuses more connections', () => {
   it('lets all wait for a connection that is still being opened when the pool is closed', async () => {
     const database = await pool(0);
     const allowed = Promise.withResolvers<void>();
-    delayed = allowed.promise;
+    proxy.delayed = allowed.promise;
     const asking = Array.from({ length: 6 }, () => codeOf(database.check()));
-    await expect.poll(() => asked).toBe(6);
+    await expect.poll(() => proxy.opened).toBe(6);
     const closing = database.close({ timeoutSeconds: 3600 });
     await delay(300); // by when all others are refused
     await limitTo(1);
     allowed.resolve();
     expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
     await closing;
-    await expect.poll(connected).toBe(0);
+    await expect.poll(proxy.connected).toBe(0);
   });
 
   it('lets a statement and a transaction wait for the one that is open, in the order in which they came', async () => {
@@ -131,7 +116,7 @@ describe('a database that refuses more connections', () => {
       await (n % 2 === 0 ? database.sql.begin((inside) => inside`select ${n}`) : database.sql`select ${n}`);
       answered.push(n);
     });
-    await expect.poll(() => asked).toBeGreaterThan(5);
+    await expect.poll(() => proxy.opened).toBeGreaterThan(5);
     await delay(400); // by when all of them wait
     expect(answered).toEqual([]);
     await release();
@@ -174,7 +159,7 @@ describe('a database that refuses more connections', () => {
       return codeOf(database.check());
     });
     await delay(2000);
-    expect(asked).toBeLessThan(30); // of 60 and more
+    expect(proxy.opened).toBeLessThan(30); // of 60 and more
     await limitTo(2);
     expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
     await release();
@@ -193,7 +178,7 @@ describe('a database that refuses more connections', () => {
     const database = await pool(1);
     const release = await held(database);
     const asking = Array.from({ length: 10 }, () => database.check().catch((error: unknown) => error));
-    await expect.poll(() => asked).toBeGreaterThan(5);
+    await expect.poll(() => proxy.opened).toBeGreaterThan(5);
     await delay(100);
     await limitTo(0);
     await admin.sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`;
@@ -204,9 +189,9 @@ describe('a database that refuses more connections', () => {
   it('does not keep a pool from closing that it refuses', async () => {
     const database = await pool(1);
     const allowed = Promise.withResolvers<void>();
-    delayed = allowed.promise;
+    proxy.delayed = allowed.promise;
     const asking = codeOf(database.check());
-    await expect.poll(() => asked).toBe(1);
+    await expect.poll(() => proxy.opened).toBe(1);
     await limitTo(0);
     const closing = database.close({ timeoutSeconds: 3600 });
     allowed.resolve();
@@ -218,13 +203,13 @@ describe('a database that refuses more connections', () => {
     const database = await pool(1);
     const release = await held(database);
     const asking = Array.from({ length: 10 }, () => codeOf(database.check()));
-    await expect.poll(() => asked).toBeGreaterThan(5);
+    await expect.poll(() => proxy.opened).toBeGreaterThan(5);
     await delay(100);
     const closing = database.close({ timeoutSeconds: 3600 });
     await release();
     await closing;
     expect(new Set(await Promise.all(asking))).toEqual(new Set(['resolved']));
-    await expect.poll(connected).toBe(0);
+    await expect.poll(proxy.connected).toBe(0);
   });
 
   it('leaves no connection that was being opened when the pool was closed', async () => {
@@ -232,14 +217,14 @@ describe('a database that refuses more connections', () => {
     const asking = codeOf(database.check());
     await database.close({ timeoutSeconds: 0 });
     expect(await asking).toBe('storage_unavailable');
-    await expect.poll(connected).toBe(0);
+    await expect.poll(proxy.connected).toBe(0);
   });
 
   it('leaves nobody waiting when the pool is closed', async () => {
     const database = await pool(1);
     const release = await held(database);
     const asking = Array.from({ length: 10 }, () => codeOf(database.check()));
-    await expect.poll(() => asked).toBeGreaterThan(5);
+    await expect.poll(() => proxy.opened).toBeGreaterThan(5);
     await delay(100);
     await database.close({ timeoutSeconds: 0.2 });
     expect(new Set(await Promise.all(asking))).toEqual(new Set(['storage_unavailable']));

@@ -1,7 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { promisify } from 'node:util';
+import type { Socket } from 'node:net';
 
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
@@ -9,22 +7,21 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase } from '../index.ts';
 import type { Database } from '../index.ts';
+import { databaseProxy } from '../testing/database-proxy.ts';
+import type { DatabaseProxy } from '../testing/database-proxy.ts';
 import { codeOf } from '../testing/support.ts';
 
 describe('a pool that replaces its connections', () => {
   let place: TestDatabase;
-  let proxy: Server;
-  let asked = 0;
-  /** What the next connection waits for before it reaches the server. */
-  let delayed: Promise<void> | undefined;
+  let proxy: DatabaseProxy;
   const open = new Set<Database>();
 
   function pool(max: number): Database {
     const url = new URL(place.url);
-    Object.assign(url, { hostname: '127.0.0.1', port: String((proxy.address() as AddressInfo).port) });
+    Object.assign(url, { hostname: '127.0.0.1', port: proxy.port });
     const database = connectDatabase({ url: url.href, max });
     open.add(database);
-    asked = 0;
+    proxy.opened = 0;
     return database;
   }
   const replace = ({ sql }: Database): void => void (sql as typeof sql & { close(): Promise<unknown> }).close();
@@ -39,20 +36,10 @@ describe('a pool that replaces its connections', () => {
     };
     return sockets;
   }
-  const connected = (): Promise<number> => promisify(proxy.getConnections.bind(proxy))();
 
   beforeAll(async () => {
     place = await testDatabase();
-    const { hostname, port } = new URL(place.url);
-    proxy = createServer((client) => {
-      asked += 1;
-      client.on('error', () => {});
-      const reach = (): unknown => client.pipe(connect(Number(port), hostname).on('error', () => client.destroy())).pipe(client);
-      if (delayed === undefined) return reach();
-      void delayed.then(reach);
-      return (delayed = undefined);
-    }).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
+    proxy = await databaseProxy(place.url);
   });
   afterEach(async () => {
     for (const database of open) await database.close({ timeoutSeconds: 0 });
@@ -66,9 +53,9 @@ describe('a pool that replaces its connections', () => {
   it('runs what comes while those that it was opening are replaced too', async () => {
     const database = pool(1);
     const allowed = Promise.withResolvers<void>();
-    delayed = allowed.promise;
+    proxy.delayed = allowed.promise;
     const first = codeOf(Promise.resolve(database.sql`select 1`));
-    await expect.poll(() => asked).toBe(1);
+    await expect.poll(() => proxy.opened).toBe(1);
     replace(database);
     allowed.resolve();
     expect(await first).toBe('resolved');
@@ -79,12 +66,12 @@ describe('a pool that replaces its connections', () => {
     const database = pool(2);
     await database.check();
     const allowed = Promise.withResolvers<void>();
-    delayed = allowed.promise;
+    proxy.delayed = allowed.promise;
     await Promise.all([database.check(), database.check()]); // opens another, which both do without
-    await expect.poll(() => asked).toBe(2);
+    await expect.poll(() => proxy.opened).toBe(2);
     replace(database);
     allowed.resolve();
-    await expect.poll(connected).toBe(0);
+    await expect.poll(proxy.connected).toBe(0);
     await database.close({ timeoutSeconds: 3600 });
   });
 
@@ -105,7 +92,7 @@ describe('a pool that replaces its connections', () => {
     replace(database);
     expect(await codeOf(Promise.resolve(reserved`select 1`))).toBe('resolved');
     reserved.release();
-    await expect.poll(connected).toBe(0);
+    await expect.poll(proxy.connected).toBe(0);
     await database.close({ timeoutSeconds: 3600 });
   });
 
@@ -118,6 +105,6 @@ describe('a pool that replaces its connections', () => {
     await once(sockets[0]!, 'end');
     await database.close({ timeoutSeconds: 3600 });
     expect(await waiting).toBe('resolved');
-    await expect.poll(connected).toBe(0);
+    await expect.poll(proxy.connected).toBe(0);
   });
 });
