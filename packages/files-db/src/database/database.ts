@@ -1,9 +1,9 @@
 import { drizzle } from 'drizzle-orm/postgres-js';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
-import postgres from 'postgres';
 import type { Notice, Sql } from 'postgres';
 
 import { AnswerWatch } from './answer-watch.ts';
+import { postgres } from './driver.ts';
 import { onDatabase } from './error.ts';
 import { parseDatabaseUrl } from './url.ts';
 import { isReadOnlyConnection, WritableSearch } from './writable-search.ts';

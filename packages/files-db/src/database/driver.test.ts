@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+
+import { testDatabase } from '@coffer/fixtures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type * as driver from './driver.ts';
+
+describe('the driver in the published package', () => {
+  let folder: string;
+  let database: Awaited<ReturnType<typeof testDatabase>>;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'coffer-driver-'));
+    database = await testDatabase();
+  });
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true });
+    await database.drop();
+  });
+
+  // In the folder there is no postgres.js that could be imported instead.
+  it('is all of postgres.js, with the patch', async () => {
+    await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../scripts/bundle-driver.ts'), folder]);
+    const { href } = pathToFileURL(join(folder, 'database/driver.js'));
+    const { postgres } = (await import(href)) as typeof driver;
+    const sql = postgres(database.url, { max: 1 });
+
+    const first = sql`select pg_sleep(0.1), 'first' as answer`.execute();
+    const impossible = sql`select ${undefined as unknown as string}`.execute();
+    const second = sql`select 'second' as answer`.execute();
+    await expect(impossible).rejects.toMatchObject({ code: 'UNDEFINED_VALUE' });
+    expect([(await first)[0]?.['answer'], (await second)[0]?.['answer']]).toEqual(['first', 'second']); // misplaced without the patch
+    await sql.end();
+  });
+});
