@@ -58,7 +58,7 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
 
   async function download(running: Running): Promise<Outcome<Transfer>> {
     if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
-    // The user is told the path. A link there stays: what is replaced is the file that it leads to.
+    // A link that the user named stays: what is replaced is the file that it leads to. Results have the path of the link.
     const target = settings.isNamed ? await endOfLinks(folders.pathOf(name)) : folders.pathOf(name);
     await settings.nameClaims.claim(name);
     const path = await folders.pathFor(name);
