@@ -2,13 +2,12 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSecureContext, TLSSocket } from 'node:tls';
 
-import { selfSigned } from '@coffer/fixtures';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { connectDatabase, FileService, TenantRepository } from '../index.ts';
 import type { Database } from '../index.ts';
+import { securedProxy } from '../testing/secured-proxy.ts';
 import { acme, codeOf, openRig, upload } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
 
@@ -227,19 +226,9 @@ describe('a database whose answers get lost', () => {
   });
 
   it('is given up in the middle of a transaction, also with TLS', async () => {
-    const identity = selfSigned();
-    const { hostname, port } = new URL(rig.url);
-    const secured = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.once('data', () => {
-        socket.write('S');
-        const tls = new TLSSocket(socket, { isServer: true, secureContext: createSecureContext(identity) }).on('error', () => {});
-        tls.pipe(connect(Number(port), hostname).on('error', () => {})).pipe(tls);
-      });
-    }).listen(0, '127.0.0.1');
-    await once(secured, 'listening');
+    const secured = await securedProxy(rig.url);
     const url = new URL(rig.url);
-    url.port = String((secured.address() as AddressInfo).port);
+    url.port = secured.port;
     const pool = connectDatabase({ url: `${url.href}?sslmode=require`, max: 1, answerTimeout: 0.5 });
     const transaction = pool.sql.begin((inside) => inside`select pg_sleep(10)`);
     transaction.catch(() => {}); // awaited below
@@ -247,7 +236,33 @@ describe('a database whose answers get lost', () => {
     await expect(transaction).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
     await asking;
     await pool.close();
-    secured.close();
+    await secured.close();
+  });
+
+  it('runs nothing else in a transaction whose answer arrives before the socket knows that all of the question was sent', async () => {
+    const secured = await securedProxy(rig.url);
+    const url = new URL(rig.url);
+    url.port = secured.port;
+    const pool = connectDatabase({ url: `${url.href}?sslmode=require`, max: 1 });
+    const saidOf = (sql: Pick<typeof pool.sql, 'unsafe'>): PromiseLike<unknown> =>
+      sql.unsafe(`select current_setting('coffer.said', true) as said`).execute();
+    const others = await pool.sql.begin(async (inside) => {
+      await inside`select set_config('coffer.said', 'inside', true)`;
+      const long = 'x'.repeat(100_000); // more than a socket takes at once
+      await inside`select length(${long}::text)`;
+      await delay(1); // TLS tells of what a timer has sent after the answers that are there by then
+      const asking = inside`select length(${long}::text)`.execute();
+      await Promise.resolve().then(() => {}); // until it was sent
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      await asking;
+      await delay(1); // until TLS has told
+      const outside = saidOf(pool.sql);
+      expect([...((await saidOf(inside)) as object[])]).toEqual([{ said: 'inside' }]);
+      return [outside] as const;
+    });
+    expect([...((await others[0]) as object[])]).toEqual([{ said: '' }]);
+    await pool.close();
+    await secured.close();
   });
 
   it('is not tried forever when something accepts its connections and closes them', async () => {
