@@ -319,22 +319,23 @@ describe('a database whose answers get lost', () => {
     }).listen(0, '127.0.0.1');
     await once(full, 'listening');
     url.port = String((full.address() as AddressInfo).port);
-    const pool = connectDatabase({ url: url.href, max: 2, connectTimeout: 0.2 });
+    const pool = connectDatabase({ url: url.href, max: 2, connectTimeout: 0.5 });
+    const begun = [0, 1].map(() => Promise.withResolvers<void>());
     const released = Promise.withResolvers<void>();
-    const held = [0, 1].map(() =>
+    const held = begun.map(({ resolve }) =>
       pool.sql
         .begin(async (transaction) => {
           await transaction`select 1`;
+          resolve();
           await released.promise;
         })
         .catch(() => {}),
     );
-    await expect.poll(() => mine.length).toBe(2);
-    await delay(100); // until both are in their transactions
+    await Promise.all(begun.map(({ promise }) => promise));
     const codes = Array.from({ length: 20 }, () => codeOf(pool.check()));
-    await delay(300); // until all of them have waited longer than a connection may take
+    await delay(600); // until all of them have waited longer than a connection may take
     isFull = true;
-    mine[0]!.destroy();
+    mine.find((socket) => !socket.destroyed)!.destroy(); // one may have taken too long
     await expect.poll(() => refused).toBeGreaterThan(0);
     released.resolve();
     expect(new Set(await Promise.all(codes))).toEqual(new Set(['resolved']));
