@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { connectDatabase } from '../index.ts';
 import { lockUsage } from '../tenants/rows.ts';
 import { acme, openRig, processBeside } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
@@ -63,5 +64,29 @@ describe('a transaction', () => {
     const beside = processBeside(rig); // connections made before do not notice the setting
     expect(await limitIn(beside.database)).toBe('7s');
     await beside.close();
+  });
+
+  it.each(['rolled back', 'committed'])('lets no statement run that comes after it was %s', async (end) => {
+    const pool = connectDatabase({ url: rig.url, max: 1 });
+    const ended = Promise.withResolvers<void>();
+    const insert = "insert into tenants (tenant_uuid, tenant_slug) values ('late', 'late')";
+    let late: Promise<unknown> | undefined;
+    const transaction = pool.sql.begin(async (inside) => {
+      late = ended.promise.then(() => inside.unsafe(insert));
+      late.catch(() => {}); // awaited below
+      await inside`select 1`;
+      if (end === 'rolled back') throw new Error('given up');
+    });
+    await transaction.catch(() => {});
+    ended.resolve();
+    await expect(late).rejects.toMatchObject({ code: 'TRANSACTION_ENDED' });
+    expect(await pool.sql`select 1 from tenants where tenant_uuid = 'late'`).toEqual([]);
+    await pool.close();
+  });
+
+  it('sets no connection aside in a pool that has been closed', async () => {
+    const pool = connectDatabase({ url: rig.url });
+    await pool.close();
+    await expect(pool.sql.reserve()).rejects.toMatchObject({ code: 'CONNECTION_ENDED' });
   });
 });
