@@ -21,7 +21,12 @@ export async function databaseProxy(url: string): Promise<DatabaseProxy> {
   const server = createServer((client) => {
     proxy.opened += 1;
     client.on('error', () => {});
-    const reach = (): unknown => client.pipe(connect(Number(port), hostname).on('error', () => client.destroy())).pipe(client);
+    const reach = (): void => {
+      const upstream = connect(Number(port), hostname).on('error', () => client.destroy());
+      client.pipe(upstream).pipe(client);
+      // What a client still sends is then read by nobody else, and the end of its connection is behind that.
+      upstream.on('close', () => client.resume());
+    };
     const { delayed } = proxy;
     proxy.delayed = undefined;
     if (delayed === undefined) reach();
