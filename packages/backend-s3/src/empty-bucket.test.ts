@@ -54,6 +54,17 @@ describe.each(transports)('a forced deletion with an open upload that cannot be 
   });
 });
 
+it.each(transports)('a bucket whose server knows no upload to list has none (%s)', async (transport) => {
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+    if (method === 'GET') return refusal(404, 'NoSuchUpload')(request, response);
+    return response.writeHead(204).end();
+  });
+  const backend = backendTo(server, { transport });
+  await backend.buckets!.delete('bucket', { force: true }, noContext);
+});
+
 it.each(transports)(
   'a forced deletion succeeds if the list of versions reports a key as another one, or lacks it (%s)',
   async (transport) => {
