@@ -39,6 +39,14 @@ export class IgnoredParameterError extends Error {
 }
 
 /**
+ * Look at the head first: an object may be longer than any document, and may be a page.
+ * @throws IgnoredParameterError if the answer is the object itself
+ */
+export function assertNoObject({ etag }: Readonly<Record<string, unknown>>, name: string): void {
+  if (etag !== undefined) throw new IgnoredParameterError(`The answer is the object where its "${name}" belongs.`);
+}
+
+/**
  * The root of the answer to a request for a subresource such as `acl`.
  * @throws IgnoredParameterError if the server ignored the parameter, MalformedXmlError
  */

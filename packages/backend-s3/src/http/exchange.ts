@@ -28,6 +28,8 @@ export interface OpenAnswer extends Answer {
 
 export interface ExchangeRequest extends HttpRequest {
   readonly body?: Uint8Array | undefined;
+  /** Receives the head of a success before its body, perhaps more than once. What it throws ends the request. */
+  readonly onHead?: ((head: AnswerHead) => void) | undefined;
   /** Receives the first bytes of the body of a success before the rest has arrived. */
   readonly onBeginning?: ((beginning: Buffer) => void) | undefined;
 }
@@ -187,6 +189,7 @@ class Exchange implements WireUser {
       const { head } = answer;
       if (head === undefined) return;
       const isRefusal = head.status >= 300;
+      if (!isRefusal && this.#size === 0) this.#request.onHead?.(head);
       if (this.#options.opens && !isRefusal) return this.#pass(pieces);
       if (!isRefusal && this.#size === 0 && pieces[0] !== undefined) this.#request.onBeginning?.(pieces[0]);
       for (const piece of pieces) this.#keep(piece);

@@ -35,7 +35,8 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
 }
 
 /** A request with or without a document, answered with one. */
-export interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
+export interface DocumentRequest
+  extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onHead' | 'onBeginning'> {
   readonly document?: string;
 }
 
@@ -99,14 +100,14 @@ export class LeanClient {
    */
   document<T>(
     permission: string,
-    { document, headers = [], onBeginning, ...request }: DocumentRequest,
+    { document, headers = [], onHead, onBeginning, ...request }: DocumentRequest,
     ctx: CallContext,
     read: (document: string, headers: Answer['headers']) => T | Promise<T>,
   ): Promise<T> {
     const sent: DocumentPayload = document === undefined ? { headers } : withDocument(document, headers);
     return call({ ...request.at, permission }, ctx, ({ abortSignal }) =>
       this.attempt({ ...request, ...sent }, abortSignal, async (signed) => {
-        const answer = await this.#http.exchange({ ...signed, onBeginning }, abortSignal);
+        const answer = await this.#http.exchange({ ...signed, onHead, onBeginning }, abortSignal);
         const { headers: answerHeaders, document: text } = assertNoErrorDocument(assertSuccess(request, answer));
         return read(text, answerHeaders);
       }),

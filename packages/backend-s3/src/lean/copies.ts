@@ -1,5 +1,5 @@
 import { aclFrom } from '../documents/acl.ts';
-import { IgnoredParameterError } from '../documents/answer.ts';
+import { assertNoObject } from '../documents/answer.ts';
 import { copiedFrom } from '../documents/object.ts';
 import { quoted } from '../etag.ts';
 import { encodeKey } from '../signing/signature.ts';
@@ -27,10 +27,12 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
     },
 
     getAcl: (at, ctx) =>
-      client.document('s3:GetObjectAcl', { method: 'GET', at, query: 'acl=' }, ctx, (document, { etag }) => {
-        if (etag !== undefined) throw new IgnoredParameterError('The answer is the object where its ACL belongs.');
-        return aclFrom(document);
-      }),
+      client.document(
+        's3:GetObjectAcl',
+        { method: 'GET', at, query: 'acl=', onHead: ({ headers }) => assertNoObject(headers, 'acl') },
+        ctx,
+        aclFrom,
+      ),
   };
 }
 

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { AnswerError } from '../documents/answer-error.ts';
-import { alternativeRootNames, isErrorDocument } from '../documents/answer.ts';
+import { alternativeRootNames, assertNoObject, IgnoredParameterError, isErrorDocument } from '../documents/answer.ts';
 import { MalformedXmlError, parseXml } from '../documents/xml.ts';
 import {
   assertDocumentSize,
@@ -60,6 +60,11 @@ export function validateAnswers(client: S3Client): void {
         if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
         const hasDocument = !isRefused && documents[commandName] !== undefined;
+        try {
+          if (!isRefused && commandName === 'GetObjectAclCommand') assertNoObject(headers, 'acl');
+        } catch (error) {
+          throw dropped(body, error as Error);
+        }
         const text = hasDocument ? await documentIn(body as Readable) : '';
         try {
           assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), text);
@@ -91,6 +96,8 @@ function assertRootName(document: string, commandName: string): void {
   const root = documents[commandName];
   if (root === undefined) return;
   const { name } = parseXml(document);
+  if (name === 'ListBucketResult' && root !== name)
+    throw new IgnoredParameterError(`The answer is the list of the bucket where "${root}" belongs.`);
   const call = commandName.replace(/Command$/, '');
   const names = [
     root,
