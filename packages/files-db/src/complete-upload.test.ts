@@ -39,6 +39,18 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
   });
 
+  it('has the announced type, however the provider spells it', async () => {
+    const spelled = <T extends { readonly contentType: string }>(info: T): T => ({ ...info, contentType: 'text/plain;charset=UTF-8' });
+    rig.replace({
+      head: async (at, ctx) => spelled(await rig.inner.head(at, ctx)),
+      copy: async (from, to, { onlyIf, ...options }, ctx) =>
+        spelled(await rig.inner.copy(from, to, { ...options, ...(onlyIf && { onlyIf: (info) => onlyIf(spelled(info)) }) }, ctx)),
+    });
+    const presigned = await rig.presign({ contentType: 'text/plain; charset=utf-8' });
+    await rig.send(presigned, 'hello', 'text/plain; charset=utf-8');
+    expect(await rig.complete(presigned)).toMatchObject({ status: 'available', contentType: 'text/plain; charset=utf-8' });
+  });
+
   it('finishes without its caller once it has begun to copy, and may then be repeated', async () => {
     const leaving = new AbortController();
     const presigned = await rig.presign({ sha256: sha256('hello') });

@@ -146,9 +146,14 @@ function isLate(row: PendingUpload, { lastModified }: ObjectInfo): boolean {
 
 function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {
   if (info.size !== Number(row.size_bytes)) return `${info.size} bytes instead of ${row.size_bytes}`;
-  if (info.contentType.toLowerCase() !== row.content_type.toLowerCase()) return 'another type';
+  if (plainType(info.contentType) !== plainType(row.content_type)) return 'another type';
   if (row.sha256 !== null && info.sha256 !== undefined && info.sha256 !== row.sha256) return 'another checksum';
   return undefined;
+}
+
+/** Some servers (Adobe's S3Mock) parse types and store them in their own spelling: without the space after a semicolon. */
+function plainType(contentType: string): string {
+  return contentType.toLowerCase().replaceAll(/[ \t]*;[ \t]*/g, ';');
 }
 
 async function fail(
