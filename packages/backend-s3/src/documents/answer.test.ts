@@ -156,9 +156,9 @@ describe('requests', () => {
     );
     const deletion = deleteDocument([{ key: 'k', versionId: '<1>' }, { key: 'k' }]);
     expect(deletion).toContain(
-      '<Object><Key>k</Key><VersionId>&#60;1&#62;</VersionId></Object><Object><Key>k</Key></Object><Quiet>true</Quiet>',
+      '<Object><Key>k</Key><VersionId>&lt;1&gt;</VersionId></Object><Object><Key>k</Key></Object><Quiet>true</Quiet>',
     );
-    const part = '<PartNumber>1</PartNumber><ETag>&quot;a&#34;b&quot;</ETag>';
+    const part = '<PartNumber>1</PartNumber><ETag>&quot;a&quot;b&quot;</ETag>';
     expect(completeDocument([{ number: 1, etag: 'a"b' }])).toContain(`<Part>${part}</Part>`);
     expect(completeDocument([{ number: 1, etag: 'a"b', crc32: 'sum=' }])).toContain(
       `<Part>${part}<ChecksumCRC32>sum=</ChecksumCRC32></Part>`,

@@ -96,9 +96,12 @@ export function childrenOf(element: XmlElement, name: string): readonly XmlEleme
   return element.children.filter((child) => child.name === name);
 }
 
-/** Escapes text for a document, including line ends. */
+const namedEscapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
+
+/** Escapes text for a document, including line ends. By name where there is one: some servers (fauxqs) know no numbers. */
 export function xmlText(text: string): string {
-  return /[&<>"'\r\n\t\u0085\u2028]/.test(text) ? text.replace(/[&<>"'\r\n\t\u0085\u2028]/g, (c) => `&#${c.charCodeAt(0)};`) : text;
+  if (!/[&<>"'\r\n\t\u0085\u2028]/.test(text)) return text;
+  return text.replace(/[&<>"'\r\n\t\u0085\u2028]/g, (c) => namedEscapes[c] ?? `&#${c.charCodeAt(0)};`);
 }
 
 /** An element as it was read, without attributes. */
