@@ -38,6 +38,21 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     expect(objects.map(({ key }) => key)).toEqual(odd);
   });
 
+  it('leaves keys to requests of their own that a server may misread in a document', async () => {
+    const keys = ['a&amp;b', 'a&#38;b', ' a', 'a&b'];
+    const server = await serve((request, response) =>
+      request.method === 'POST' ? answering('<DeleteResult></DeleteResult>')(request, response) : response.writeHead(204).end(),
+    );
+    expect(await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', keys, noContext)).toEqual({
+      deleted: keys,
+      errors: [],
+    });
+    const alone = server.requests
+      .filter(({ method }) => method === 'DELETE')
+      .map(({ url = '' }) => /[^/?]*(?=\?|$)/.exec(url.slice(8))?.[0]);
+    expect(alone.toSorted()).toEqual(['%20a', 'a%26%2338%3Bb', 'a%26amp%3Bb']);
+  });
+
   it('says which permission may be missing where it is refused', async () => {
     const refused = '<Error><Key>a</Key><Code>AccessDenied</Code><Message>No</Message></Error>';
     const gone = '<Error><Key>b</Key><Code>NoSuchKey</Code><Message>No</Message></Error>'; // which is what was wanted

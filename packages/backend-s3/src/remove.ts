@@ -94,10 +94,13 @@ async function deleteEach(store: Store, bucket: string, objects: readonly Object
   return failures.flat();
 }
 
-/** XML cannot express some characters, which other clients may use in keys, and parsers drop spaces at the ends. */
+/**
+ * XML cannot express some characters, which other clients may use in keys. Parsers drop spaces at the ends, and some (that of fauxqs) resolve
+ * what has been escaped, such as `&lt;`, once more.
+ */
 export function isPlainInXml(key: string): boolean {
   // oxlint-disable-next-line no-control-regex -- they are what XML cannot hold
-  return !/^\s|\s$|[\u0000-\u001f\ufffe\uffff]/.test(key) && !key.includes('//');
+  return !/^\s|\s$|[\u0000-\u001f\ufffe\uffff]|&[#\w]+;/.test(key) && !key.includes('//');
 }
 
 /** Also deletes single versions. @returns what could not be deleted */
