@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { uploadFile } from './testing/files.ts';
 import { onEachBackend } from './testing/on-each-backend.ts';
+import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as, globex, service } from './testing/tokens.ts';
 import type { TestTenant } from './testing/tokens.ts';
@@ -224,4 +225,24 @@ onEachBackend('the bucket of a request', ({ start, bucket }) => {
       expect(await uploadFile(api, await as('ann', { tenant }))).toMatchObject({ status: 201, json: { bucket: bucket('moved-uploads') } });
     });
   });
+});
+
+it('a service uses a bucket that another process has just given to its tenant', async () => {
+  const env = { STORAGE_ENABLE_MULTI_TENANCY: 'true' };
+  const one = await startApi(env);
+  const other = await startApi({ ...env, DATABASE_URL: one.databaseUrl, COFFER_DATA_DIR: one.dataDir });
+  try {
+    const root = await admin();
+    const headers = { ...(await service()), 'x-tenant-id': acme.slug };
+    await one.send('POST', '/api/v1/admin/tenants', { headers: root, json: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } });
+    expect((await put(other, headers)).status).toBe(201);
+    expect((await put(other, headers, '?bucket=acme-more')).status).toBe(403); // now the process remembers the tenant with its first bucket
+
+    await one.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: 'acme-more', tenant_uuid: acme.uuid } });
+
+    expect((await put(other, headers, '?bucket=acme-more')).status).toBe(201);
+  } finally {
+    await other.stop();
+    await one.stop();
+  }
 });

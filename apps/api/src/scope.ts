@@ -73,5 +73,8 @@ async function assertOwnBucket({ tenant }: Scope, { config, tenants }: Services[
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
   // The bucket that the tenant gets on first use already counts as its own.
   const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenant));
-  if (!isFirst) throw storageError('forbidden', "That bucket is not one of the tenant's.");
+  if (isFirst) return;
+  // What is remembered of the tenant may be older than the bucket, if another process has given it to the tenant.
+  const isOwn = explicit !== undefined && (await tenants.read(tenant.tenantUuid)).buckets.includes(explicit);
+  if (!isOwn) throw storageError('forbidden', "That bucket is not one of the tenant's.");
 }
