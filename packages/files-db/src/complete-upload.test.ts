@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { storageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import { alice, openPresignedRig, sha256 } from './testing/presigned.ts';
@@ -225,6 +225,20 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     await rig.expire(presigned);
     expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ received: 1 });
     expect(await bytesOf(rig, await rig.complete(presigned))).toBe('hello');
+  });
+
+  it('is completed by a process whose clock differs from that of the one that issued the form', async () => {
+    const hours = (count: number): Date => new Date(Date.now() + count * 3_600_000);
+    vi.useFakeTimers({ toFake: ['Date'], now: hours(-5) });
+    onTestFinished(() => void vi.useRealTimers());
+    const behind = await rig.presign();
+    vi.setSystemTime(hours(10)); // five hours ahead
+    const ahead = await rig.presign();
+    vi.useRealTimers();
+    for (const presigned of [behind, ahead]) await rig.send(presigned, 'hello');
+    expect(await rig.complete(behind)).toMatchObject({ status: 'available' });
+    vi.useFakeTimers({ toFake: ['Date'], now: hours(20) });
+    expect(await rig.complete(ahead)).toMatchObject({ status: 'available' });
   });
 
   it('fails after the expiry when nothing arrived in time, and succeeds when something did', async () => {

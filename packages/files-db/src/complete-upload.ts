@@ -72,7 +72,7 @@ async function tryToComplete(parts: FileParts, row: PendingUpload, ctx: CallCont
 async function notUploaded(parts: FileParts, row: PendingUpload): Promise<undefined> {
   const [current] = await findFile(parts.sql, { id: row.id, ...systemAccess });
   if (current?.status !== 'pending') return undefined;
-  if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the upload expired.');
+  if (row.has_expired === true) throw storageError('upload_expired', 'Nothing was uploaded before the upload expired.');
   throw storageError('upload_not_found', 'Nothing has been uploaded yet.');
 }
 
@@ -139,9 +139,9 @@ async function settle(
   }
 }
 
-/** Whether the object arrived after the expiry by the provider's clock; false as long as the upload has not expired by ours. */
+/** Whether the object arrived after the expiry by the provider's clock; false as long as the upload has not expired by the database's. */
 function isLate(row: PendingUpload, { lastModified }: ObjectInfo): boolean {
-  return lastModified.getTime() > Number(row.expires_at) && Date.now() > Number(row.expires_at);
+  return lastModified.getTime() > Number(row.expires_at) && row.has_expired === true;
 }
 
 function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {

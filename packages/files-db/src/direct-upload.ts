@@ -85,8 +85,7 @@ async function uploadClaimed(
         isPublic,
         sha256: sha256 ?? null,
         metadata: JSON.stringify(file.metadata ?? {}),
-        expiresAt: null,
-        sweepAt: new Date().toISOString(), // the sweep allows it a day from now
+        expiresIn: null,
       },
       { tenant, bytes: size ?? sizeHint ?? firstStep, least: size ?? 0, signal: ctx.signal },
     );

@@ -195,8 +195,8 @@ describe.each(['embedded', 'debian'] as const)('the rows that lists read on Post
     await rig.query(`update files set storage_key = id::text, etag = ''`);
     for (const { id } of await rig.query<{ id: string }>('select id from files limit 200')) {
       const move = { id, key: id, from: 'b', to: 'acme-uploads' };
-      await claimDestination(database.sql, { ...move, until: '3026-01-01' });
-      expect(await switchLocation(database.sql, { ...move, etag: '', sweepAt: '3026-01-01' })).toHaveLength(1);
+      await claimDestination(database.sql, { ...move, seconds: 1e10 });
+      expect(await switchLocation(database.sql, { ...move, etag: '', sweepIn: 1e10 })).toHaveLength(1);
     }
     await rig.query('vacuum analyze files');
     await files.list({ access: admin, limit: 50 });

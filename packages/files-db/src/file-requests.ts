@@ -150,7 +150,7 @@ export interface SweepRequest {
    * 86,400. A direct upload counts as running for a day after it began, however small this is.
    */
   readonly olderThanSeconds?: number | undefined;
-  /** Default: the time of the call. */
+  /** Default: the time of the call, by the database's clock. */
   readonly now?: Date | undefined;
   /** Only counts, and changes nothing. */
   readonly dryRun?: boolean | undefined;

@@ -127,9 +127,8 @@ export class FileService {
     ctx.signal?.throwIfAborted();
     const fileId = requireId(id);
     const { sql, storage } = this.#parts;
-    const now = new Date().toISOString();
     const [formerBucket = null, otherFormerBucket = null] = await this.#sharedBuckets();
-    const rows = await deleteFile(sql, { id: fileId, ...accessParameters(access), now, formerBucket, otherFormerBucket });
+    const rows = await deleteFile(sql, { id: fileId, ...accessParameters(access), formerBucket, otherFormerBucket });
     const [file] = rows; // with several former objects, each has a row that repeats the file
     if (file === undefined) return this.#refuse(id, access);
     for (const row of rows) await this.#removeFormer(row, ctx);

@@ -1,4 +1,4 @@
-import { statement } from './database/statement.ts';
+import { inSeconds, statement } from './database/statement.ts';
 import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
@@ -23,12 +23,11 @@ export interface NewFileRow {
   readonly sha256: string | null;
   /** JSON. */
   readonly metadata: string;
-  /** ISO 8601. */
-  readonly expiresAt: string | null;
-  readonly sweepAt: string;
+  /** Seconds until it expires; null for a direct upload. */
+  readonly expiresIn: number | null;
 }
 
-/** Column, parameter, the type that it is sent as, and the type of the column. */
+/** Column, parameter, the type that it is sent as, and the value where that is another one. */
 const inserted = [
   ['id', 'id', 'uuid'],
   ['owner_id', 'ownerId', 'text'],
@@ -40,15 +39,16 @@ const inserted = [
   ['upload_key', 'uploadKey', 'text'],
   ['is_public', 'isPublic', 'boolean'],
   ['sha256', 'sha256', 'text'],
-  ['metadata', 'metadata', 'text', 'jsonb'],
-  ['expires_at', 'expiresAt', 'text', 'timestamptz'],
-  ['sweep_at', 'sweepAt', 'text', 'timestamptz'],
-] as const satisfies readonly (readonly [column: string, parameter: keyof NewFileRow, sent: string, meant?: string])[];
+  ['metadata', 'metadata', 'text', (sent) => `${sent}::jsonb`],
+  ['expires_at', 'expiresIn', 'float8', inSeconds],
+  ['sweep_at', 'expiresIn', 'float8', (sent) => `coalesce(${inSeconds(sent)}, now())`], // the sweep allows a direct upload a day from now
+] as const satisfies readonly (readonly [column: string, parameter: keyof NewFileRow, sent: string, value?: (sent: string) => string])[];
+const asSent = (sent: string): string => sent;
 const insertedColumns = inserted.map(([column]) => column).join(', ');
-const insertedValues = inserted.map(([, name, sent, meant = sent]) => `{${name}}::${sent}::${meant}`).join(', ');
+const insertedValues = inserted.map(([, name, sent, value = asSent]) => value(`{${name}}::${sent}`)).join(', ');
 // The same from JSON, whose keys are the parameter names.
-const insertedRecord = inserted.map(([, name, sent]) => `"${name}" ${sent}`).join(', ');
-const insertedOfRecord = inserted.map(([, name, sent, meant = sent]) => `"${name}"::${meant}`).join(', ');
+const insertedRecord = [...new Set(inserted.map(([, name, sent]) => `"${name}" ${sent}`))].join(', ');
+const insertedOfRecord = inserted.map(([, name, , value = asSent]) => value(`"${name}"`)).join(', ');
 
 // A conditional update rechecks its condition against the newest version of the row that it waited for, and computes from that version:
 // this keeps parallel uploads within the quota. `granted_bytes` returns what it computed.
@@ -228,7 +228,6 @@ const releasedAt = (bucket: string): string => `
 export const deleteFile = statement<
   AccessParameters & {
     readonly id: string;
-    readonly now: string;
     /** Buckets for files that are in no tenant's bucket, here and below. */
     readonly formerBucket: string | null;
     readonly otherFormerBucket: string | null;
@@ -238,7 +237,7 @@ export const deleteFile = statement<
   with target as (
     select id, status as was from files where id = {id}::uuid and status <> 'deleted' and ${changeable} for update
   ), moved as (
-    update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
+    update files f set status = 'deleted', sweep_at = greatest(now(), f.expires_at), updated_at = now()
     from target where f.id = target.id
     returning f.tenant_uuid, f.size_bytes, f.reserved_bytes, f.bucket, f.storage_key, f.upload_key, target.was
   ), counted as (
@@ -301,12 +300,14 @@ export type PendingUpload = FileRow & {
   readonly upload_key: string | null;
   /** Milliseconds since the epoch. */
   readonly expires_at: string | null;
+  /** By the database's clock. */
+  readonly has_expired: boolean | null;
 };
 
 /** A pending file that the caller may complete; counts the attempt. */
 export const beginCompleting = statement<SoughtFile, PendingUpload>(`
   update files set complete_attempts = least(complete_attempts + 1, 1000) where id = {id}::uuid and status = 'pending' and ${changeable}
-  returning ${recordColumns}, upload_key, (extract(epoch from expires_at) * 1000)::int8 as expires_at`);
+  returning ${recordColumns}, upload_key, (extract(epoch from expires_at) * 1000)::int8 as expires_at, expires_at < now() as has_expired`);
 
 export interface Quota {
   readonly closed: boolean;

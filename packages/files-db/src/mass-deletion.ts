@@ -23,7 +23,7 @@ const deleteWhere = (condition: string): string => `
     select id, status as was from files where ${condition} and status <> 'deleted' and id > {after}::uuid
     order by id nulls first limit ${batchSize} for update
   ), moved as (
-    update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
+    update files f set status = 'deleted', sweep_at = greatest(now(), f.expires_at), updated_at = now()
     from target where f.id = target.id
     returning f.id, f.tenant_uuid, f.size_bytes, f.reserved_bytes, f.bucket, f.storage_key, f.upload_key, target.was
   ), sums as (
@@ -45,7 +45,6 @@ interface Batch {
   readonly of: string;
   /** The last id of the previous batch. */
   readonly after: string;
-  readonly now: string;
 }
 
 const deleteTenantFiles = statement<Batch, TombstoneRow>(deleteWhere('tenant_uuid = {of}::text'));
@@ -64,7 +63,7 @@ export async function* deleteFiles(
 // In the order of `files_by_status`: in any other order, each batch would read all tombstones of the tenant, which are all its files.
 const releaseFormer = statement<Batch, TombstoneRow>(`
   with target as (
-    select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > {now}::text::timestamptz
+    select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > now()
       and id < {after}::uuid
     order by id desc nulls last limit ${batchSize} for update
   )
@@ -85,7 +84,7 @@ async function* inBatches(
 ): AsyncGenerator<readonly TombstoneRow[], void> {
   let after = order === 'ascending' ? lowestId : highestId;
   for (;;) {
-    const rows = await next({ after, now: new Date().toISOString() });
+    const rows = await next({ after });
     if (rows.length > 0) yield rows;
     if (rows.length < batchSize) return;
     const ids = rows.map(({ id }) => id).toSorted(); // an update returns its rows in any order

@@ -43,9 +43,7 @@ export async function presignUpload(
   const key = `incoming/${id}`;
   const expiresIn = request.expiresIn ?? parts.presignExpires;
   // Signed before the row is written, since only the signer knows how long the URL is valid. It is returned only once the row exists.
-  const now = Date.now();
   const upload = await storage.getPresignedUploadUrl({ bucket, key, contentType, size: sizeBytes, acl: 'private', expiresIn }, ctx);
-  const expiresAt = new Date(now + upload.expiresIn * 1000).toISOString();
   await reserve(
     parts,
     {
@@ -60,8 +58,7 @@ export async function presignUpload(
       isPublic,
       sha256: sha256 ?? null,
       metadata: JSON.stringify(metadata ?? {}),
-      expiresAt,
-      sweepAt: expiresAt,
+      expiresIn: upload.expiresIn,
     },
     { tenant, bytes: sizeBytes, least: sizeBytes, signal: ctx.signal },
   );

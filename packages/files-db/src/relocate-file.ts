@@ -88,13 +88,13 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   const tenantCtx = labelled(ctx, tenant);
   if (options.provision) await storage.ensureBucket(to, {}, tenantCtx, (bucket) => tenants.keeps(bucket));
   const move = { id, key, from, to };
-  const claimed = await claimDestination(sql, { ...move, until: inSeconds(claimSeconds) });
+  const claimed = await claimDestination(sql, { ...move, seconds: claimSeconds });
   if (claimed.length === 0) return (await isStillThere(sql, file)) ? 'waits' : 'gone';
   try {
     const copied = await copyVerified(storage, file, to, tenantCtx);
     ctx.signal?.throwIfAborted();
-    const sweepAt = inSeconds(options.keepSeconds - sweepDelay);
-    if ((await switchLocation(sql, { ...move, etag: copied, sweepAt })).length > 0) return 'moved';
+    const sweepIn = options.keepSeconds - sweepDelay;
+    if ((await switchLocation(sql, { ...move, etag: copied, sweepIn })).length > 0) return 'moved';
   } catch (error) {
     if (!hasCode(error, 'file_not_found') || (await isStillThere(sql, file))) throw error;
   }
@@ -121,10 +121,6 @@ function objectChanged(): Error {
 
 async function isStillThere(sql: Sql, { id, from }: StrayFile): Promise<boolean> {
   return (await findAt(sql, { id, bucket: from })).length > 0;
-}
-
-function inSeconds(seconds: number): string {
-  return new Date(Date.now() + seconds * 1000).toISOString();
 }
 
 function strayOf(row: StrayRow, tenant: TenantContext, to: string): StrayFile {

@@ -1,4 +1,4 @@
-import { statement } from './database/statement.ts';
+import { inSeconds, statement } from './database/statement.ts';
 
 // While a file moves, its new and its old place each have a tombstone, which the sweep clears in time: whatever dies in between, no object
 // is left without a row. A tombstone's id is made from its place, so a place has at most one. It is lower than any file's id, since the
@@ -51,10 +51,10 @@ export interface Move {
 const unchangedFile = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
   and (upload_key is null or complete_attempts <= 1)`;
 
-/** Claims the place for a copy. No row when the file is not where it was, or a sweep is clearing the place. */
-export const claimDestination = statement<Move & { readonly until: string }, { readonly id: string }>(`
+/** Claims the place for a copy, for so many seconds. No row when the file is not where it was, or a sweep is clearing the place. */
+export const claimDestination = statement<Move & { readonly seconds: number }, { readonly id: string }>(`
   insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
-  select ${tombstoneIdOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', {until}::text::timestamptz
+  select ${tombstoneIdOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', ${inSeconds('{seconds}::float8')}
   from files where ${unchangedFile} for update
   on conflict (id) do update set sweep_at = excluded.sweep_at where ${unclaimed('files')}
   returning id`);
@@ -63,7 +63,7 @@ export const claimDestination = statement<Move & { readonly until: string }, { r
  * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
  * write to. No row when the file is not where it was, or the copy's place is not claimed any more.
  */
-export const switchLocation = statement<Move & { readonly etag: string; readonly sweepAt: string }, { readonly id: string }>(`
+export const switchLocation = statement<Move & { readonly etag: string; readonly sweepIn: number }, { readonly id: string }>(`
   with file as (
     select * from files where ${unchangedFile} for update
   ), claimed as (
@@ -75,7 +75,7 @@ export const switchLocation = statement<Move & { readonly etag: string; readonly
   ), vacated as (
     insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, upload_key, status, expires_at, sweep_at)
     select ${tombstoneIdOf('{from}::text')}, file.tenant_uuid, '', file.filename, file.content_type, file.bucket, file.storage_key,
-      file.upload_key, 'deleted', file.expires_at, greatest({sweepAt}::text::timestamptz, file.sweep_at, file.expires_at)
+      file.upload_key, 'deleted', file.expires_at, greatest(${inSeconds('{sweepIn}::float8')}, file.sweep_at, file.expires_at)
     from file, moved
     on conflict (id) do update set upload_key = excluded.upload_key, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at
   )

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { memoryBackend, wrapBackend } from '@coffer/storage-core';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
@@ -37,6 +37,24 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await codeOf(rig.files.get(presigned.fileId, admin))).toBe('file_not_found');
     expect(await rig.files.sweep({ now: inDays(30) })).toMatchObject({ expired: 0 });
     expect(await rig.files.get(file.id, admin)).toEqual(file);
+  });
+
+  it('goes by the clock of the database, since that of its own process may be wrong', async () => {
+    const presigned = await presign(acme);
+    vi.useFakeTimers({ toFake: ['Date'], now: inDays(3) });
+    onTestFinished(() => void vi.useRealTimers());
+    expect(await rig.files.sweep({ dryRun: true })).toMatchObject({ expired: 0 });
+    expect(await rig.files.sweep()).toMatchObject({ expired: 0 });
+    vi.setSystemTime(inDays(-10)); // a week ago
+    let finish = (): void => {};
+    const finished = new Promise<Record<never, never>>((resolve) => (finish = () => resolve({})));
+    const uploading = upload(rig, 'abc', { tenantContext: acme, late: () => finished });
+    await expect.poll(() => rig.query(`select 1 from files where status = 'pending'`)).toHaveLength(2);
+    vi.useRealTimers();
+    await rig.files.sweep();
+    finish();
+    expect(await uploading).toMatchObject({ status: 'available' });
+    expect(await rig.files.get(presigned.fileId, admin)).toMatchObject({ status: 'pending' });
   });
 
   it('frees what the uploads it gives up had reserved, and nothing else', async () => {

@@ -87,12 +87,18 @@ const finish = statement<{ readonly ids: string; readonly now: string }, never>(
   )
   delete from files f using done where f.id = done.id and f.status = 'deleted' and coalesce(f.expires_at <= {now}::text::timestamptz, true)`);
 
+/** The database's time in whole milliseconds, like the times in the rows, and later than any of those that are past. */
+const readTime = statement<Readonly<Record<never, never>>, { readonly now: string }>(
+  `select ceil(extract(epoch from now()) * 1000)::int8 as now`,
+);
+
 /** See `FileService.sweep`. */
 export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
   const { sql, storage } = parts;
-  const { olderThanSeconds = 86_400, now = new Date(), dryRun = false } = request;
+  const { olderThanSeconds = 86_400, dryRun = false } = request;
   // A negative age would make rows due before their time.
   if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
+  const now = request.now ?? (await databaseTime(sql));
   // PostgreSQL cannot read years before 0 as Date writes them, and no file is from before 1970.
   const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();
   const times = { due: before(olderThanSeconds), uploads: before(longestUpload) };
@@ -158,4 +164,10 @@ async function copiesOf(storage: StorageService, row: DueRow, ctx: CallContext):
     if (hasCode(error, 'no_such_bucket')) return [];
     throw error;
   }
+}
+
+/** Another process may have written the rows, and the clock of this one may be wrong. */
+async function databaseTime(sql: FileParts['sql']): Promise<Date> {
+  const [row] = await readTime(sql, {});
+  return new Date(Number(row?.now));
 }

@@ -29,3 +29,6 @@ export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(t
     return 'savepoint' in sql ? run() : retryConflicts(run); // a transaction has to be repeated as a whole
   };
 }
+
+/** SQL for a time to come. All times are the database's: the clocks of the processes that share it may differ. */
+export const inSeconds = (seconds: string): string => `now() + ${seconds} * interval '1 second'`;

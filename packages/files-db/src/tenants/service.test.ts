@@ -212,8 +212,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
         isPublic: false,
         sha256: null,
         metadata: '{}',
-        expiresAt: null,
-        sweepAt: new Date().toISOString(),
+        expiresIn: null,
       });
       deleting = codeOf(rig.tenantService.delete('acme'));
       await expect.poll(waiting).toBe(1);

@@ -22,11 +22,13 @@ describe('turns on the numbers of a tenant', () => {
   const waiting = (): Promise<readonly unknown[]> =>
     rig.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
   const rows = async (ids: readonly string[]): Promise<readonly Record<string, unknown>[]> =>
-    rig.query(`select * from files where id in (${ids.map((id) => `'${id}'`).join(',')}) order by id`);
+    rig.query(
+      `select *, expires_at - created_at as expires_in, sweep_at - created_at as sweep_in from files where id in (${ids.map((id) => `'${id}'`).join(',')}) order by id`,
+    );
 
   it('writes the same rows, one by one and together', async () => {
     const turns = new TenantQueues(rig.database.sql);
-    const expires = { uploadKey: 'incoming/1', expiresAt: '2026-02-03T04:05:06.789Z', sha256: 'a'.repeat(64), isPublic: false };
+    const expires = { uploadKey: 'incoming/1', expiresIn: 3600.5, sha256: 'a'.repeat(64), isPublic: false };
     const alone = [reserved(), reserved(expires)];
     for (const file of alone) expect(await turns.reserve(file)).toEqual({ granted_bytes: '7', limited: false });
     const together = [reserved(), reserved(), reserved(expires), reserved()];
@@ -34,7 +36,7 @@ describe('turns on the numbers of a tenant', () => {
       together.map(() => ({ granted_bytes: '7', limited: false })),
     );
     const [one, two, , first, second] = await rows([...alone, ...together].map(({ id }) => id));
-    const times = { id: '', created_at: '', updated_at: '' };
+    const times = { id: '', created_at: '', updated_at: '', expires_at: '', sweep_at: '' };
     expect({ ...first, ...times }).toEqual({ ...one, ...times });
     expect({ ...second, ...times }).toEqual({ ...two, ...times });
 
