@@ -17,6 +17,7 @@ import { closeNow, drainOf } from './shutdown.ts';
 import { sweepRegularly } from './sweeper.ts';
 
 const drainMs = 25_000;
+const idleMs = 1000;
 
 export interface Serving {
   readonly server: Server;
@@ -64,7 +65,7 @@ export async function serve(config: Config, log: Logger, signal: AbortSignal): P
     const drain = drainOf(server);
     await listen(server, { ...config.server, variable: 'PORT' });
     const endSweeps = sweepRegularly(runtime, log);
-    started.push(async () => void (await Promise.all([endSweeps(), drain(drainMs)])));
+    started.push(async () => void (await Promise.all([endSweeps(), drain(drainMs, idleMs)])));
     return { server, ...(runtime.generatedSecret !== undefined && { generatedSecret: runtime.generatedSecret }), stop };
   } catch (error) {
     await stop();

@@ -140,6 +140,29 @@ it('does not wait where nothing is under way', async () => {
   expect(await client.closesInTime(2000)).toBe(true);
 });
 
+it('answers a request that was on its way over an idle connection', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, since idle connections stay only a second
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end('done');
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const [client, idle] = [await RawConnection.open(url), await RawConnection.open(url)];
+  for (const each of [client, idle]) {
+    await each.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await each.answer();
+  }
+  const drained = drain(20_000, 1000);
+  await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
+  await client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  expect(await client.answer()).toMatchObject({ status: 200, body: 'done' });
+  vi.useRealTimers();
+  await drained;
+  expect(await idle.closesInTime(2000)).toBe(true);
+});
+
 it('leaves an answer alone that has been written, and not been sent yet', async () => {
   const size = 32 * 1_048_576; // more than the system buffers at once
   const server = createServer((incoming, outgoing) => {

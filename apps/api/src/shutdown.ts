@@ -6,8 +6,11 @@ import { findExchange } from './exchange.ts';
 /**
  * Stops accepting connections and lets requests in flight finish, for at most `deadlineMs`. Then cuts them, and gives their handlers a
  * moment to undo what they wrote. Handlers whose client has gone get the same time.
+ *
+ * A proxy sends requests over idle connections until it notices that they are closed, and those on their way fail. Idle connections
+ * therefore stay for `idleMs`, default 0, or until the answer to their next request, which tells the proxy that it is the last.
  */
-export type Drain = (deadlineMs: number) => Promise<void>;
+export type Drain = (deadlineMs: number, idleMs?: number) => Promise<void>;
 
 // A client that has begun to send a request when the stop comes may still finish its head.
 const headGraceMs = 1_000;
@@ -30,6 +33,7 @@ interface Connection {
 export function drainOf(server: Server): Drain {
   const connections = new Map<Socket, Connection>();
   let unfinished = 0;
+  let idleUntil = 0;
   let onLast = (): void => {};
   const onFinished = (): void => {
     unfinished--;
@@ -66,6 +70,7 @@ export function drainOf(server: Server): Drain {
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   server.closeIdleConnections = () => {
+    if (Date.now() < idleUntil) return;
     for (const [socket, { openResponses, bytesReadAtLastAnswer }] of connections)
       if (openResponses.length === 0 && bytesReadAtLastAnswer === socket.bytesRead) socket.destroy();
   };
@@ -78,16 +83,19 @@ export function drainOf(server: Server): Drain {
     };
   });
 
-  return async (deadlineMs) => {
+  return async (deadlineMs, idleMs = 0) => {
     await allAccepted(server, Math.min(acceptMs, deadlineMs));
+    idleUntil = Date.now() + idleMs;
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     const graceEnds = Date.now() + headGraceMs;
-    const idle = setInterval(() => {
+    const closeIdle = (): void => {
       server.closeIdleConnections();
       if (Date.now() < graceEnds) return;
       for (const [socket, { openResponses }] of connections) if (openResponses.length === 0) socket.destroy();
-    }, idleCheckMs);
+    };
+    // On a busy machine, requests may have arrived and not been read yet: that happens between timers and immediates.
+    const idle = setInterval(() => setImmediate(closeIdle), idleCheckMs);
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
     await ended;
     clearInterval(idle);
