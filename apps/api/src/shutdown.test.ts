@@ -140,6 +140,29 @@ it('does not wait where nothing is under way', async () => {
   expect(await client.closesInTime(2000)).toBe(true);
 });
 
+it('answers whoever connects while it is busy with others', async () => {
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end('done');
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  let turns = 0;
+  let answered: Promise<string> | undefined;
+  const work = (): void => {
+    if (++turns === 2) {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1'); // after the server has looked for connections
+      socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      answered = text(socket);
+    }
+    for (const end = performance.now() + 20; performance.now() < end;);
+    if (turns < 4) setImmediate(work);
+  };
+  setImmediate(work);
+  await drain(10_000);
+  expect(await answered).toMatch(/^HTTP\/1\.1 200 /);
+});
+
 it('answers a request that was on its way over an idle connection', async () => {
   vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, since idle connections stay only a second
   const server = createServer((incoming, outgoing) => {
