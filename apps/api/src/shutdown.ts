@@ -112,8 +112,9 @@ export function drainOf(server: Server): Drain {
 }
 
 /**
- * Resolves once a short turn of the event loop brings no connection, or after `maxMs`: in a long one, some may have come since. Closing the server resets connections that the kernel
- * has accepted and Node has not: their clients believe they are connected, and would not dare to repeat what they sent.
+ * Resolves once a short turn of the event loop brings no connection, or after `maxMs`: in a long one, some may have come since. Closing the
+ * server resets connections that the kernel has accepted and Node has not: their clients believe they are connected, and would not dare to
+ * repeat what they sent.
  */
 async function allAccepted(server: Server, maxMs: number): Promise<void> {
   const deadline = Date.now() + maxMs;
