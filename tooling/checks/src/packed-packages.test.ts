@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { importedPackages, leftovers } from './packed-packages.ts';
+import { importedPackages, leftovers, nameOf, unpatched } from './packed-packages.ts';
 
 describe('the packages that a built file imports', () => {
   it('are found in every form of import, once each, without Node and relative ones', () => {
@@ -17,6 +17,20 @@ describe('the packages that a built file imports', () => {
 
   it('are not those of examples in comments', () => {
     expect(importedPackages("/**\n * import { x } from 'x';\n */\n// import 'y';\n")).toEqual([]);
+  });
+});
+
+describe('packages that are patched here', () => {
+  const patched = new Set(['postgres@3.4.9', '@acme/driver@1.0.0', '@acme/other', 'plain'].map(nameOf));
+
+  it('are known by their names', () => {
+    expect([...patched]).toEqual(['postgres', '@acme/driver', '@acme/other', 'plain']);
+  });
+
+  it('are imported by no module of a published package, except for their types', () => {
+    const imports = ['hono', 'postgres', '@acme/driver'];
+    expect(unpatched('dist/driver.js', imports, patched)).toEqual(['postgres', '@acme/driver']);
+    expect(unpatched('dist/driver.d.ts', imports, patched)).toEqual([]);
   });
 });
 
