@@ -15,7 +15,7 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node22',
-  banner: { js: '// postgres.js, which its author has dedicated to the public (Unlicense), with the changes that README.md explains.' },
+  banner: { js: '// postgres.js, which its author has dedicated to the public (Unlicense), with changes: see README.md.' },
   logLevel: 'warning',
 });
 rmSync(`${outfile}.map`, { force: true }); // tsc's, of the module that has been replaced

@@ -50,7 +50,9 @@ describe('the driver in the published package', () => {
     const postgres = await load('application.js');
     const sql = postgres(database.url, { max: 1 });
 
-    await expect(sql`select 1 / 0`).rejects.toMatchObject({ name: 'PostgresError', code: '22012' });
+    const error: unknown = await sql`select 1 / 0`.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'PostgresError', code: '22012' });
+    expect(error).toBeInstanceOf(sql.PostgresError); // README.md
     await sql.end();
   });
 
