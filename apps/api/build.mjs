@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 
+import { licencesOf } from './build/licences.mjs';
+
 const here = dirname(fileURLToPath(import.meta.url));
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
@@ -55,12 +57,16 @@ const { metafile } = await build({
 const scalar = createRequire(import.meta.url).resolve('@scalar/api-reference');
 await copyFile(join(dirname(scalar), 'browser/standalone.js'), join(outdir, 'scalar.js'));
 
+// The bundle also goes where its packages do not, as in the image, and their licences ask to be passed on.
+const bundled = Object.keys(metafile.inputs).map((path) => join(here, path));
+await writeFile(join(outdir, 'THIRD-PARTY-LICENSES.txt'), await licencesOf([...bundled, scalar]));
+
 // A running server loads parts of its build on first use, so the files of the previous build are kept.
 const recordPath = join(outdir, 'build.json');
 const outputs = Object.keys(metafile.outputs).map((path) => relative(outdir, join(here, path)));
 const previousOutputs = await readFile(recordPath, 'utf8')
   .then(JSON.parse)
   .catch(() => []);
-const kept = new Set([...outputs, ...previousOutputs, 'scalar.js', 'build.json']);
+const kept = new Set([...outputs, ...previousOutputs, 'scalar.js', 'THIRD-PARTY-LICENSES.txt', 'build.json']);
 await writeFile(recordPath, JSON.stringify(outputs));
 for (const file of await readdir(outdir)) if (!kept.has(file)) await rm(join(outdir, file), { recursive: true });

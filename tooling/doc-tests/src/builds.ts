@@ -15,7 +15,7 @@ export async function buildCli(): Promise<void> {
 }
 
 async function build(app: string, result: string): Promise<void> {
-  const sources = [`${app}/build.mjs`, `${app}/src/**/*.ts`, 'packages/*/src/**/*.ts', 'packages/*/drizzle/**'];
+  const sources = [`${app}/build.mjs`, `${app}/build/*`, `${app}/src/**/*.ts`, 'packages/*/src/**/*.ts', 'packages/*/drizzle/**'];
   const newest = Math.max(...globSync(sources, { cwd: pathOf('.') }).map((path) => statSync(pathOf(path)).mtimeMs));
   const built = pathOf(`${app}/${result}`);
   if (existsSync(built) && statSync(built).mtimeMs > newest) return;
