@@ -65,6 +65,21 @@ it.each(transports)('a bucket whose server knows no upload to list has none (%s)
   await backend.buckets!.delete('bucket', { force: true }, noContext);
 });
 
+it.each(transports)('a list of uploads that breaks off is not taken for a whole one (%s)', async (transport) => {
+  const upload = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
+  const next = '<IsTruncated>true</IsTruncated><NextKeyMarker>key</NextKeyMarker><NextUploadIdMarker>id</NextUploadIdMarker>';
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+    if (url.includes('key-marker')) return refusal(404, 'NoSuchUpload')(request, response); // as MinIO does if it cannot read the marker
+    if (method === 'GET') return answering(`<ListMultipartUploadsResult>${next}${upload}</ListMultipartUploadsResult>`)(request, response);
+    return response.writeHead(204).end();
+  });
+  const backend = backendTo(server, { transport });
+  await expect(backend.buckets!.delete('bucket', { force: true }, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(server.requests.map(({ method }) => method)).not.toContain('DELETE');
+});
+
 it.each(transports)(
   'a forced deletion succeeds if the list of versions reports a key as another one, or lacks it (%s)',
   async (transport) => {
