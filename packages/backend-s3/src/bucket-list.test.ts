@@ -1,8 +1,14 @@
 import { noContext } from '@coffer/storage-core';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 
 import { listBuckets } from './bucket-list.ts';
 import type { Store } from './store.ts';
+import { transports } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { answering } from './testing/scripted.ts';
+
+const { serve, backendTo, clear } = newStage();
+afterEach(clear);
 
 it('takes all buckets of a provider that has no pages, however many there are', async () => {
   const buckets = Array.from({ length: 200_000 }, (_, index) => ({ name: `bucket-${index}`, createdAt: new Date(0) }));
@@ -25,4 +31,9 @@ it('reads the buckets of AWS page by page, all with the same prefix', async () =
   asked.splice(0, 3, 1, 2);
   await listBuckets(store, noContext);
   expect(asked.at(-1)).toEqual({ maxBuckets: 1000 });
+});
+
+it.each(transports)('an endpoint whose address points into a bucket is no server without buckets (%s)', async (transport) => {
+  const server = await serve(answering('<ListBucketResult><Name>bucket</Name></ListBucketResult>'));
+  await expect(backendTo(server, { transport }).buckets!.list(noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
 });

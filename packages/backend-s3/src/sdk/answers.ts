@@ -38,6 +38,9 @@ const documents: Readonly<Record<string, string>> = {
   UploadPartCopyCommand: 'CopyPartResult',
 };
 
+/** Commands that would read something else without their parameter. */
+const subresourceReads = /^(?:Get|List(?!Buckets))/;
+
 interface HttpResponse {
   statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -96,7 +99,8 @@ function assertRootName(document: string, commandName: string): void {
   const root = documents[commandName];
   if (root === undefined) return;
   const { name } = parseXml(document);
-  if (name === 'ListBucketResult' && root !== name)
+  // Other commands have no parameter that could be ignored: to ListBuckets, the list of a bucket is the answer of a wrong address.
+  if (name === 'ListBucketResult' && root !== name && subresourceReads.test(commandName))
     throw new IgnoredParameterError(`The answer is the list of the bucket where "${root}" belongs.`);
   const call = commandName.replace(/Command$/, '');
   const names = [
