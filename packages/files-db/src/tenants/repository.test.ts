@@ -271,6 +271,20 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await racing.bucketFor(c)).toBe(`${c.tenantSlug}-uploads`);
   });
 
+  it('gives a tenant whose bucket belongs to nobody the one that another process has just assigned', async () => {
+    const repository = new TenantRepository({
+      database: rig.database,
+      bucketNameFor: () => 'old-data',
+      reservedBuckets: [],
+      holdsObjects: async () => true,
+      cacheSeconds: 60,
+    });
+    const tenant = pair();
+    expect(await codeOf(repository.bucketFor(tenant))).toBe('tenant_conflict'); // now it remembers a tenant without a bucket
+    await rig.tenants.addBucket(tenant.tenantUuid, 'new-data');
+    expect(await repository.bucketFor(tenant)).toBe('new-data');
+  });
+
   it('keeps the first bucket primary, until it is taken away', async () => {
     const a = pair();
     await rig.tenants.resolve(a);

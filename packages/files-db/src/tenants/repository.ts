@@ -1,4 +1,4 @@
-import { assertBucketName, canonicalTenantUuid, storageError } from '@coffer/storage-core';
+import { assertBucketName, canonicalTenantUuid, hasCode, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { TransactionSql } from 'postgres';
 
@@ -170,8 +170,16 @@ export class TenantRepository {
       const [primary] = buckets;
       if (primary !== undefined) return primary;
       bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
-      if (!adopt) await this.#assertFree(bucket);
-      if (await this.#claim(tenantUuid, bucket, { onlyFirst: true })) return bucket;
+      try {
+        if (!adopt) await this.#assertFree(bucket);
+        if (await this.#claim(tenantUuid, bucket, { onlyFirst: true })) return bucket;
+      } catch (error) {
+        if (!hasCode(error, 'tenant_conflict')) throw error;
+        this.#cache.forget(tenantUuid); // it may be older than the bucket that an administrator has assigned because of this error
+        const [assigned] = (await this.resolve(tenant)).buckets;
+        if (assigned === undefined) throw error;
+        return assigned;
+      }
     }
     throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
   }
