@@ -84,6 +84,24 @@ describe('a transaction', () => {
     await pool.close();
   });
 
+  it('fails if the server undoes it because of a statement that nobody waits for', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 1 });
+    const insert = "insert into tenants (tenant_uuid, tenant_slug) values ('twice', 'twice')";
+    const transaction = pool.sql.begin(async (inside) => {
+      await inside.unsafe(insert);
+      inside.unsafe(insert).catch(() => {});
+    });
+    await expect(transaction).rejects.toMatchObject({ code: '23505' });
+    const outer = pool.sql.begin(async (inside) => {
+      await inside.unsafe(insert);
+      void inside.savepoint((inner) => inner`select 1/0`).catch(() => {});
+      await inside`select 1`; // until the savepoint is there
+    });
+    await expect(outer).rejects.toMatchObject({ code: 'TRANSACTION_ABORTED' });
+    expect(await pool.sql`select 1 from tenants where tenant_uuid = 'twice'`).toEqual([]);
+    await pool.close();
+  });
+
   it('sets no connection aside in a pool that has been closed', async () => {
     const pool = connectDatabase({ url: rig.url });
     await pool.close();
