@@ -84,6 +84,32 @@ describe('a transaction', () => {
     await pool.close();
   });
 
+  it('keeps nothing that comes after the savepoint for which it was meant was undone', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 1 });
+    const late: Promise<unknown>[] = [];
+    await pool.sql.begin(async (inside) => {
+      const ended = Promise.withResolvers<void>();
+      const insertLate = async (scope: Pick<typeof inside, 'unsafe'>, name: string): Promise<void> => {
+        await ended.promise;
+        await scope.unsafe(`insert into tenants (tenant_uuid, tenant_slug) values ('${name}', '${name}')`);
+      };
+      const undone = inside.savepoint(async (outer) => {
+        await outer.savepoint(async (inner) => {
+          late.push(insertLate(outer, 'outer'), insertLate(inner, 'inner'));
+          await inner`select 1`;
+        });
+        throw new Error('given up');
+      });
+      await expect(undone).rejects.toThrow('given up');
+      ended.resolve();
+      for (const one of late) await expect(one).rejects.toMatchObject({ code: 'TRANSACTION_ENDED' });
+      await insertLate(inside, 'kept');
+    });
+    const names = await pool.sql`delete from tenants where tenant_uuid in ('outer', 'inner', 'kept') returning tenant_uuid`;
+    expect([...names]).toEqual([{ tenant_uuid: 'kept' }]);
+    await pool.close();
+  });
+
   it('fails if the server undoes it because of a statement that nobody waits for', async () => {
     const pool = connectDatabase({ url: rig.url, max: 1 });
     const insert = "insert into tenants (tenant_uuid, tenant_slug) values ('twice', 'twice')";
