@@ -96,11 +96,11 @@ async function deleteEach(store: Store, bucket: string, objects: readonly Object
 
 /**
  * XML cannot express some characters, which other clients may use in keys. Parsers drop spaces at the ends, and some (that of fauxqs) resolve
- * what has been escaped, such as `&lt;`, once more.
+ * what has been escaped, such as `&lt;`, once more, and know no characters by their numbers, as which the line ends of Unicode are sent.
  */
 export function isPlainInXml(key: string): boolean {
   // oxlint-disable-next-line no-control-regex -- they are what XML cannot hold
-  return !/^\s|\s$|[\u0000-\u001f\ufffe\uffff]|&[#\w]+;/.test(key) && !key.includes('//');
+  return !/^\s|\s$|[\u0000-\u001f\u0085\u2028\ufffe\uffff]|&[#\w]+;/.test(key) && !key.includes('//');
 }
 
 /** Also deletes single versions. @returns what could not be deleted */
