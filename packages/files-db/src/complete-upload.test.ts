@@ -39,16 +39,36 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
   });
 
-  it('has the announced type, however the provider spells it', async () => {
-    const spelled = <T extends { readonly contentType: string }>(info: T): T => ({ ...info, contentType: 'text/plain;charset=UTF-8' });
+  // As Adobe's S3Mock stores them.
+  it.each([
+    ['text/plain; charset=utf-8', 'text/plain;charset=UTF-8'],
+    ['text/plain; charset="utf-8"', 'text/plain;charset=utf-8'],
+    ['text/plain; charset=utf-8; x="a ; b"', 'text/plain;x="a ; b";charset=utf-8'],
+  ])('has the announced type %s if the provider spells it %s', async (contentType, stored) => {
+    const spelled = <T extends { readonly contentType: string }>(info: T): T => ({ ...info, contentType: stored });
     rig.replace({
       head: async (at, ctx) => spelled(await rig.inner.head(at, ctx)),
       copy: async (from, to, { onlyIf, ...options }, ctx) =>
         spelled(await rig.inner.copy(from, to, { ...options, ...(onlyIf && { onlyIf: (info) => onlyIf(spelled(info)) }) }, ctx)),
     });
-    const presigned = await rig.presign({ contentType: 'text/plain; charset=utf-8' });
-    await rig.send(presigned, 'hello', 'text/plain; charset=utf-8');
-    expect(await rig.complete(presigned)).toMatchObject({ status: 'available', contentType: 'text/plain; charset=utf-8' });
+    const presigned = await rig.presign({ contentType });
+    await rig.send(presigned, 'hello', contentType);
+    expect(await rig.complete(presigned)).toMatchObject({ status: 'available', contentType });
+  });
+
+  it('has another type if one parameter has another value', async () => {
+    const other = <T extends { readonly contentType: string }>(info: T): T => ({
+      ...info,
+      contentType: 'text/plain;x="a;b";charset=utf-8',
+    });
+    rig.replace({
+      copy: async (from, to, { onlyIf, ...options }, ctx) =>
+        rig.inner.copy(from, to, { ...options, ...(onlyIf && { onlyIf: (info) => onlyIf(other(info)) }) }, ctx),
+    });
+    const contentType = 'text/plain; charset=utf-8; x="a;c"';
+    const presigned = await rig.presign({ contentType });
+    await rig.send(presigned, 'hello', contentType);
+    expect(await codeOf(rig.complete(presigned))).toBe('upload_mismatch');
   });
 
   it('finishes without its caller once it has begun to copy, and may then be repeated', async () => {

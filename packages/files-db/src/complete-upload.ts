@@ -151,9 +151,11 @@ function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {
   return undefined;
 }
 
-/** Some servers (Adobe's S3Mock) parse types and store them in their own spelling: without the space after a semicolon. */
+/** Some servers (Adobe's S3Mock) parse types, and store them without spaces and needless quotes, and with the charset last. */
 function plainType(contentType: string): string {
-  return contentType.toLowerCase().replaceAll(/[ \t]*;[ \t]*/g, ';');
+  const parts = contentType.toLowerCase().match(/(?:[^;"]|"(?:[^"\\]|\\.)*(?:"|\\?$))+/g) ?? [];
+  const [type, ...parameters] = parts.map((part) => part.trim().replace(/="([\w!#$%&'*+.^`|~-]+)"$/, '=$1'));
+  return [type, ...parameters.toSorted()].join(';');
 }
 
 async function fail(
