@@ -78,8 +78,9 @@ export function localPaths(router: Router): void {
         'multipart/form-data': {
           schema: {
             type: 'object',
-            required: ['key', 'policy', 'x-coffer-signature', 'file'],
-            // In the order in which many generated clients send them: the file last.
+            // The forms of the files API have all of these. Generated clients send them in this order, the file last; some send optional
+            // fields after the required ones, and fields after the file are ignored.
+            required: ['key', 'Content-Type', 'policy', 'x-coffer-signature', 'file'],
             properties: {
               key: { type: 'string', example: 'incoming/019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' },
               'Content-Type': { type: 'string', example: 'application/pdf' },
