@@ -169,6 +169,17 @@ describe('what the document says of answers', () => {
     for (const pattern of seen) expect(pattern).toMatch(/^[ -~]+$/);
   });
 
+  it('has no enum that is not of strings, of which generators make programs that do not compile', () => {
+    const seen = new Set<unknown>();
+    const look = (node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return;
+      if ('enum' in node && Array.isArray(node.enum)) for (const value of node.enum) seen.add(typeof value);
+      Object.values(node).forEach(look);
+    };
+    look(document);
+    expect([...seen]).toEqual(['string']);
+  });
+
   it('has the rules of an owner in a form as in JSON, but that a form may leave it empty', () => {
     const bodyOf = (path: string, type: string): Json =>
       (operations.get(`POST ${path}`)!.requestBody!.content[type]!.schema['properties'] as { owner_id: Json }).owner_id;

@@ -13,10 +13,9 @@ const CheckSchema = z.object({
   message: z.string().optional(),
 });
 const DatabaseCheckSchema = CheckSchema.extend({
-  read_only: z
-    .literal(true)
-    .optional()
-    .openapi({ description: 'Present while the database accepts no writes: files can be read, but nothing can be uploaded.' }),
+  read_only: z.boolean().optional().openapi({
+    description: 'True while the database accepts no writes: files can be read, but nothing can be uploaded. Otherwise absent.',
+  }),
 });
 type Check = z.output<typeof DatabaseCheckSchema>;
 const ReadySchema = z
