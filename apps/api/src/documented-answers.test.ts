@@ -119,6 +119,20 @@ describe('what the document says of answers', () => {
     expect(headers['Content-Length']).toMatchObject({ schema: { type: 'integer', format: 'int64' } });
   });
 
+  it('has the bounds of each whole number in a request', () => {
+    const seen: string[] = [];
+    const look = (at: string, node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return;
+      if ([(node as Json)['type']].flat().includes('integer')) {
+        seen.push(at);
+        expect({ at, ...node }).toMatchObject({ minimum: expect.any(Number), maximum: expect.any(Number) });
+      }
+      for (const [name, child] of Object.entries(node)) look(`${at}/${name}`, child);
+    };
+    for (const [name, { parameters, requestBody }] of operations) look(name, { parameters, requestBody });
+    expect(seen.length).toBeGreaterThan(6);
+  });
+
   it('has the canned ACLs wherever one is given', () => {
     const form = operations.get('POST /api/v1/storage/objects/{key}')?.requestBody?.content['multipart/form-data']?.schema;
     expect(form).toMatchObject({ properties: { acl: { $ref: '#/components/schemas/CannedAcl' } } });

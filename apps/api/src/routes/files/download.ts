@@ -38,6 +38,9 @@ const PresignedDownloadSchema = z
   .object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) })
   .openapi('PresignedDownload');
 
+/** A longer time than the storage allows is shortened, so only what is no whole number in JSON is too long here. */
+const Seconds = z.int().min(1).openapi({ format: 'int64', maximum: Number.MAX_SAFE_INTEGER, example: 600 });
+
 const Disposition = z.enum(['inline', 'attachment']).optional().openapi({
   description:
     '`attachment`: a browser saves the file instead of showing it. Types that a browser would run are always sent as `attachment`.',
@@ -125,7 +128,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: bodySchema({ expires_in: z.int().min(1).optional().openapi({ example: 600 }), disposition: Disposition })
+      json: bodySchema({ expires_in: Seconds.optional(), disposition: Disposition })
         .openapi({ example: { expires_in: 600 } })
         .optional(),
     },
