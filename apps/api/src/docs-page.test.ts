@@ -192,6 +192,16 @@ describe('the documentation', () => {
     for (const { name, schema } of texts) expect({ name, ...schema }).not.toHaveProperty('example');
   });
 
+  it("has none of a field of a form that names another owner or bucket than the reader's", () => {
+    const forms = operations.flatMap(([name, { requestBody }]) => {
+      const { schema } = (requestBody?.content['multipart/form-data'] ?? {}) as { schema?: { properties: Record<string, object> } };
+      return schema === undefined || name.includes('/local/') ? [] : [schema.properties];
+    });
+    expect(forms.length).toBe(2);
+    for (const properties of forms)
+      for (const name of ['owner_id', 'bucket', 'storage_class']) expect({ name, ...properties[name] }).not.toHaveProperty('example');
+  });
+
   it('has an example of each JSON body, which the page sends as it is, with nothing that the route would not take', async () => {
     const headers = await admin();
     const withBody = operations.filter(([, { requestBody }]) => requestBody?.content['application/json'] !== undefined);

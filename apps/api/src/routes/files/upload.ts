@@ -47,7 +47,13 @@ export function uploadRoute(router: Router, services: Services): void {
             required: ['file'],
             properties: {
               file: { type: 'string', format: 'binary' },
-              owner_id: { type: 'string', maxLength: 255, pattern: plain, example: 'user-123' },
+              // No `example`: /docs would send it unasked, and only an admin or a service may name another owner.
+              owner_id: {
+                type: 'string',
+                maxLength: 255,
+                pattern: plain,
+                description: 'Default: the subject of the token. Only an admin or a service may name another owner. Such as `user-123`.',
+              },
               is_public: { type: 'boolean', default: false },
               metadata: { type: 'string', description: 'A JSON object, up to 16 KiB.', example: '{"project":"apollo"}' },
             },

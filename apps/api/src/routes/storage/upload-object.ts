@@ -115,9 +115,13 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
             type: 'object',
             required: ['file'],
             properties: {
-              bucket: { type: 'string', example: 'acme-uploads' },
+              // No `example`, for the reason given at ChosenBucket.
+              bucket: {
+                type: 'string',
+                description: "Name of a bucket. Default: the tenant's bucket, or else the default bucket. Such as `acme-uploads`.",
+              },
               acl: { $ref: '#/components/schemas/CannedAcl' },
-              storage_class: { type: 'string', example: 'STANDARD' },
+              storage_class: { type: 'string', description: 'Such as `STANDARD`.' },
               file: { type: 'string', format: 'binary' },
             },
           },
