@@ -12,10 +12,14 @@ export const FileId = z.object({
   id: z.string().openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
 });
 
+/** As the file service has them. */
+export const metadataRules =
+  'A JSON object, up to 16 KiB and 32 levels deep, without U+0000, without a key `__proto__`, and with no number that a double does not keep as it is written.';
+
 /** Custom, since a record would silently drop a key "__proto__". The file service decides what the object may contain. */
 export const Metadata = z
   .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'not a JSON object')
-  .openapi({ type: 'object', additionalProperties: {}, description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
+  .openapi({ type: 'object', additionalProperties: {}, description: metadataRules, example: { project: 'apollo' } });
 
 const fields = z.object({
   owner_id: plainText(255).optional(),

@@ -12,7 +12,7 @@ import { scopeOf } from '../../scope.ts';
 import type { Scope } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
-import { fieldNames, uploadFieldsOf } from './schemas.ts';
+import { fieldNames, metadataRules, uploadFieldsOf } from './schemas.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
@@ -55,7 +55,7 @@ export function uploadRoute(router: Router, services: Services): void {
                 description: 'Default: the subject of the token. Only an admin or a service may name another owner. Such as `user-123`.',
               },
               is_public: { type: 'boolean', default: false },
-              metadata: { type: 'string', description: 'A JSON object, up to 16 KiB.', example: '{"project":"apollo"}' },
+              metadata: { type: 'string', description: metadataRules, example: '{"project":"apollo"}' },
             },
           },
         },
