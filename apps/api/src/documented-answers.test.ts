@@ -14,7 +14,7 @@ interface Answer {
   readonly content?: Readonly<Record<string, { readonly schema: Json; readonly example?: unknown }>>;
 }
 interface Operation {
-  readonly parameters?: readonly { readonly name: string; readonly schema: Json }[];
+  readonly parameters?: readonly { readonly name: string; readonly description?: string; readonly schema: Json }[];
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Json; readonly example?: unknown }>> };
   readonly responses: Readonly<Record<string, Answer>>;
 }
@@ -181,6 +181,13 @@ describe('what the document says of answers', () => {
     look(document);
     expect(seen.size).toBeGreaterThan(8);
     for (const pattern of seen) expect(pattern).toMatch(/^[ -~]+$/);
+  });
+
+  it('describes every parameter', () => {
+    const bare = [...operations].flatMap(([name, { parameters = [] }]) =>
+      parameters.filter(({ description }) => description === undefined).map((each) => `${name}: ${each.name}`),
+    );
+    expect(bare).toEqual([]);
   });
 
   it('has no enum that is not of strings, of which generators make programs that do not compile', () => {

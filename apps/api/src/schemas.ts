@@ -58,6 +58,9 @@ export function booleanParam(description: string) {
   return booleanText.openapi({ type: 'boolean', description });
 }
 
+/** Where a page of a list begins. */
+export const Cursor = z.string().max(1024).openapi({ description: '`next_cursor` of the page before; absent for the first page.' });
+
 /** Text that selects keys: at most as long as a key. */
 export function listingText(description: string) {
   return z

@@ -5,7 +5,17 @@ import { tenantExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { booleanParam, CannedAclSchema, Count, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
+import {
+  booleanParam,
+  CannedAclSchema,
+  Count,
+  Cursor,
+  integerParam,
+  TenantId,
+  TenantSchema,
+  TenantSlug,
+  TenantUuid,
+} from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { tenantView } from '../../views.ts';
@@ -66,7 +76,7 @@ export function tenantRoutes(router: Router, services: Services): void {
           description: 'Maximum number of tenants on one page; default 100.',
           example: 100,
         }).optional(),
-        cursor: z.string().max(1024).optional(),
+        cursor: Cursor.optional(),
       }),
     },
     responses: {

@@ -7,7 +7,7 @@ import { fileExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
 import { answerJson, empty, json, jsonBodyErrors, problems, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
+import { Cursor, FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -38,8 +38,8 @@ export function fileRecordRoutes(router: Router, services: Services): void {
           description: 'Maximum number of files on one page; default 100.',
           example: 100,
         }).optional(),
-        cursor: z.string().max(1024).optional(),
-        owner_id: plainText(255).optional(),
+        cursor: Cursor.optional(),
+        owner_id: plainText(255).optional().openapi({ description: 'Only files of this owner.' }),
         status: z
           .enum(fileStatuses, `one of ${fileStatuses.join(', ')}`)
           .optional()

@@ -9,7 +9,12 @@ import { booleanText, plainText } from '../../schemas.ts';
 
 /** Any string: one that is not a uuid names no file, so it is 404 like every missing file. */
 export const FileId = z.object({
-  id: z.string().openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
+  id: z.string().openapi({
+    param: { name: 'id', in: 'path' },
+    description: 'Id of a file.',
+    format: 'uuid',
+    example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d',
+  }),
 });
 
 /** As the file service has them. */

@@ -50,7 +50,10 @@ export function objectRoutes(router: Router, services: Services): void {
           description: 'Maximum number of entries on one page; default 1000.',
           example: 100,
         }).optional(),
-        continuation_token: z.string().min(1).max(4096).optional(),
+        continuation_token: z.string().min(1).max(4096).optional().openapi({
+          description:
+            '`next_continuation_token` of the page before, with the same `bucket`, `prefix` and `delimiter`; absent for the first page.',
+        }),
         bucket: ChosenBucket,
       }),
     },

@@ -36,7 +36,7 @@ const access: Access = { role: 'service', needsStorage: true };
 
 const placement = z.object({
   bucket: ChosenBucket,
-  acl: CannedAclSchema.optional(),
+  acl: CannedAclSchema.optional().openapi({ param: { description: 'Who may read the object. Default: the configured ACL.' } }),
   storage_class: StorageClassName.optional(),
 });
 type Placement = z.output<typeof placement>;
