@@ -55,6 +55,8 @@ describe('a database that refuses more connections', () => {
   afterEach(async () => {
     for (const database of open) await database.close({ timeoutSeconds: 0 });
     open.clear();
+    // The server still counts a connection that has been closed until its process has ended.
+    await expect.poll(() => admin.sql`select pid from pg_stat_activity where usename = ${role}`, { timeout: 10_000 }).toEqual([]);
     await admin.sql`truncate done`;
   });
   afterAll(async () => {
