@@ -45,7 +45,7 @@ export type DatabaseOptions = (
   readonly answerTimeout?: number;
   /** Seconds after which an unused connection is closed. Default 300. */
   readonly idleTimeout?: number;
-  /** Receives the server's notices. Default: they are ignored. */
+  /** Receives the server's notices. Fails no statement: what it throws is an uncaught exception. Default: they are ignored. */
   readonly onnotice?: (notice: Notice) => void;
 };
 
@@ -110,7 +110,9 @@ function connectorOf(options: DatabaseOptions): (watch: AnswerWatch, max?: numbe
     max: 10,
     connect_timeout: connectTimeout,
     idle_timeout: idleTimeout,
-    onnotice,
+    // Not within postgres.js: it would take what this throws for the failure of the statement that runs on the connection, and give the
+    // answers that follow to the wrong statements.
+    onnotice: (notice: Notice) => queueMicrotask(() => onnotice(notice)),
     // Finds a server within a second of its return, however long it was away.
     backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, 1),
     // Saves a query per connection for array types, which no statement here uses.
