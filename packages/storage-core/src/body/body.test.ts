@@ -217,6 +217,28 @@ describe('bodyOf', () => {
     await expect(contentOf(bodyOf(input))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('fails when an iterable gives a result that cannot be read, and the process goes on', async () => {
+    const failure = new Error('no result');
+    const unreadable = Object.defineProperty({}, 'done', {
+      get() {
+        throw failure;
+      },
+    });
+    const yielding = (result: unknown): BodyInput => ({ [Symbol.asyncIterator]: () => ({ next: async () => result as never }) });
+    await expect(contentOf(bodyOf(yielding(unreadable)))).rejects.toBe(failure);
+    await expect(contentOf(bodyOf(yielding(undefined)))).rejects.toThrow(TypeError);
+  });
+
+  it('fails when an iterable or a web stream yields bytes that have been transferred elsewhere', async () => {
+    const chunk = new Uint8Array(3);
+    structuredClone(chunk.buffer, { transfer: [chunk.buffer] });
+    const yielding: BodyInput = { [Symbol.asyncIterator]: () => ({ next: async () => ({ value: chunk }) }) };
+    const enqueued = new Uint8Array(3);
+    const web = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(enqueued) });
+    structuredClone(enqueued.buffer, { transfer: [enqueued.buffer] });
+    for (const input of [yielding, web]) await expect(contentOf(bodyOf(input))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
   it('refuses a minipass-like stream that already flows to somebody else: that data would be missing', () => {
     const flowing = { pipe() {}, on() {}, flowing: true, [Symbol.asyncIterator]: chunks };
     expect(() => bodyOf(flowing)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));

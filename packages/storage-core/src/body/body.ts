@@ -7,7 +7,7 @@ import { onAbort } from '../abort-listeners.ts';
 import { storageError } from '../errors.ts';
 import type { Body } from '../object.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
-import { alreadyClosedError, alreadyReadError, beingReadError, listenersRemovedError, notBytesError } from './errors.ts';
+import { alreadyClosedError, alreadyReadError, beingReadError, detachedError, listenersRemovedError, notBytesError } from './errors.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
 import { onRemoval, relayOf } from './relay.ts';
 import { takeWholeBody } from './whole-body.ts';
@@ -50,9 +50,12 @@ export function bodyOf(input: BodyInput, size?: number): Body {
 }
 
 function bytesIn(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
-  if ('detached' in buffer && buffer.detached)
-    throw storageError('invalid_argument', 'The ArrayBuffer of the body is detached: its bytes were transferred elsewhere.');
+  assertAttached(buffer);
   return new Uint8Array(buffer, view?.byteOffset, view?.byteLength);
+}
+
+function assertAttached(buffer: ArrayBufferLike): void {
+  if ('detached' in buffer && buffer.detached) throw detachedError();
 }
 
 /** Duck-typed: packages (for forms, say) and test environments bring their own Blob classes. */
@@ -213,19 +216,22 @@ function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = fal
   let isFirst = true;
   return new Readable({
     read() {
-      chunks.next().then(
-        ({ done, value }) => {
-          if (this.destroyed) return;
-          const isExhausted = done === true && isFirst && mayBeOver;
-          isFirst = false;
-          if (isExhausted) this.destroy(alreadyReadError());
-          else if (done === true) this.push(null);
-          else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
-          else if (typeof value === 'string') this.push(value);
-          else this.destroy(notBytesError());
-        },
-        (error: unknown) => this.destroy(error as Error),
-      );
+      const take = ({ done, value }: Awaited<ReturnType<ChunkSource['next']>>): void => {
+        if (this.destroyed) return;
+        const isExhausted = done === true && isFirst && mayBeOver;
+        isFirst = false;
+        if (isExhausted) throw alreadyReadError();
+        if (done === true) this.push(null);
+        else if (isUint8Array(value)) {
+          assertAttached(value.buffer);
+          this.push(isCopied ? Buffer.from(value) : value);
+        } else if (typeof value === 'string') this.push(value);
+        else throw notBytesError();
+      };
+      chunks
+        .next()
+        .then(take)
+        .catch((error: unknown) => this.destroy(error as Error));
     },
     destroy(error, callback) {
       void close(chunks, error);

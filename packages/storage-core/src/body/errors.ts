@@ -13,6 +13,10 @@ export function beingReadError(): Error {
   return storageError('invalid_argument', 'The body stream is being read by somebody else.');
 }
 
+export function detachedError(): Error {
+  return storageError('invalid_argument', 'The ArrayBuffer of the body is detached: its bytes were transferred elsewhere.');
+}
+
 export function notBytesError(): Error {
   return storageError('invalid_argument', 'A body stream must yield bytes.');
 }
