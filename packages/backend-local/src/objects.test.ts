@@ -131,6 +131,26 @@ describe('bytes on their way in', () => {
     expect((await read('guarded')).equals(old)).toBe(true);
   });
 
+  it.each(['some steps', 'a moment'])('are refused or stored whole, if their memory goes away %s later', async (when) => {
+    for (const size of [10, 70_000, 3 * mebibyte]) {
+      const data = new Uint8Array(size).fill(1);
+      const stored = put(`gone-${size}`, data);
+      const whole = hex('md5', data);
+      if (when === 'a moment') await new Promise((resolve) => setImmediate(resolve));
+      else for (let step = 0; step < 100; step++) await Promise.resolve();
+      structuredClone(data.buffer, { transfer: [data.buffer] });
+      const outcome = await stored.then(
+        ({ etag }) => etag,
+        (error: unknown) => (hasCode(error, 'invalid_argument') ? 'refused' : error),
+      );
+      expect([whole, 'refused']).toContain(outcome);
+      if (outcome === whole) expect(hex('md5', await read(`gone-${size}`))).toBe(whole);
+      else await expect(read(`gone-${size}`)).rejects.toMatchObject({ code: 'file_not_found' });
+      await backend.delete(at(`gone-${size}`), noContext);
+    }
+    expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
   it('a bucket that is not there is noticed before the body is touched', async () => {
     let asked = 0;
     const stream = new Readable({ read: () => void asked++ });

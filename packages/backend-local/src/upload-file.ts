@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 
+import { sizeMismatch } from '@coffer/storage-core';
+
 import { blockSize } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import { translated } from './errors.ts';
@@ -63,8 +65,10 @@ export class UploadFile {
       this.#filled = bytes.byteLength;
       return false;
     }
-    for (let taken = 0; taken < bytes.byteLength;) {
+    const size = bytes.byteLength;
+    for (let taken = 0; taken < size;) {
       if (this.#filled === this.#block.byteLength) await this.#makeRoom();
+      assertKept(bytes, size);
       const part = bytes.subarray(taken, taken + this.#block.byteLength - this.#filled);
       this.#block.set(part, this.#filled);
       this.#filled += part.byteLength;
@@ -76,10 +80,12 @@ export class UploadFile {
   /** Makes the bytes durable and resolves to their digests. */
   async finish(): Promise<Digests> {
     if (this.#file === undefined) {
+      assertKept(this.#block, this.#filled);
       const data = this.#block.subarray(0, this.#filled);
       const { handle } = (this.#file = await this.#tools.temp.create());
       await writeAll(handle, data, 0);
       await translated(sync(handle));
+      assertKept(data, this.#filled);
       return { md5: hash('md5', data), sha256: hash('sha256', data) };
     }
     if (this.#filled > 0) await this.#send();
@@ -152,6 +158,11 @@ export class UploadFile {
     this.#pooled = undefined;
     this.#block = nothing;
   }
+}
+
+/** The caller may have transferred or shrunk its memory meanwhile: its bytes are gone then. @throws invalid_argument */
+function assertKept(bytes: Uint8Array, size: number): void {
+  if (bytes.byteLength < size) throw sizeMismatch(bytes.byteLength, size);
 }
 
 /** A write may be short, above all on a full disk; writing the rest then reports the error. */

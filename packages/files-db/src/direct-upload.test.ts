@@ -179,6 +179,13 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       await nothing(upload(rig, 'abc', { tenantContext: acme, size: 2 }), 'invalid_argument');
     });
 
+    it('when the memory of the body is shrunk meanwhile', async () => {
+      const memory = new ArrayBuffer(9000, { maxByteLength: 9000 });
+      const uploading = upload(rig, '', { tenantContext: acme, body: new Uint8Array(memory, 0, 9000) });
+      memory.resize(10);
+      await nothing(uploading, 'invalid_argument');
+    });
+
     it('when the body is closed before its end', async () => {
       const body = streamOf(['x'.repeat(9000), 'y']);
       setImmediate(() => body.destroy());

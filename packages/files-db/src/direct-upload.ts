@@ -52,6 +52,7 @@ async function uploadClaimed(
   const { filename, ownerId, tenantContext: tenant, sizeHint, isPublic = false, acl = 'private', sha256, md5 } = file;
   const ctx = labelled(context, tenant);
   const body = bodyOf(file.body, file.size);
+  const given = body.kind === 'buffer' ? body.data.byteLength : body.size; // its memory may go away while it waits
   try {
     assertFields({
       filename: filenameProblem(filename),
@@ -70,7 +71,7 @@ async function uploadClaimed(
     // A body of unknown length may end within its first bytes.
     const isOfUnknownSize = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
     const peeked = isOfUnknownSize ? (await opening).body : body;
-    const size = peeked.kind === 'buffer' ? peeked.data.byteLength : peeked.size;
+    const size = peeked !== body && peeked.kind === 'buffer' ? peeked.data.byteLength : given;
     const reservation = await reserve(
       parts,
       {
@@ -102,7 +103,7 @@ async function uploadClaimed(
             key,
             contentType,
             body: limited.kind === 'buffer' ? limited.data : limited.stream,
-            size: limited.kind === 'stream' ? limited.size : undefined,
+            size: limited.kind === 'stream' ? limited.size : size,
             sizeHint,
             acl,
             sha256,

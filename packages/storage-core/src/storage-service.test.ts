@@ -228,6 +228,19 @@ describe('uploadFile and downloadFile', () => {
   });
 });
 
+describe('bytes whose memory goes away while they are uploaded', () => {
+  it.each([
+    ['is transferred elsewhere', (memory: ArrayBuffer): unknown => structuredClone(memory, { transfer: [memory] })],
+    ['is shrunk', (memory: ArrayBuffer): unknown => memory.resize(1)],
+  ])('are refused when it %s: the object would be empty', async (_how, take) => {
+    const memory = new ArrayBuffer(10, { maxByteLength: 10 });
+    const upload = service.uploadFile({ key: 'k', body: new Uint8Array(memory, 0, 10) });
+    take(memory);
+    await expect(upload).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(await keysOf()).toEqual([]);
+  });
+});
+
 describe('openFile', () => {
   beforeEach(() => service.uploadFile({ key: 'k', body: '0123456789' }));
 

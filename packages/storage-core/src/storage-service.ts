@@ -2,7 +2,7 @@ import { requireAbility } from './ability.ts';
 import { assertCannedAcl } from './acl.ts';
 import type { Acl, CannedAcl } from './acl.ts';
 import type { BatchDeleteResult, ByteSink, PresignedDownload, PresignedUpload, Pulled, PullOptions, StorageBackend } from './backend.ts';
-import { bodyOf, discard, readAll } from './body/body.ts';
+import { bodyOf, discard, readAll, sizeMismatch } from './body/body.ts';
 import { claimBody } from './body/claim.ts';
 import { assertBucketName } from './bucket-name.ts';
 import { defaultBucketResolver } from './bucket-resolver.ts';
@@ -113,7 +113,12 @@ export class StorageService extends BucketService {
       body = opened;
       assertObjectKey(file.key);
       const options = putOptionsOf(file, this.#options);
-      return await this.#withAddress(file, ctx, (at) => this.backend.put(at, opened, options, ctx).catch(this.#naming(options)));
+      const size = wholeSize(opened);
+      return await this.#withAddress(file, ctx, (at) => {
+        // Memory that was transferred or shrunk meanwhile, as that of WebAssembly when it grows, would be stored as an empty object.
+        if (wholeSize(opened) !== size) throw sizeMismatch(wholeSize(opened)!, size!);
+        return this.backend.put(at, opened, options, ctx).catch(this.#naming(options));
+      });
     } catch (error) {
       if (body !== undefined) discard(body, error instanceof Error ? error : undefined);
       throw error;
@@ -311,6 +316,10 @@ export class StorageService extends BucketService {
       throw error;
     }
   }
+}
+
+function wholeSize(body: Body): number | undefined {
+  return body.kind === 'buffer' ? body.data.byteLength : undefined;
 }
 
 function withSizeHint(body: Body, sizeHint: number | undefined): Body {

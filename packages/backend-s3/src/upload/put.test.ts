@@ -74,6 +74,28 @@ it('a write reports the defaults of S3 for options that were not given', async (
   expect(await backend.put(at, body, { contentType: 'text/plain', ...more }, noContext)).toMatchObject({ ...plain, ...more });
 });
 
+it.each(transports)(
+  'a buffer whose memory is transferred elsewhere before it is sent is refused (%s): the object would be empty',
+  async (transport) => {
+    const server = await serve(ok);
+    const data = new Uint8Array(100);
+    const put = backendTo(server, { transport }).put(at, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    await expect(put).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(server.requests).toEqual([]);
+  },
+);
+
+it.each(transports)('a buffer whose memory is transferred elsewhere once it has been sent keeps its size (%s)', async (transport) => {
+  const data = new Uint8Array(100);
+  const server = await serve((request, response) => {
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    return ok(request, response);
+  });
+  const put = backendTo(server, { transport }).put(at, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+  expect(await put).toMatchObject({ size: 100 });
+});
+
 describe.each(transports)('metadata (%s)', (transport) => {
   it.each<[Partial<EndpointProfile>, Readonly<Record<string, string>>, readonly string[]]>([
     [{}, { a_b: '1', 'c.d': '2', 'e.5ff': '3', 'g.2eh_': '4' }, ['a_b: 1', 'c.d: 2', 'e.5ff: 3', 'g.2eh_: 4']],

@@ -36,6 +36,7 @@ interface Write {
  */
 export async function putObject(store: Store, at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo> {
   try {
+    const given = body.kind === 'buffer' ? body.data.byteLength : 0;
     if (body.kind === 'stream') {
       body.stream.on('error', () => {}); // until somebody reads it
       destroyOnAbort(body.stream, ctx.signal);
@@ -43,7 +44,9 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     store.tenants.note(ctx.tenant);
     await assertWriteSupported(store, at, options, ctx);
     const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
-    const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
+    const { size, ...written } = await (body.kind === 'buffer'
+      ? putBuffer(store, { data: body.data, size: given }, write)
+      : putStream(store, body, write));
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
     const info = { ...at, size, contentType, storageClass, metadata: { ...metadata }, lastModified: new Date(), ...written };
     return sha256 === undefined ? info : { ...info, sha256 };
@@ -79,8 +82,12 @@ async function headersFor(
   return { headers: match === undefined ? headers : { ...headers, ifMatch: match }, byParts: conditionalComplete };
 }
 
-async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {
-  const size = data.byteLength;
+/** @param body its memory may be transferred elsewhere or shrunk at any time: its bytes are gone then */
+async function putBuffer(store: Store, { data, size }: { readonly data: Uint8Array; readonly size: number }, write: Write): Promise<Put> {
+  const assertKept = (): void => {
+    if (data.byteLength !== size) throw sizeMismatch(data.byteLength, size);
+  };
+  assertKept();
   if (size > store.memory.partSize && write.byParts) {
     verifySums(data, write.options);
     const partSize = partSizeFor(size, store.memory.partSize);
@@ -88,6 +95,7 @@ async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<
     const parts: Parts = {
       next: async () => {
         if (start >= size) return undefined;
+        assertKept();
         const part = data.subarray(start, (start += partSize));
         const sum = partSum(part, write.options);
         return { send: (upload, ctx) => store.transport.uploadPart({ ...upload, ...sum }, part, ctx), done: () => {} };
@@ -102,10 +110,11 @@ async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<
 
 async function putWhole(store: Store, data: Uint8Array, { at, headers, options, ctx }: Write): Promise<Put> {
   verifySums(data, options);
+  const size = data.byteLength; // whatever becomes of the memory once it has been sent
   const written = await store.transport
     .put(at, { kind: 'buffer', data, ...declaredIn(options) }, headers, ctx)
     .catch((error: unknown) => recoverLostWrite(store, at, error, (now) => matchesWrite(now, data, headers)));
-  return { size: data.byteLength, ...written };
+  return { size, ...written };
 }
 
 async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
