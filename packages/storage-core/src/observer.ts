@@ -53,7 +53,7 @@ export interface TransferEvent {
   readonly bytes: number;
 }
 
-/** Sees every call once, however often it was retried. Must not throw. */
+/** Sees every call once, however often it was retried. What it throws fails no call, and is an uncaught exception. */
 export interface Observer {
   /** Called once a call is over; for a download, once its body is. */
   operation?(event: OperationEvent): void;

@@ -9,7 +9,7 @@ import { PassThrough, Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { bodyOf, readAll } from '../body/body.ts';
 import type { BodyInput } from '../body/body.ts';
@@ -318,5 +318,38 @@ describe('an observed pull', () => {
     const pulling = backend.pull?.(at, {}, () => Promise.reject(new Error('the disk is full')), noContext);
     await expect(pulling).rejects.toThrow('the disk is full');
     expect(events).toMatchObject([{ operation: 'download', outcome: 'error', code: 'aborted' }]);
+  });
+});
+
+describe('an observer that throws', () => {
+  const failure = new Error('thrown by the observer');
+  const uncaught: unknown[] = [];
+  const throwing = (): never => {
+    throw failure;
+  };
+  const observed = wrapBackend(inner, observe({ operation: throwing, transfer: throwing }));
+
+  beforeEach(() => {
+    uncaught.length = 0;
+    process.setUncaughtExceptionCaptureCallback((error) => uncaught.push(error));
+  });
+  afterEach(() => process.setUncaughtExceptionCaptureCallback(null));
+
+  it('changes the outcome of no call, and its errors are uncaught exceptions', async () => {
+    const put = async (source: BodyInput): Promise<unknown> => observed.put(at, bodyOf(source), options, noContext);
+    expect(await put(data)).toMatchObject({ size });
+    expect(await put(Readable.from(pieces(), { objectMode: false }))).toMatchObject({ size });
+    const own = new Error('source');
+    const failing = async function* (): AsyncGenerator<Buffer> {
+      yield* pieces();
+      throw own;
+    };
+    await expect(put(failing())).rejects.toBe(own);
+    await expect(observed.head({ ...at, key: 'missing' }, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    const { body } = (await observed.get(at, {}, noContext)) as ObjectStream;
+    expect((await readAll(body)).equals(data)).toBe(true);
+    await observed.pull!(at, {}, async () => {}, noContext);
+    expect(uncaught.length).toBeGreaterThan(6);
+    expect(new Set(uncaught)).toEqual(new Set([failure]));
   });
 });

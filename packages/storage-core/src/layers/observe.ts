@@ -7,7 +7,10 @@ import type { GetResult } from '../object.ts';
 import type { Observer, OperationEvent } from '../observer.ts';
 import type { Around, Call } from './wrap-backend.ts';
 
-/** Times every call, counts its bytes as they pass, and tells the observer once it is over. */
+/**
+ * Times every call, counts its bytes as they pass, and tells the observer once it is over. What the observer throws is an uncaught
+ * exception: within the call, it would fail what the backend has done, or stop a body for good.
+ */
 export function observe(observer: Observer): Around {
   return async <T>(call: Call, next: () => Promise<T>): Promise<T> => {
     const started = performance.now();
@@ -17,11 +20,15 @@ export function observe(observer: Observer): Around {
     const count = (direction: 'upload' | 'download', length: number): void => {
       if (isOver) return; // a source may go on for a moment after its upload has failed
       bytes += length;
-      observer.transfer?.({ direction, backend: call.backend, ...tenant, bytes: length });
+      try {
+        observer.transfer?.({ direction, backend: call.backend, ...tenant, bytes: length });
+      } catch (error) {
+        throwOutside(error);
+      }
     };
     const report = (outcome: OperationEvent['outcome'], code?: OperationEvent['code']): void => {
       isOver = true;
-      observer.operation?.({
+      const event: OperationEvent = {
         operation: call.operation,
         kind: call.kind,
         backend: call.backend,
@@ -32,7 +39,12 @@ export function observe(observer: Observer): Around {
         ...(code !== undefined && { code }),
         ms: performance.now() - started,
         bytes,
-      });
+      };
+      try {
+        observer.operation?.(event);
+      } catch (error) {
+        throwOutside(error);
+      }
     };
 
     if (call.body?.kind === 'stream') countBytes(call.body.stream, (length) => count('upload', length));
@@ -67,6 +79,12 @@ export function observe(observer: Observer): Around {
     });
     return result;
   };
+}
+
+function throwOutside(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
 
 /**
