@@ -193,6 +193,26 @@ describe('a pull', () => {
     await expect.poll(() => server.sockets.size).toBe(0);
   });
 
+  it('takes a sink that returns something else than a promise, as in JavaScript', async () => {
+    const { backend } = await serve([whole]);
+    let received = 0;
+    const sink = (chunk: Buffer): number => (received += chunk.length);
+    await backend.pull!(at, {}, sink as unknown as ByteSink, noContext);
+    expect(received).toBe(data.length);
+  });
+
+  it.each([new Error('no room'), 'no room', undefined])('rejects with what its sink throws at the last byte: %s', async (thrown) => {
+    const { backend } = await serve([(_request, response) => void response.writeHead(200, { ...described, 'content-length': 1 }).end('x')]);
+    const sink = (): never => {
+      throw thrown;
+    };
+    const outcome = backend.pull!(at, {}, sink, noContext).then(
+      () => 'resolved',
+      (error: unknown) => error,
+    );
+    expect(await outcome).toBe(thrown);
+  });
+
   it('refuses a server that ignores the range, before any byte', async () => {
     const { backend } = await serve([whole]);
     const sink: ByteSink = () => expect.unreachable();

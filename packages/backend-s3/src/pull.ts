@@ -33,7 +33,9 @@ export async function pullObject(
       sent = sentRangeOf(headers, range);
       objectHeaders = headers;
     };
-    if (await pull(at, readHeaders, { begin, sink: guarded.sink }, ctx)) {
+    const isRead = await pull(at, readHeaders, { begin, sink: guarded.sink }, ctx);
+    if (guarded.failure !== undefined) throw guarded.failure.error; // a sink may throw undefined, which looks like no failure below
+    if (isRead) {
       const size = sent!.total ?? (await lookUpSize(store, at, objectHeaders!, ctx));
       const length = lengthOf(size, sent!.resolved);
       if (guarded.received !== length) throw wrongLength(guarded.received, length);
@@ -70,7 +72,8 @@ function guardedSink(sink: ByteSink): {
     sink(chunk: Buffer): void | Promise<void> {
       guarded.received += chunk.length;
       try {
-        return sink(chunk)?.catch(fail);
+        const taking: unknown = sink(chunk); // in JavaScript, anything
+        return isThenable(taking) ? Promise.resolve(taking).catch(fail) : undefined;
       } catch (error) {
         fail(error);
       }
@@ -81,4 +84,8 @@ function guardedSink(sink: ByteSink): {
     throw error;
   };
   return guarded;
+}
+
+function isThenable(value: unknown): value is PromiseLike<void> {
+  return typeof (value as Partial<PromiseLike<void>> | null | undefined)?.then === 'function';
 }
