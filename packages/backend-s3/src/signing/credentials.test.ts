@@ -103,6 +103,16 @@ describe('credentials', () => {
     expect((await credentials.load()).accessKeyId).toBe('key');
   });
 
+  it('with an expiry that is no date are refused, and their provider is asked again', async () => {
+    const keys = { accessKeyId: 'key', secretAccessKey: 'secret' };
+    const expirations: unknown[] = ['2026-01-01T00:00:00Z', new Date(Date.now() + 60 * minute)];
+    const credentials = new Credentials(async () => ({ ...keys, expiration: expirations.shift() as Date }), new Clock());
+    await expect(credentials.load()).rejects.toMatchObject({ name: 'CredentialsFailedError' });
+    expect(credentials.known).toBeUndefined();
+    await credentials.load();
+    expect(credentials.known).toMatchObject(keys);
+  });
+
   it('that were refused are replaced, once for all who used them', async () => {
     const { credentials, asked } = provider(undefined);
     const refused = await credentials.load();

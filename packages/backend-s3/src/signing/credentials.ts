@@ -1,3 +1,5 @@
+import { isDate } from 'node:util/types';
+
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import { proxiedAgent } from '../http/node-http.ts';
@@ -105,6 +107,8 @@ export class Credentials {
       const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
       const identity: Partial<Identity> | null | undefined = await Promise.race([answer, tooLate]);
       if (!identity?.accessKeyId || !identity.secretAccessKey) throw new Error('It gave no keys.');
+      // Kept, they would fail every call, and their provider would never be asked again.
+      if (identity.expiration !== undefined && !isDate(identity.expiration)) throw new Error('It gave keys whose expiration is no Date.');
       return (this.#identity = identity as Identity);
     } catch (error) {
       throw failureOf(error);
