@@ -212,6 +212,16 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       }
     });
 
+    it('when the caller gives up while the form fields do not come', async () => {
+      const controller = new AbortController();
+      const late = (): Promise<never> => {
+        controller.abort(Object.assign(new Error('gone'), { code: 'gone' }));
+        return new Promise(() => {});
+      };
+      const file = { body: 'hello', filename: 'x', ownerId: 'alice', tenantContext: acme, late };
+      await nothing(rig.files.uploadFile(file, { signal: controller.signal }), 'gone');
+    });
+
     it('when a checksum is another one', async () => {
       await nothing(upload(rig, 'abc', { tenantContext: acme, sha256: sha256('abd') }), 'checksum_mismatch');
       await nothing(upload(rig, 'abc', { tenantContext: acme, md5: '0'.repeat(32) }), 'checksum_mismatch');

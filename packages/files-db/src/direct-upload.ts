@@ -1,6 +1,7 @@
 import { bodyOf, canonicalTenantUuid, claimBody, discard, isStorageError, noContext, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
+import { untilAborted } from './database/until-aborted.ts';
 import {
   assertFields,
   bytesProblem,
@@ -117,7 +118,7 @@ async function uploadClaimed(
           mayCome = mayHaveAll && (!isStorageError(error) || error.retryable);
           throw error;
         });
-      const record = await settle(parts, { id, tenant, contentType, info, sha256, late: await lateFields(file) });
+      const record = await settle(parts, { id, tenant, contentType, info, sha256, late: await lateFields(file, ctx) });
       parts.waiters.wake(tenant?.tenantUuid);
       return record;
     } catch (error) {
@@ -164,8 +165,9 @@ async function withinQuota(
   return body;
 }
 
-async function lateFields({ late }: UploadFileRequest): Promise<LateFields> {
-  const fields = (await late?.()) ?? {};
+async function lateFields({ late }: UploadFileRequest, ctx: CallContext): Promise<LateFields> {
+  if (late === undefined) return {};
+  const fields = (await untilAborted(async () => late(), ctx)) ?? {};
   assertFields({
     owner_id: fields.ownerId === undefined ? undefined : ownerProblem(fields.ownerId),
     is_public: flagProblem(fields.isPublic),

@@ -54,7 +54,10 @@ export interface UploadFileRequest {
   readonly sha256?: string | undefined;
   /** As `sha256`. */
   readonly md5?: string | undefined;
-  /** Called once the body has been read, since form fields may follow the file. If it rejects, the upload is undone. */
+  /**
+   * Called once the body has been read, since form fields may follow the file. If it rejects, or the signal aborts meanwhile, the upload is
+   * undone.
+   */
   readonly late?: (() => Promise<LateFields>) | undefined;
 }
 
