@@ -56,6 +56,17 @@ describe('tenantContext', () => {
     expect(await ask(claims, header)).toBe(expected);
   });
 
+  it('waits for claims that come later, and passes on why they do not: the request would be one without a tenant', async () => {
+    expect(await ask(undefined, undefined, { claims: async () => token(acme) })).toBe('u-acme');
+    expect(await ask(undefined, undefined, { claims: () => Promise.reject(new Error('no keys')) })).toBe('Error: no keys');
+  });
+
+  it('takes null from a lookup for a tenant that is not there, as databases say it', async () => {
+    const nothing = async (): Promise<TenantContext | undefined> => null as unknown as undefined;
+    expect(await ask({ roles: ['service'] }, 'nobody', { lookup: nothing, required: true })).toBe('tenant_not_found');
+    expect(await ask(token(acme), undefined, { lookup: nothing })).toBe('u-acme');
+  });
+
   it('without a lookup the token is all there is', async () => {
     expect(await ask(token(acme), 'acme', {})).toBe('u-acme');
     expect(await ask({ scope: 'admin' }, 'acme', {})).toBe('tenant_not_found');

@@ -14,7 +14,7 @@ export interface TenantVariables {
 
 /** Where the middleware finds what determines the tenant. */
 export interface TenantContextOptions {
-  /** The claims object of the request's token, verified by earlier middleware; undefined when there is no token. */
+  /** The claims object of the request's token, or a promise of it, verified by earlier middleware; undefined when there is no token. */
   readonly claims: (c: Context) => unknown;
   /** The claim that holds `tenant_uuid` and `tenant_slug`. Default `metadata`. */
   readonly claim?: string;
@@ -38,7 +38,7 @@ export interface TenantContextOptions {
  */
 export function tenantContext(options: TenantContextOptions): MiddlewareHandler<{ Variables: TenantVariables }> {
   return async (c, next) => {
-    const claims = claimsOf(options.claims(c));
+    const claims = claimsOf(await options.claims(c)); // a promise would be an object without claims
     const decision = decideTenant({
       role: options.role?.(c) ?? roleOf(claims),
       claimed: tenantFromClaims(claims, options.claim),
@@ -62,7 +62,7 @@ function claimsOf(value: unknown): Claims {
 async function resolve(decision: TenantDecision, options: TenantContextOptions): Promise<TenantContext | undefined> {
   if (decision.kind === 'none') return undefined;
   if (decision.kind === 'named') {
-    const tenant = await options.lookup?.(decision.id);
+    const tenant = await found(decision.id, options);
     if (tenant === undefined) throw storageError('tenant_not_found', 'There is no tenant with the uuid or slug in X-Tenant-ID.');
     return tenant;
   }
@@ -71,12 +71,17 @@ async function resolve(decision: TenantDecision, options: TenantContextOptions):
   return tenant;
 }
 
-async function registered(claimed: TenantContext, { register, lookup }: TenantContextOptions): Promise<TenantContext> {
-  if (register !== undefined) return register(claimed);
-  const stored = (await lookup?.(claimed.tenantUuid)) ?? (await lookup?.(claimed.tenantSlug));
+async function registered(claimed: TenantContext, options: TenantContextOptions): Promise<TenantContext> {
+  if (options.register !== undefined) return options.register(claimed);
+  const stored = (await found(claimed.tenantUuid, options)) ?? (await found(claimed.tenantSlug, options));
   if (stored === undefined) return claimed;
   if (stored.tenantSlug !== claimed.tenantSlug || canonicalTenantUuid(stored.tenantUuid) !== claimed.tenantUuid) {
     throw storageError('tenant_mismatch', "The token's tenant_uuid and tenant_slug are not the registered pair.");
   }
   return { ...claimed, ...stored };
+}
+
+/** Databases often say null for what is not there. Taken for a tenant, it would let the request through without one. */
+async function found(id: string, { lookup }: TenantContextOptions): Promise<TenantContext | undefined> {
+  return (await lookup?.(id)) ?? undefined;
 }
