@@ -105,10 +105,12 @@ describe('credentials', () => {
 
   it('with an expiry that is no date are refused, and their provider is asked again', async () => {
     const keys = { accessKeyId: 'key', secretAccessKey: 'secret' };
-    const expirations: unknown[] = ['2026-01-01T00:00:00Z', new Date(Date.now() + 60 * minute)];
+    const expirations: unknown[] = ['2026-01-01T00:00:00Z', new Date('unknown'), new Date(Date.now() + 60 * minute)];
     const credentials = new Credentials(async () => ({ ...keys, expiration: expirations.shift() as Date }), new Clock());
-    await expect(credentials.load()).rejects.toMatchObject({ name: 'CredentialsFailedError' });
-    expect(credentials.known).toBeUndefined();
+    for (let refused = 1; refused <= 2; refused++) {
+      await expect(credentials.secondsLeft()).rejects.toMatchObject({ name: 'CredentialsFailedError' });
+      expect(credentials.known).toBeUndefined();
+    }
     await credentials.load();
     expect(credentials.known).toMatchObject(keys);
   });

@@ -107,8 +107,9 @@ export class Credentials {
       const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
       const identity: Partial<Identity> | null | undefined = await Promise.race([answer, tooLate]);
       if (!identity?.accessKeyId || !identity.secretAccessKey) throw new Error('It gave no keys.');
-      // Kept, they would fail every call, and their provider would never be asked again.
-      if (identity.expiration !== undefined && !isDate(identity.expiration)) throw new Error('It gave keys whose expiration is no Date.');
+      // Kept, they would fail every call, and their provider would never be asked again. With an invalid date, URLs would expire at no time.
+      if (identity.expiration !== undefined && !isValidDate(identity.expiration))
+        throw new Error('It gave keys whose expiration is no valid Date.');
       return (this.#identity = identity as Identity);
     } catch (error) {
       throw failureOf(error);
@@ -124,6 +125,10 @@ function failureOf(error: unknown): Error {
   // The first is ours. Providers of the SDK throw the second if there is nothing where they look.
   if (name === 'CredentialsTimeoutError' || name === 'CredentialsProviderError') return error as Error;
   return Object.assign(new Error(`The provider of credentials failed: ${message}`, { cause: error }), { name: 'CredentialsFailedError' });
+}
+
+function isValidDate(value: unknown): boolean {
+  return isDate(value) && !Number.isNaN(value.getTime());
 }
 
 function isAboutKeys(refusal: Error): boolean {
