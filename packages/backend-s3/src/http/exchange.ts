@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-import { onAbort, wholeBody } from '@coffer/storage-core';
+import { onAbort, sizeMismatch, wholeBody } from '@coffer/storage-core';
 
 import { longestError } from '../documents/answer-error.ts';
 import { AnswerBody } from './answer-body.ts';
@@ -96,6 +96,8 @@ class Exchange implements WireUser {
 
   readonly #request: ExchangeRequest;
   readonly #head: string;
+  /** Bytes of the body, as the head announces them. */
+  readonly #bodySize: number;
   readonly #options: Settling;
   readonly #answer: RawAnswer;
   #wire: Wire | undefined;
@@ -116,6 +118,7 @@ class Exchange implements WireUser {
   constructor(request: ExchangeRequest, head: string, options: Settling) {
     this.#request = request;
     this.#head = head;
+    this.#bodySize = request.body?.byteLength ?? 0;
     this.#options = options;
     this.#answer = new RawAnswer({ isHead: request.method === 'HEAD' });
     this.timeout = options.timeout;
@@ -148,6 +151,9 @@ class Exchange implements WireUser {
 
   useWire(wire: Wire): void {
     const { socket } = wire;
+    const { byteLength = 0 } = this.#request.body ?? {};
+    // The caller's memory was transferred, shrunk or extended while this waited: the server would wait for the rest, or read a request in it.
+    if (byteLength !== this.#bodySize) this.fail(sizeMismatch(byteLength, this.#bodySize));
     wire.use(this);
     if (this.#isFinished) {
       wire.detach();

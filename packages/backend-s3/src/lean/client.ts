@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
-import { untilAborted } from '@coffer/storage-core';
+import { sizeMismatch, untilAborted } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { call } from '../call.ts';
@@ -121,6 +121,7 @@ export class LeanClient {
     send: (signed: Signed<R>) => Promise<T>,
   ): Promise<T> {
     const { clock, credentials, payloadSigning, bucketEndpoints } = this.#connection;
+    const size = sizeOf(request.body);
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
@@ -132,6 +133,7 @@ export class LeanClient {
       const isSigned = payloadSigning.isRequired || request.sha256 !== undefined;
       const used = { endpoint: bucketEndpoints.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };
       signal?.throwIfAborted();
+      if (sizeOf(request.body) !== size) throw sizeMismatch(sizeOf(request.body), size); // see Exchange.useWire
       try {
         const result = await send(this.#signed(request, used));
         this.#retries.succeeded(price);
@@ -242,6 +244,11 @@ function withDocument(document: string, headers: readonly string[]): DocumentPay
 
 function hasChecksum(headers: readonly string[]): boolean {
   return headers.some((name, index) => index % 2 === 0 && (name === 'content-md5' || name.startsWith('x-amz-checksum-')));
+}
+
+/** Bytes of a body in memory, whose owner may take it away at any time. */
+function sizeOf(body: HttpRequest['body']): number {
+  return body instanceof Uint8Array ? body.byteLength : 0;
 }
 
 function isStream(body: HttpRequest['body']): body is Exclude<HttpRequest['body'], Uint8Array | undefined> {

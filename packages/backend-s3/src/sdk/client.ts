@@ -6,6 +6,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
+import { sizeMismatch } from '@coffer/storage-core';
 
 import type { Connection } from '../http/connection.ts';
 import type { Settings } from '../settings.ts';
@@ -31,10 +32,14 @@ class Handler extends NodeHttpHandler {
   }
 
   override async handle(...args: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
+    const [{ body, headers }] = args;
+    if (body instanceof Uint8Array) {
+      const size = Number(headers['content-length'] ?? body.byteLength);
+      if (body.byteLength !== size) throw sizeMismatch(body.byteLength, size); // as in Exchange.useWire
+    }
     this.#wires.giveBack();
     const output = await super.handle(...args);
     const answer = output.response.body as IncomingMessage & { readonly req: ClientRequest };
-    const [{ body }] = args;
     if (body instanceof Uint8Array && !answer.req.writableFinished) {
       answer.once('end', () => {
         if (!answer.req.writableFinished) answer.req.destroy();

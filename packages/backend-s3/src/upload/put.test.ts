@@ -96,6 +96,40 @@ it.each(transports)('a buffer whose memory is transferred elsewhere once it has 
   expect(await put).toMatchObject({ size: 100 });
 });
 
+it.each(transports)(
+  'a buffer whose memory goes away between two attempts is refused (%s): the server would wait for it',
+  async (transport) => {
+    const data = new Uint8Array(100);
+    const server = await serve((request, response) => {
+      if (data.byteLength > 0) structuredClone(data.buffer, { transfer: [data.buffer] });
+      return refusal(503, 'SlowDown')(request, response);
+    });
+    const backend = backendTo(server, { transport, maxRetries: 1 });
+    const put = backend.put(at, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(server.requests).toHaveLength(1);
+  },
+);
+
+it.each([0, 200])(
+  'a buffer whose memory has %i bytes once there is a connection for it is refused, and the connection is kept',
+  async (left) => {
+    const memory = new ArrayBuffer(100, { maxByteLength: 200 });
+    const server = await serve((request, response) => {
+      memory.resize(left);
+      return ok(request, response);
+    }, ok);
+    const backend = backendTo(server, { maxPoolConnections: 1 });
+    const put = async (data: Uint8Array): Promise<unknown> =>
+      backend.put(at, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+    const [, waiting] = await Promise.allSettled([put(Buffer.from('x')), put(new Uint8Array(memory))]);
+    expect(waiting).toMatchObject({ status: 'rejected', reason: { code: 'invalid_argument' } });
+    expect(await put(Buffer.from('y'))).toMatchObject({ size: 1 });
+    expect(server.requests).toHaveLength(2);
+    expect(server.connections()).toBe(1);
+  },
+);
+
 describe.each(transports)('metadata (%s)', (transport) => {
   it.each<[Partial<EndpointProfile>, Readonly<Record<string, string>>, readonly string[]]>([
     [{}, { a_b: '1', 'c.d': '2', 'e.5ff': '3', 'g.2eh_': '4' }, ['a_b: 1', 'c.d: 2', 'e.5ff: 3', 'g.2eh_: 4']],
