@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { StorageBackend } from './backend.ts';
+import type { BodyInput } from './body/body.ts';
 import { storageError } from './errors.ts';
 import { wrapBackend } from './layers/wrap-backend.ts';
 import { memoryBackend } from './memory-backend.ts';
@@ -228,7 +229,7 @@ describe('uploadFile and downloadFile', () => {
   });
 });
 
-describe('bytes whose memory goes away while they are uploaded', () => {
+describe('bytes whose memory changes while they are uploaded', () => {
   it.each([
     ['is transferred elsewhere', (memory: ArrayBuffer): unknown => structuredClone(memory, { transfer: [memory] })],
     ['is shrunk', (memory: ArrayBuffer): unknown => memory.resize(1)],
@@ -238,6 +239,16 @@ describe('bytes whose memory goes away while they are uploaded', () => {
     take(memory);
     await expect(upload).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(await keysOf()).toEqual([]);
+  });
+
+  it.each([
+    ['an ArrayBuffer', (memory: ArrayBuffer): BodyInput => memory],
+    ['a view of all of it', (memory: ArrayBuffer): BodyInput => new Uint8Array(memory)],
+  ])('are those of the call if it is extended: %s', async (_given, bodyIn) => {
+    const memory = new ArrayBuffer(10, { maxByteLength: 20 });
+    const upload = service.uploadFile({ key: 'k', body: bodyIn(memory) });
+    memory.resize(20);
+    expect(await upload).toMatchObject({ size: 10 });
   });
 });
 

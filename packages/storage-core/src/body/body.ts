@@ -17,7 +17,8 @@ import { takeWholeBody } from './whole-body.ts';
  * a node:http request: pass `requestBody(request)` of `@coffer/storage-core/http`. A stream that is also piped elsewhere is read at the
  * pace of the slowest destination, so no upload ends while that one takes nothing. Minipass streams flow at the pace of the fastest: what
  * the upload has not taken yet is held in memory. An async iterable may fill the same memory again for its next chunk, once that is asked
- * for; the chunks of every stream must stay as they are.
+ * for; the chunks of every stream must stay as they are. So must bytes until the call ends: they are not copied, and refused if their memory
+ * is transferred or shrunk meanwhile. That of WebAssembly is transferred whenever it grows.
  */
 export type BodyInput =
   | string
@@ -51,7 +52,7 @@ export function bodyOf(input: BodyInput, size?: number): Body {
 
 function bytesIn(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
   assertAttached(buffer);
-  return new Uint8Array(buffer, view?.byteOffset, view?.byteLength);
+  return new Uint8Array(buffer, view?.byteOffset ?? 0, view?.byteLength ?? buffer.byteLength); // without a length, it would grow with its memory
 }
 
 function assertAttached(buffer: ArrayBufferLike): void {
