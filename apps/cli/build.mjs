@@ -5,6 +5,7 @@ import { copyFile, glob, mkdir, readdir, readFile, rename, rm, writeFile } from 
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { licencesOf } from '@coffer/licences';
 import { Plugin } from '@oclif/core/config';
 import { build } from 'rolldown';
 
@@ -55,13 +56,13 @@ const oclif = {
 };
 /** @type {Set<string>} */
 const libraries = new Set();
-await build({
+const { output: inOclif } = await build({
   ...oclif,
   input: { oclif: 'src/oclif.ts' },
   plugins: [oclifWhenUsed(), nodeWhenUsed(), librariesApart(libraries), importsByLoader(), plainCharacters()],
 });
 const { input: librariesInput, plugin: librariesPlugin } = librariesOf(libraries);
-await build([
+const others = await build([
   { ...oclif, input: librariesInput, plugins: [librariesPlugin, nodeWhenUsed(), importsByLoader(), plainCharacters()] },
   {
     ...shared,
@@ -83,6 +84,10 @@ await build([
 ]);
 
 await writeFile(join(outdir, 'id'), await idOf(outdir));
+
+// A package that is bundled asks that its licence is passed on.
+const chunks = [inOclif, ...others.map(({ output }) => output)].flat().filter((file) => file.type === 'chunk');
+await writeFile(join(outdir, 'THIRD-PARTY-LICENSES.txt'), await licencesOf(chunks.flatMap(({ moduleIds }) => moduleIds)));
 
 // A running command loads parts of its build when it first needs them, so the chunks of the previous build stay.
 const made = await readdir(join(outdir, 'chunks'));

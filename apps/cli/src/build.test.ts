@@ -21,6 +21,13 @@ async function built(): Promise<{ readonly root: string; again(...args: readonly
   return { root, again };
 }
 
+it('has the licences of what it bundles', { timeout: 120_000 }, async () => {
+  const { root } = await built();
+  const licences = await readFile(join(root, 'dist', 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+  for (const bundled of [/^@oclif\/core [\d.]+ \(MIT\)$/m, /^Copyright .* Salesforce/m, /^postgres 3/m, /^picomatch /m])
+    expect(licences).toMatch(bundled);
+});
+
 it('can be used while it is built again', { timeout: 120_000 }, async () => {
   const { root, again } = await built();
   const needed = ['dist/main.cjs', 'dist/id', 'dist/commands/storage/list.cjs', 'oclif.manifest.json'].map((file) => join(root, file));
