@@ -181,11 +181,17 @@ class Exchange implements WireUser {
       // The system still reads from the buffer what it has not taken yet.
       if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(maxCopied);
     } else {
+      if (socket.connecting) socket.once('connect', () => this.#assertKept(body)); // until then, nothing of it has left
       socket.cork();
       socket.write(head, 'latin1');
       socket.write(body);
       socket.uncork();
     }
+  }
+
+  /** Memory that was extended still holds what is being written. */
+  #assertKept({ byteLength }: Uint8Array): void {
+    if (byteLength < this.#bodySize) this.fail(sizeMismatch(byteLength, this.#bodySize));
   }
 
   read(chunk: Buffer): void {

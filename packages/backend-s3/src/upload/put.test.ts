@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
 import type { PutOptions } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { largestPut } from '../limits.ts';
 import { openStore } from '../open-store.ts';
@@ -110,6 +111,24 @@ it.each(transports)(
     expect(server.requests).toHaveLength(1);
   },
 );
+
+it.each([
+  [100, 0, { size: 100 }],
+  [100_000, 0, { code: 'invalid_argument' }],
+  [100_000, 200_000, { size: 100_000 }],
+])('a buffer of %i bytes whose memory has %i once its connection is open is stored whole or refused', async (given, left, outcome) => {
+  const memory = new ArrayBuffer(given, { maxByteLength: 200_000 });
+  const server = await serve(ok);
+  const body = { kind: 'buffer', data: new Uint8Array(memory) } as const;
+  const opening = vi.spyOn(Socket.prototype, 'connect').mockImplementationOnce(function (this: Socket, ...args) {
+    opening.mockRestore();
+    queueMicrotask(() => memory.resize(left));
+    return this.connect(...args);
+  });
+  const put = backendTo(server, { timeout: 600 }).put(at, body, { contentType: 'text/plain' }, noContext);
+  expect(await put.catch((error: unknown) => error)).toMatchObject(outcome);
+  expect(server.connections()).toBe(1);
+});
 
 it.each([0, 200])(
   'a buffer whose memory has %i bytes once there is a connection for it is refused, and the connection is kept',
