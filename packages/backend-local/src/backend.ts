@@ -55,7 +55,8 @@ export function localBackend(options: LocalBackendOptions): LocalBackend {
     check: (ctx) => using(ctx, (opened) => opened.check()),
     async put(at, body, put, ctx) {
       try {
-        return await using(ctx, (opened) => putObject(opened, at, body, put, { now, ctx }));
+        const size = body.kind === 'buffer' ? body.data.byteLength : body.size; // its memory may go away while it waits
+        return await using(ctx, (opened) => putObject(opened, at, { body, size }, put, { now, ctx }));
       } catch (error) {
         discard(body, error instanceof Error ? error : undefined);
         throw error;

@@ -151,6 +151,20 @@ describe('bytes on their way in', () => {
     expect(await leftoversIn(root, backend)).toEqual([]);
   });
 
+  it.each([
+    ['is transferred elsewhere', (memory: ArrayBuffer): unknown => structuredClone(memory, { transfer: [memory] })],
+    ['is shrunk', (memory: ArrayBuffer): unknown => memory.resize(1)],
+  ])('are refused, if their memory %s while the directory is being opened', async (_how, take) => {
+    const other = localBackend({ root });
+    const memory = new ArrayBuffer(10, { maxByteLength: 10 });
+    const body = { kind: 'buffer', data: new Uint8Array(memory, 0, 10) } as const;
+    const stored = other.put(at('early'), body, { contentType: 'a/b' }, noContext);
+    take(memory);
+    await expect(stored).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(read('early')).rejects.toMatchObject({ code: 'file_not_found' });
+    await other.close();
+  });
+
   it('a bucket that is not there is noticed before the body is touched', async () => {
     let asked = 0;
     const stream = new Readable({ read: () => void asked++ });

@@ -1,5 +1,5 @@
 import { assertStorageClass, destroyOnAbort, evaluateConditions, resolveRange, storageError } from '@coffer/storage-core';
-import type { Body, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
+import type { CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
 import { BlobReader } from './blob-reader.ts';
@@ -9,6 +9,7 @@ import { infoOf } from './object-row.ts';
 import type { ObjectRow } from './object-row.ts';
 import type { Store } from './store.ts';
 import { receive } from './upload.ts';
+import type { Announced } from './upload.ts';
 
 /** Decides whether a reader may see a row; throws if not. */
 export type Gate = (row: ObjectRow) => void;
@@ -19,7 +20,7 @@ const allowAll: Gate = () => {};
 export async function putObject(
   store: Store,
   at: ObjectAddress,
-  body: Body,
+  given: Announced,
   options: PutOptions,
   { now, ctx }: { readonly now: () => Date; readonly ctx: CallContext },
 ): Promise<ObjectInfo> {
@@ -29,7 +30,7 @@ export async function putObject(
     assertStorageClass(storageClass);
     await store.objects.checkWrite(at, options); // fail before the body is read
     signal?.throwIfAborted(); // a listener added after the abort would never fire
-    const { path, size, md5, sha256 } = await receive(body, options, store, signal);
+    const { path, size, md5, sha256 } = await receive(given, options, store, signal);
     const row: ObjectRow = {
       blob: store.blobs.newId(),
       size,

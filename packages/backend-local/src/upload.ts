@@ -13,6 +13,12 @@ export interface Received extends Digests {
   readonly size: number;
 }
 
+/** A body, and the bytes that it had or announced when it was given. */
+export interface Announced {
+  readonly body: Body;
+  readonly size: number | undefined;
+}
+
 type Declared = Pick<PutOptions, 'md5' | 'sha256'>;
 
 /**
@@ -21,12 +27,14 @@ type Declared = Pick<PutOptions, 'md5' | 'sha256'>;
  * @param signal must not be aborted yet
  * @throws invalid_argument (size differs from the announced one), checksum_mismatch, storage_unavailable, access_denied
  */
-export async function receive(body: Body, declared: Declared, tools: UploadTools, signal: AbortSignal | undefined): Promise<Received> {
-  if (body.kind === 'buffer') {
-    const file = new UploadFile(tools, body.data.byteLength, () => {});
-    return receiveInto(file, [body.data], body.data.byteLength, declared);
-  }
-  const { stream, size } = body;
+export async function receive(
+  { body, size }: Announced,
+  declared: Declared,
+  tools: UploadTools,
+  signal: AbortSignal | undefined,
+): Promise<Received> {
+  if (body.kind === 'buffer') return receiveInto(new UploadFile(tools, size, () => {}), [body.data], size, declared);
+  const { stream } = body;
   const onAbort = (): void => void stream.destroy(signal?.reason as Error);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
