@@ -179,11 +179,17 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       await nothing(upload(rig, 'abc', { tenantContext: acme, size: 2 }), 'invalid_argument');
     });
 
-    it('when the memory of the body is shrunk meanwhile', async () => {
-      const memory = new ArrayBuffer(9000, { maxByteLength: 9000 });
-      const uploading = upload(rig, '', { tenantContext: acme, body: new Uint8Array(memory, 0, 9000) });
-      memory.resize(10);
-      await nothing(uploading, 'invalid_argument');
+    it.each([
+      ['is shrunk', (memory: ArrayBuffer): unknown => memory.resize(10)],
+      ['is transferred elsewhere', (memory: ArrayBuffer): unknown => structuredClone(memory, { transfer: [memory] })],
+    ])('when the memory of the body %s meanwhile', async (_how, take) => {
+      for (const steps of [0, 5, 10, 20, 40, 80]) {
+        const memory = new ArrayBuffer(9000, { maxByteLength: 9000 });
+        const uploading = upload(rig, '', { tenantContext: acme, body: new Uint8Array(memory, 0, 9000) });
+        for (let step = 0; step < steps; step++) await Promise.resolve();
+        take(memory);
+        await nothing(uploading, 'invalid_argument');
+      }
     });
 
     it('when the body is closed before its end', async () => {

@@ -23,7 +23,7 @@ export interface OpenedBody {
  * @throws the stream's error, the signal's reason, or invalid_argument for a body of another size than announced
  */
 export async function openBody(body: Body, signal?: AbortSignal): Promise<OpenedBody> {
-  if (body.kind === 'buffer') return { body, sample: body.data.subarray(0, sampleBytes) };
+  if (body.kind === 'buffer') return { body, sample: sampleOf(body.data) };
   if (isDirectSource(body.stream)) return openDirectly(body.stream, body.size, signal);
   const { size, stream } = body;
   const chunks: Buffer[] = [];
@@ -70,6 +70,11 @@ async function openDirectly(source: DirectSource, size: number | undefined, sign
     return bytes;
   });
   return { body: { kind: 'stream', stream, ...(size !== undefined && { size }) }, sample: head.subarray(0, Math.min(length, sampleBytes)) };
+}
+
+/** A copy: the caller's memory may go away while it is looked at. It may be gone already, which the upload itself refuses. */
+function sampleOf(data: Uint8Array): Uint8Array {
+  return data.byteLength === 0 ? Buffer.of() : Buffer.from(data.subarray(0, sampleBytes));
 }
 
 function readBy(read: (target: Uint8Array) => Promise<number>): Readable & DirectSource {
