@@ -204,6 +204,17 @@ describe('bodyOf', () => {
       expect(() => bodyOf(input as BodyInput)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
+  it.each([
+    ['bytes', (memory: ArrayBuffer, length: number): unknown => new Uint8Array(memory, 4, length)],
+    ['a DataView', (memory: ArrayBuffer, length: number): unknown => new DataView(memory, 4, length)],
+  ])('refuses %s whose memory has been shrunk to less: they look empty', (_what, viewOf) => {
+    const memory = new ArrayBuffer(10, { maxByteLength: 10 });
+    const [gone, empty] = [viewOf(memory, 6), viewOf(memory, 0)] as [BodyInput, BodyInput];
+    memory.resize(5);
+    expect(() => bodyOf(gone)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    expect(bodyOf(empty)).toMatchObject({ kind: 'buffer', data: { byteLength: 0 } });
+  });
+
   it('fails when an iterable yields something else than bytes', async () => {
     const odd = async function* (): AsyncGenerator<Uint8Array> {
       yield null as unknown as Uint8Array;
@@ -237,6 +248,16 @@ describe('bodyOf', () => {
     const web = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(enqueued) });
     structuredClone(enqueued.buffer, { transfer: [enqueued.buffer] });
     for (const input of [yielding, web]) await expect(contentOf(bodyOf(input))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('fails when an iterable yields bytes whose memory has been shrunk to less', async () => {
+    const shrunk = async function* (): AsyncGenerator<Uint8Array> {
+      const memory = new ArrayBuffer(10, { maxByteLength: 10 });
+      const chunk = new Uint8Array(memory, 0, 10);
+      memory.resize(5);
+      yield chunk;
+    };
+    await expect(contentOf(bodyOf(shrunk()))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it('refuses a minipass-like stream that already flows to somebody else: that data would be missing', () => {

@@ -7,7 +7,7 @@ import { onAbort } from '../abort-listeners.ts';
 import { storageError } from '../errors.ts';
 import type { Body } from '../object.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
-import { alreadyClosedError, alreadyReadError, beingReadError, detachedError, listenersRemovedError, notBytesError } from './errors.ts';
+import { alreadyClosedError, alreadyReadError, beingReadError, goneError, listenersRemovedError, notBytesError } from './errors.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
 import { onRemoval, relayOf } from './relay.ts';
 import { takeWholeBody } from './whole-body.ts';
@@ -37,8 +37,8 @@ export type BodyInput =
  */
 export function bodyOf(input: BodyInput, size?: number): Body {
   if (typeof input === 'string') return bufferBody(Buffer.from(input), size);
-  if (ArrayBuffer.isView(input)) return bufferBody(bytesIn(input.buffer, input), size);
-  if (isAnyArrayBuffer(input)) return bufferBody(bytesIn(input), size);
+  if (ArrayBuffer.isView(input)) return bufferBody(bytesIn(input), size);
+  if (isAnyArrayBuffer(input)) return bufferBody(allBytesIn(input), size);
   if (input instanceof Readable) {
     assertUnread(input);
     return streamBody(relayOf(input), size);
@@ -50,13 +50,23 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   throw storageError('invalid_argument', 'A body must be a string, bytes, a Blob, a stream or an async iterable of bytes.');
 }
 
-function bytesIn(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
-  assertAttached(buffer);
-  return new Uint8Array(buffer, view?.byteOffset ?? 0, view?.byteLength ?? buffer.byteLength); // without a length, it would grow with its memory
+function bytesIn(view: ArrayBufferView): Uint8Array {
+  assertThere(view);
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-function assertAttached(buffer: ArrayBufferLike): void {
-  if ('detached' in buffer && buffer.detached) throw detachedError();
+function allBytesIn(buffer: ArrayBufferLike): Uint8Array {
+  if ('detached' in buffer && buffer.detached) throw goneError();
+  return new Uint8Array(buffer, 0, buffer.byteLength); // without a length, it would grow with its memory
+}
+
+/** Refuses a view that only looks empty: its memory was transferred elsewhere, or shrunk to less. */
+function assertThere(view: ArrayBufferView): void {
+  try {
+    if (view.byteLength === 0) (view as Partial<Uint8Array>).at?.(0); // throws then, and of a DataView even the length
+  } catch {
+    throw goneError();
+  }
 }
 
 /** Duck-typed: packages (for forms, say) and test environments bring their own Blob classes. */
@@ -224,7 +234,7 @@ function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = fal
         if (isExhausted) throw alreadyReadError();
         if (done === true) this.push(null);
         else if (isUint8Array(value)) {
-          assertAttached(value.buffer);
+          assertThere(value);
           this.push(isCopied ? Buffer.from(value) : value);
         } else if (typeof value === 'string') this.push(value);
         else throw notBytesError();

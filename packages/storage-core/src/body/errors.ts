@@ -13,8 +13,8 @@ export function beingReadError(): Error {
   return storageError('invalid_argument', 'The body stream is being read by somebody else.');
 }
 
-export function detachedError(): Error {
-  return storageError('invalid_argument', 'The ArrayBuffer of the body is detached: its bytes were transferred elsewhere.');
+export function goneError(): Error {
+  return storageError('invalid_argument', 'The bytes of the body are gone: their memory was transferred elsewhere, or shrunk.');
 }
 
 export function notBytesError(): Error {
