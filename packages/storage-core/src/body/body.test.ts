@@ -260,6 +260,13 @@ describe('bodyOf', () => {
     await expect(contentOf(bodyOf(shrunk()))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('takes an iterable whose next() gives its result at once, as for await does', async () => {
+    let asked = 0;
+    const next = (): unknown => (asked++ === 0 ? { value: bytes } : { done: true });
+    const input = { [Symbol.asyncIterator]: () => ({ next }) } as unknown as BodyInput;
+    expect(await contentOf(bodyOf(input))).toEqual(Buffer.from(bytes));
+  });
+
   it('refuses a minipass-like stream that already flows to somebody else: that data would be missing', () => {
     const flowing = { pipe() {}, on() {}, flowing: true, [Symbol.asyncIterator]: chunks };
     expect(() => bodyOf(flowing)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));

@@ -239,8 +239,7 @@ function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = fal
         } else if (typeof value === 'string') this.push(value);
         else throw notBytesError();
       };
-      chunks
-        .next()
+      Promise.resolve(chunks.next())
         .then(take)
         .catch((error: unknown) => this.destroy(error as Error));
     },
