@@ -79,6 +79,12 @@ describe('tenantContext', () => {
     expect(await ask(token(acme), 'beta', { lookup, register })).toBe('tenant_mismatch');
   });
 
+  it.each([null, undefined])('refuses a token for which register gives %s: the request would be one without a tenant', async (nothing) => {
+    const register = async (): Promise<TenantContext> => nothing as unknown as TenantContext;
+    expect(await ask(token(acme), undefined, { register })).toBe('tenant_not_found');
+    expect(await ask(token(acme), 'acme', { register, required: true })).toBe('tenant_not_found');
+  });
+
   it('required, claim and role', async () => {
     expect(await ask(undefined, undefined, { required: true })).toBe('tenant_context_required');
     expect(await ask({ org: { tenant_uuid: 'o', tenant_slug: 'o' } }, undefined, { claim: 'org' })).toBe('o');

@@ -23,8 +23,8 @@ export interface TenantContextOptions {
   /** Finds the registered tenant with this uuid or slug. Without it, X-Tenant-ID of an admin or a service is 404. */
   readonly lookup?: (id: string) => Promise<TenantContext | undefined>;
   /**
-   * Turns the token's tenant into the registered one, and throws `tenant_mismatch` if it is another's. Default: a tenant that `lookup`
-   * finds must be the same pair; one that it does not find is taken from the token.
+   * Turns the token's tenant into the registered one, and throws `tenant_mismatch` if it is another's; a token for which it gives none is
+   * refused. Default: a tenant that `lookup` finds must be the same pair; one that it does not find is taken from the token.
    */
   readonly register?: (tenant: TenantContext) => Promise<TenantContext>;
   /** Refuse requests without a tenant. Default false. */
@@ -72,7 +72,11 @@ async function resolve(decision: TenantDecision, options: TenantContextOptions):
 }
 
 async function registered(claimed: TenantContext, options: TenantContextOptions): Promise<TenantContext> {
-  if (options.register !== undefined) return options.register(claimed);
+  if (options.register !== undefined) {
+    const tenant: TenantContext | null | undefined = await options.register(claimed); // see `found`
+    if (tenant === undefined || tenant === null) throw storageError('tenant_not_found', "The token's tenant is not registered.");
+    return tenant;
+  }
   const stored = (await found(claimed.tenantUuid, options)) ?? (await found(claimed.tenantSlug, options));
   if (stored === undefined) return claimed;
   if (stored.tenantSlug !== claimed.tenantSlug || canonicalTenantUuid(stored.tenantUuid) !== claimed.tenantUuid) {
