@@ -22,6 +22,7 @@ import { removeObject } from './object-removal.ts';
 import { reserve, topUp } from './reservation.ts';
 import type { Reservation } from './reservation.ts';
 import { decideContentType } from './sniff.ts';
+import { bucketForFile, inCurrentBucket } from './tenant-bucket.ts';
 import { meterBody, openBody } from './upload-body.ts';
 
 /**
@@ -64,7 +65,7 @@ async function uploadClaimed(
       sha256: checksumProblem(sha256, 64),
       md5: checksumProblem(md5, 32),
     });
-    const { bucket } = await storage.resolveBucket({ tenant }, ctx);
+    const first = await bucketForFile(parts, tenant, ctx);
     const id = parts.newId();
     const key = `files/${id}`;
     const opening = openBody(body, ctx.signal);
@@ -73,23 +74,29 @@ async function uploadClaimed(
     const isOfUnknownSize = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
     const peeked = isOfUnknownSize ? (await opening).body : body;
     const size = peeked !== body && peeked.kind === 'buffer' ? peeked.data.byteLength : given;
-    const reservation = await reserve(
+    const { bucket, ...reservation } = await inCurrentBucket(
       parts,
-      {
-        id,
-        ownerId,
-        filename,
-        contentType: 'application/octet-stream', // until its first bytes have been read
-        sizeBytes: size ?? 0,
-        bucket,
-        storageKey: key,
-        uploadKey: null,
-        isPublic,
-        sha256: sha256 ?? null,
-        metadata: JSON.stringify(file.metadata ?? {}),
-        expiresIn: null,
+      { tenant, first },
+      async ({ bucket, onRecord }) => {
+        const row = {
+          id,
+          ownerId,
+          filename,
+          contentType: 'application/octet-stream', // until its first bytes have been read
+          sizeBytes: size ?? 0,
+          bucket,
+          storageKey: key,
+          uploadKey: null,
+          isPublic,
+          sha256: sha256 ?? null,
+          metadata: JSON.stringify(file.metadata ?? {}),
+          expiresIn: null,
+        };
+        const ask = { tenant, bytes: size ?? sizeHint ?? firstStep, least: size ?? 0, onRecord, signal: ctx.signal };
+        const reserved = await reserve(parts, row, ask);
+        return reserved && { bucket, ...reserved };
       },
-      { tenant, bytes: size ?? sizeHint ?? firstStep, least: size ?? 0, signal: ctx.signal },
+      ctx,
     );
     let mayCome = false;
     try {

@@ -2,6 +2,7 @@ import type { CallContext, StorageService, TenantContext } from '@coffer/storage
 import type { Sql } from 'postgres';
 
 import type { QuotaWaiters } from './quota-waiters.ts';
+import type { TenantRepository } from './tenants/repository.ts';
 import type { TenantQueues } from './tenants/tenant-queues.ts';
 
 /** Dependencies of the file operations. */
@@ -12,6 +13,7 @@ export interface FileParts {
   readonly presignExpires: number | undefined;
   readonly waiters: QuotaWaiters;
   readonly tenantQueues: TenantQueues;
+  readonly tenants: Pick<TenantRepository, 'forget'> | undefined;
 }
 
 /** Counts and logs a call under the tenant's slug, unless the caller chose another label. */

@@ -3,6 +3,7 @@ import type { BodyInput, CannedAcl, GetResult, ObjectInfo, StorageService, Tenan
 import type { Database, DrizzleDatabase } from './database/database.ts';
 import type { FileAccess } from './file-access.ts';
 import type { FileRecord, FileStatus } from './file-record.ts';
+import type { TenantRepository } from './tenants/repository.ts';
 
 /** Dependencies and settings of a FileService. */
 export interface FileServiceOptions {
@@ -11,6 +12,11 @@ export interface FileServiceOptions {
   /** Instead of `db`: the result of `connectDatabase`. */
   readonly database?: Database;
   readonly storage: StorageService;
+  /**
+   * Where `storage` gets the buckets of tenants from. With it, a file is stored only in a bucket that is the tenant's when its space is
+   * reserved: what `storage` and `tenants` remember may be out of date if another process has deleted the bucket meanwhile.
+   */
+  readonly tenants?: Pick<TenantRepository, 'forget'>;
   /** Lifetime of presigned URLs in seconds, unless a call sets its own. Default: that of `storage`. */
   readonly presignExpires?: number;
 }

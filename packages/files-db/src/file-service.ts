@@ -59,6 +59,7 @@ export class FileService {
       presignExpires: options.presignExpires,
       waiters: new QuotaWaiters(),
       tenantQueues: new TenantQueues(sql),
+      tenants: options.tenants,
     };
     this.#finder = new FileFinder(sql);
     this.#lister = new FileLister(sql);

@@ -69,16 +69,21 @@ export interface ReservedFile extends NewFileRow {
   readonly asked: number;
   /** Bytes that must be free. */
   readonly least: number;
+  /** Whether the bucket must be on record as the tenant's. */
+  readonly onRecord: boolean;
 }
 
+const isInOwnBucket = `(not {onRecord}::boolean or
+    exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid = {tenant}::text))`;
+
 /**
- * Inserts a pending file and reserves as much of `asked` as the quota has left. No row when that is less than `least`, or the tenant is
- * unknown or being deleted.
+ * Inserts a pending file and reserves as much of `asked` as the quota has left. No row when that is less than `least`, the tenant is
+ * unknown or being deleted, or the bucket is not its own as it has to be.
  */
 export const reserveFile = statement<ReservedFile, Granted>(`
   with granted as (
     update tenant_usage set ${grant}
-    where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {least}::int8, true)
+    where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {least}::int8, true) and ${isInOwnBucket}
     returning tenant_uuid, granted_bytes, quota_bytes is not null as limited
   ), created as (
     insert into files (tenant_uuid, reserved_bytes, ${insertedColumns}) select tenant_uuid, granted_bytes, ${insertedValues} from granted
@@ -86,16 +91,16 @@ export const reserveFile = statement<ReservedFile, Granted>(`
   select granted_bytes, limited from granted`);
 
 /**
- * Inserts pending files of one tenant, given as JSON, and reserves all that they ask for; `asked` is the sum. No row when the quota has
- * less left, or the tenant is unknown or being deleted.
+ * Inserts pending files of one tenant in one bucket, given as JSON, and reserves all that they ask for; `asked` is the sum. No row when
+ * the quota has less left, the tenant is unknown or being deleted, or the bucket is not its own as it has to be.
  */
 export const reserveFiles = statement<
-  { readonly tenant: string; readonly asked: string; readonly files: string },
+  Pick<ReservedFile, 'tenant' | 'bucket' | 'onRecord'> & { readonly asked: string; readonly files: string },
   { readonly limited: boolean }
 >(`
   with granted as (
     update tenant_usage set reserved_bytes = reserved_bytes + {asked}::int8
-    where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {asked}::int8, true)
+    where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {asked}::int8, true) and ${isInOwnBucket}
     returning tenant_uuid, quota_bytes is not null as limited
   ), created as (
     insert into files (tenant_uuid, reserved_bytes, ${insertedColumns}) select tenant_uuid, asked, ${insertedOfRecord}
@@ -317,6 +322,8 @@ export interface Quota {
   readonly unused_bytes: string | null;
   /** Whether uploads hold reservations that may soon become free in part. */
   readonly contended: boolean;
+  /** Whether the bucket is on record as the tenant's. */
+  readonly has_bucket: boolean;
 }
 
 // Running direct uploads. A presigned upload holds exactly its announced size, for as long as its form lives. All pending files have a
@@ -324,12 +331,13 @@ export interface Quota {
 const holder = `f.status = 'pending' and f.upload_key is null and f.reserved_bytes > 0 and f.sweep_at > now() - interval '1 day'`;
 
 /** Why `reserveFile` found nothing to update. */
-export const findQuota = statement<{ readonly tenant: string }, Quota>(`
+export const findQuota = statement<Pick<ReservedFile, 'tenant' | 'bucket'>, Quota>(`
   select closed, ${free} as free_bytes, quota_bytes - used_bytes as unused_bytes,
-    exists (select from files f where f.tenant_uuid = u.tenant_uuid and ${holder}) as contended
+    exists (select from files f where f.tenant_uuid = u.tenant_uuid and ${holder}) as contended,
+    exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid = u.tenant_uuid) as has_bucket
   from tenant_usage u where tenant_uuid = {tenant}::text`);
 
-export type Contention = Omit<Quota, 'contended'> & {
+export type Contention = Omit<Quota, 'contended' | 'has_bucket'> & {
   /** Whether this upload has to give up: no other one holds anything, or this one does and all others that do are older and wait. */
   readonly gives_up: boolean;
 };

@@ -16,6 +16,8 @@ import { labelled } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import type { PresignedFileUpload, PresignedUploadRequest } from './file-requests.ts';
 import { reserve } from './reservation.ts';
+import { bucketForFile, inCurrentBucket } from './tenant-bucket.ts';
+import type { FileBucket } from './tenant-bucket.ts';
 
 /** See `FileService.createPresignedUpload`. Runs one statement. */
 export async function presignUpload(
@@ -37,37 +39,41 @@ export async function presignUpload(
   });
   const contentType = withoutTabs(request.contentType);
   const ctx = labelled(context, tenant);
-  const { bucket } = await storage.resolveBucket({ tenant }, ctx);
-  await storage.requireBucket(bucket, ctx); // a form for a missing bucket would fail only when it is sent
-  const id = parts.newId();
-  const key = `incoming/${id}`;
-  const expiresIn = request.expiresIn ?? parts.presignExpires;
-  // Signed before the row is written, since only the signer knows how long the URL is valid. It is returned only once the row exists.
-  const upload = await storage.getPresignedUploadUrl({ bucket, key, contentType, size: sizeBytes, acl: 'private', expiresIn }, ctx);
-  await reserve(
-    parts,
-    {
-      id,
-      ownerId,
-      filename,
-      contentType,
-      sizeBytes,
-      bucket,
-      storageKey: key,
-      uploadKey: key,
-      isPublic,
-      sha256: sha256 ?? null,
-      metadata: JSON.stringify(metadata ?? {}),
-      expiresIn: upload.expiresIn,
-    },
-    { tenant, bytes: sizeBytes, least: sizeBytes, signal: ctx.signal },
-  );
-  return {
-    fileId: id,
-    method: upload.method,
-    uploadUrl: upload.url,
-    uploadFields: upload.fields,
-    uploadHeaders: upload.headers,
-    expiresIn: upload.expiresIn,
+  const into = async ({ bucket, onRecord }: FileBucket): Promise<PresignedFileUpload | undefined> => {
+    await storage.requireBucket(bucket, ctx); // a form for a missing bucket would fail only when it is sent
+    const id = parts.newId();
+    const key = `incoming/${id}`;
+    const expiresIn = request.expiresIn ?? parts.presignExpires;
+    // Signed before the row is written, since only the signer knows how long the URL is valid. It is returned only once the row exists.
+    const upload = await storage.getPresignedUploadUrl({ bucket, key, contentType, size: sizeBytes, acl: 'private', expiresIn }, ctx);
+    const reservation = await reserve(
+      parts,
+      {
+        id,
+        ownerId,
+        filename,
+        contentType,
+        sizeBytes,
+        bucket,
+        storageKey: key,
+        uploadKey: key,
+        isPublic,
+        sha256: sha256 ?? null,
+        metadata: JSON.stringify(metadata ?? {}),
+        expiresIn: upload.expiresIn,
+      },
+      { tenant, bytes: sizeBytes, least: sizeBytes, onRecord, signal: ctx.signal },
+    );
+    return (
+      reservation && {
+        fileId: id,
+        method: upload.method,
+        uploadUrl: upload.url,
+        uploadFields: upload.fields,
+        uploadHeaders: upload.headers,
+        expiresIn: upload.expiresIn,
+      }
+    );
   };
+  return inCurrentBucket(parts, { tenant, first: await bucketForFile(parts, tenant, ctx) }, into, ctx);
 }

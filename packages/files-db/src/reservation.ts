@@ -20,7 +20,8 @@ export interface Reservation {
 /**
  * Inserts a pending file, and reserves its space before any of its bytes is taken or asked for. When other uploads hold the space that is
  * missing, it waits a little for them to give some back.
- * @param ask `bytes` is what the file may need, `least` what must be free for it to begin
+ * @param ask `bytes` is what the file may need, `least` what must be free for it to begin; `onRecord`: see `FileBucket`
+ * @returns undefined when the bucket should be the tenant's and is not
  * @throws quota_exceeded, tenant_not_found, tenant_mismatch, the signal's reason
  */
 export async function reserve(
@@ -30,16 +31,17 @@ export async function reserve(
     readonly tenant: TenantContext | undefined;
     readonly bytes: number;
     readonly least: number;
+    readonly onRecord: boolean;
     readonly signal: AbortSignal | undefined;
   },
-): Promise<Reservation> {
-  const { tenant, bytes, least, signal } = ask;
+): Promise<Reservation | undefined> {
+  const { tenant, bytes, least, onRecord, signal } = ask;
   if (tenant === undefined) {
     await insertFile(sql, row);
     return { granted: bytes, limited: false };
   }
   const tenantUuid = canonicalTenantUuid(tenant.tenantUuid);
-  const parameters = { ...row, tenant: tenantUuid, asked: bytes, least };
+  const parameters = { ...row, tenant: tenantUuid, asked: bytes, least, onRecord };
   let budget: WaitBudget | undefined;
   for (;;) {
     const granted = await tenantQueues.reserve(parameters).catch(async (error: unknown) => {
@@ -50,12 +52,13 @@ export async function reserve(
       throw error;
     });
     if (granted !== undefined) return { granted: Number(granted.granted_bytes), limited: granted.limited };
-    const [quota] = await findQuota(sql, { tenant: tenantUuid });
+    const [quota] = await findQuota(sql, { tenant: tenantUuid, bucket: row.bucket });
     if (quota?.closed === true) throw storageError('tenant_not_found', 'The tenant is being deleted.');
     if (quota === undefined) {
       await resolveTenant(sql, tenant); // throws unless the tenant exists now
       continue;
     }
+    if (onRecord && !quota.has_bucket) return undefined;
     if (quota.free_bytes === null || Number(quota.free_bytes) >= least) continue; // space has become free since
     budget ??= waiters.budgetFor(tenantUuid);
     const hopeless = Number(quota.unused_bytes) < least || !quota.contended;

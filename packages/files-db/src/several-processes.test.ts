@@ -1,8 +1,8 @@
-import { memoryBackend, noContext, storageError, wrapBackend } from '@coffer/storage-core';
+import { memoryBackend, noContext, storageError } from '@coffer/storage-core';
 import type { BucketOperations, StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { acme, admin, codeOf, defaultBucket, openRig, processBeside, upload } from './testing/support.ts';
+import { acme, admin, codeOf, defaultBucket, globex, openRig, presigning, processBeside, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
 const bucket = 'acme-uploads';
@@ -13,7 +13,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
   let inner: StorageBackend;
   let replaced: Partial<StorageBackend>;
   beforeEach(async () => {
-    inner = wrapBackend(memoryBackend());
+    inner = presigning(memoryBackend());
     replaced = {};
     rig = await openRig({
       server,
@@ -27,6 +27,16 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
   });
 
   const buckets = async (): Promise<readonly string[]> => (await inner.buckets!.list(noContext)).map(({ name }) => name);
+  const otherForm = (): Promise<string> =>
+    codeOf(
+      other.files.createPresignedUpload({
+        filename: 'a.txt',
+        contentType: 'text/plain',
+        sizeBytes: 1,
+        ownerId: 'alice',
+        tenantContext: acme,
+      }),
+    );
   const otherUpload = (text: string): Promise<string> =>
     codeOf(other.files.uploadFile({ body: text, filename: 'a.txt', contentType: 'text/plain', ownerId: 'alice', tenantContext: acme }));
   /** What the other process does when a bucket is gone, and the one that deletes it does not know yet. */
@@ -106,6 +116,32 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await otherUpload('x')).toBe('resolved');
     expect(await rig.tenants.ownerOf(bucket)).toBe(acme.tenantUuid);
     expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
+  });
+
+  it.each([
+    ['an upload', () => otherUpload('x')],
+    ['a form', () => otherForm()],
+    ['uploads that come together', async () => (await Promise.all([otherUpload('x'), otherUpload('y'), otherUpload('z')])).join('-')],
+  ])('recreate a bucket that they have used, and another process has deleted, for %s', async (_what, ask) => {
+    expect([await otherUpload('x'), await otherForm()]).toEqual(['resolved', 'resolved']);
+    await rig.tenantService.deleteBucket(bucket, { force: true });
+    expect(new Set((await ask()).split('-'))).toEqual(new Set(['resolved']));
+    expect([await buckets(), await rig.tenants.ownerOf(bucket)]).toEqual([[bucket], acme.tenantUuid]);
+    expect((await rig.usage(acme)).bytes).toBe((await rig.files.list({ access: admin, status: 'available' })).files.length);
+  });
+
+  it.each([
+    ['file', () => otherUpload('x')],
+    ['form', () => otherForm()],
+  ])('put no %s of the former tenant into a bucket that another one has by now', async (_what, ask) => {
+    expect([await otherUpload('x'), await otherForm()]).toEqual(['resolved', 'resolved']);
+    await rig.tenants.create(globex);
+    await rig.tenantService.deleteBucket(bucket, { force: true });
+    await rig.query(`insert into tenant_buckets (bucket, tenant_uuid) values ('${bucket}', '${globex.tenantUuid}')`);
+    await rig.storage.createBucket(bucket);
+    expect(await ask()).toBe('tenant_conflict');
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
   });
 
   it('leave a tenant a bucket that is recreated while it is deleted, but none of the files deleted with it', async () => {

@@ -43,7 +43,7 @@ describe('statements that reach the database', () => {
       autoProvision: true,
       resolveBucket: async ({ bucket, tenant }) => ({ bucket: bucket ?? (await tenants.bucketFor(tenant!)), because: 'tenant_mapping' }),
     });
-    files = new FileService({ database, storage });
+    files = new FileService({ database, storage, tenants });
     tenantService = new TenantService({ tenants, storage, database });
     await tenants.create({ ...acme, quotaBytes: 10 ** 9 });
     await upload();

@@ -84,7 +84,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       database,
       tenants,
       tenantService: new TenantService({ tenants, storage, database }),
-      files: new FileService({ database, storage, presignExpires }),
+      files: new FileService({ database, storage, tenants, presignExpires }),
       ...(secret !== undefined && { generatedSecret: secret }),
       close,
       [Symbol.asyncDispose]: close,

@@ -124,6 +124,12 @@ export class BucketProvisioner {
     await (buckets.find?.(bucket, ctx) ?? buckets.head(bucket, ctx));
   }
 
+  /** As `forget`, but a call that is ensuring the bucket goes on. */
+  forgetExisting(bucket: string): void {
+    if (this.#known.get(bucket) === 'exists') this.#known.delete(bucket);
+    this.#found.delete(bucket);
+  }
+
   /** The next use of the bucket provisions it again. */
   forget(bucket: string): void {
     this.#known.delete(bucket);

@@ -61,7 +61,9 @@ export class BucketService {
   /** @throws invalid_bucket_name */
   async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
     assertBucketName(bucket);
-    return this.provisioner.exists(bucket, ctx);
+    const exists = await this.provisioner.exists(bucket, ctx);
+    if (!exists) this.provisioner.forgetExisting(bucket);
+    return exists;
   }
 
   /**

@@ -202,6 +202,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
         tenant: acme.tenantUuid,
         asked: 5,
         least: 5,
+        onRecord: false,
         ownerId: 'alice',
         filename: 'a',
         contentType: 'text/plain',

@@ -69,9 +69,11 @@ function reserving(sql: Sql): TenantQueue['reserving'] {
       return granted;
     },
     async many(files) {
+      const { tenant, bucket, onRecord } = files[0]!;
+      if (files.some((file) => file.bucket !== bucket || file.onRecord !== onRecord)) return undefined; // the tenant's bucket changes
       // All of them or none: when too little is left for all, each file has to ask for its own share.
       const asked = files.reduce((sum, file) => sum + BigInt(file.asked), 0n);
-      const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked: String(asked), files: JSON.stringify(files) });
+      const [granted] = await reserveFiles(sql, { tenant, bucket, onRecord, asked: String(asked), files: JSON.stringify(files) });
       return granted && files.map((file) => ({ granted_bytes: String(file.asked), limited: granted.limited }));
     },
   });

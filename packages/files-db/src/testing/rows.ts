@@ -22,6 +22,7 @@ export function reserved(more: Partial<ReservedFile> = {}): ReservedFile {
     tenant: acme.tenantUuid,
     asked: 7,
     least: 7,
+    onRecord: false,
     ...more,
   };
 }

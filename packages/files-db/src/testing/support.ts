@@ -145,7 +145,7 @@ function servicesOn(
     database,
     tenants,
     storage,
-    files: new FileService({ database, storage }),
+    files: new FileService({ database, storage, tenants }),
     tenantService: new TenantService({ tenants, storage, database }),
   };
 }
