@@ -62,7 +62,7 @@ describe.each(['repeatable read', 'serializable'])('a database whose transaction
   });
 
   it('is brought up to date by several processes at once', async () => {
-    await rig.query('drop table coffer_migrations, files, tenant_buckets, tenant_slugs, tenant_usage, tenants');
+    await rig.query('drop table coffer_migrations, files, freed_buckets, tenant_buckets, tenant_slugs, tenant_usage, tenants');
     expect(new Set(await everywhere(3, ({ database }) => migrateDatabase(database)))).toEqual(new Set(['resolved']));
   });
 

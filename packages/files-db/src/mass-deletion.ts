@@ -4,7 +4,7 @@ import { whileWatched } from './database/answer-watch.ts';
 import { onDatabase } from './database/error.ts';
 import { statement } from './database/statement.ts';
 import { inTransaction } from './database/transaction.ts';
-import { lockUsage } from './tenants/rows.ts';
+import { lockUsage, notedAsFreed } from './tenants/rows.ts';
 
 export interface TombstoneRow {
   readonly id: string;
@@ -129,5 +129,6 @@ export const reopenTenant = statement<{ readonly tenant: string }, never>(`
 /** Keeps only the tenant's uuid and slugs. */
 export const forgetTenant = statement<{ readonly tenant: string }, never>(`
   with usage as (delete from tenant_usage where tenant_uuid = {tenant}::text returning tenant_uuid),
-    buckets as (delete from tenant_buckets where tenant_uuid = {tenant}::text)
+    buckets as (delete from tenant_buckets where tenant_uuid = {tenant}::text returning bucket, tenant_uuid),
+    noted as (${notedAsFreed('buckets')})
   update tenants t set state = 'deleted' from usage where t.tenant_uuid = usage.tenant_uuid`);

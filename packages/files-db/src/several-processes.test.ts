@@ -2,6 +2,7 @@ import { memoryBackend, noContext, storageError } from '@coffer/storage-core';
 import type { BucketOperations, StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { releaseBucket } from './tenants/rows.ts';
 import { acme, admin, codeOf, defaultBucket, globex, openRig, presigning, processBeside, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -144,6 +145,68 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
   });
 
+  describe('where another tenant is to get the bucket of a former one', () => {
+    const cacheSeconds = 0.5;
+    let former: ReturnType<typeof processBeside>;
+    beforeEach(async () => {
+      await rig.close();
+      rig = await openRig({ server, backend: inner, cacheSeconds });
+      former = processBeside(rig, { cacheSeconds });
+      await rig.tenants.create(globex);
+      await former.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme });
+    });
+    afterEach(() => former.close());
+    /** What the process that has not heard of it finds in the former tenant's bucket, from now until it is somebody else's. */
+    const seenUntil = async (given: Promise<unknown>): Promise<ReadonlySet<unknown>> => {
+      const seen = new Set<unknown>();
+      let isGiven = false;
+      const done = given.finally(() => (isGiven = true));
+      while (!isGiven) {
+        const {
+          buckets: [name],
+        } = await former.tenants.resolve(acme);
+        if (name === bucket) seen.add(await rig.tenants.ownerOf(name));
+      }
+      await done;
+      const { buckets: left } = await former.tenants.resolve(acme);
+      return left.includes(bucket) ? seen.add(await rig.tenants.ownerOf(bucket)) : seen;
+    };
+
+    it.each([
+      ['as another one', () => rig.tenantService.createBucket({ bucket, tenant: 'globex' })],
+      ['to be assigned only', () => rig.tenants.addBucket('globex', bucket)],
+    ])("give it only when no process remembers that it was the former one's, %s", async (_how, give) => {
+      await former.tenants.resolve(acme);
+      await rig.tenantService.deleteBucket(bucket, { force: true });
+      expect(await seenUntil(give())).toEqual(new Set([undefined]));
+      expect(await rig.tenants.ownerOf(bucket)).toBe(globex.tenantUuid);
+    });
+
+    it('give it later, too, where the assignment had to wait for the deletion', async () => {
+      await former.tenants.resolve(acme);
+      const release = await rig.database.sql.reserve();
+      await release`begin`;
+      await releaseBucket(release, { bucket });
+      const giving = rig.tenants.addBucket('globex', bucket);
+      const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await expect.poll(() => rig.query(waits)).toHaveLength(1);
+      await former.tenants.resolve(acme);
+      await release`commit`;
+      release.release();
+      expect(await seenUntil(giving)).toEqual(new Set([undefined]));
+      expect(await rig.tenants.ownerOf(bucket)).toBe(globex.tenantUuid);
+    });
+
+    it('give it back to the former one at once', async () => {
+      await rig.tenantService.deleteBucket(bucket, { force: true });
+      const others = rig.tenants.addBucket('globex', bucket);
+      others.catch(() => {});
+      expect(await rig.tenants.addBucket('acme', bucket)).toBe(true);
+      expect(await rig.tenants.ownerOf(bucket)).toBe(acme.tenantUuid);
+      expect(await codeOf(others)).toBe('tenant_conflict');
+    });
+  });
+
   it('leave a tenant a bucket that is recreated while it is deleted, but none of the files deleted with it', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
@@ -217,6 +280,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     afterDeletion(async () => {
       const head: BucketOperations['head'] = async (...parameters) => {
         replaced = {};
+        await rig.query(`update freed_buckets set freed_at = now() - interval '1 minute'`);
         await other.tenantService.createBucket({ bucket, tenant: 'another' });
         return inner.buckets!.head(...parameters);
       };

@@ -7,10 +7,11 @@ import { describe, expect, it } from 'vitest';
 
 import { connectDatabase, files, migrateDatabase, tenantBuckets, tenants, tenantSlugs, tenantUsage } from '../index.ts';
 import type { Database } from '../index.ts';
+import { freedBuckets } from './schema.ts';
 import { codeOf } from '../testing/support.ts';
 import { migrations } from './migrations.ts';
 
-const tables: readonly PgTable[] = [files, tenants, tenantSlugs, tenantBuckets, tenantUsage];
+const tables: readonly PgTable[] = [files, tenants, tenantSlugs, tenantBuckets, tenantUsage, freedBuckets];
 
 async function emptyDatabase(server: 'embedded' | 'debian'): Promise<{ readonly url: string; readonly drop: () => Promise<void> }> {
   return testDatabase({ server });
@@ -77,6 +78,7 @@ describe.each(['embedded', 'debian'] as const)('migrateDatabase on PostgreSQL (%
     expect(rows.map(({ name }) => name)).toEqual([
       'coffer_migrations',
       'files',
+      'freed_buckets',
       'tenant_buckets',
       'tenant_slugs',
       'tenant_usage',
@@ -119,14 +121,14 @@ describe('migrateDatabase', () => {
     const [{ name: last, sql: text }] = migrations.slice(-1) as [(typeof migrations)[number]];
     const former = connectDatabase({ url });
     await migrateDatabase(former);
-    const [, index] = /CREATE INDEX "(\w+)"/.exec(text)!;
-    await former.sql.unsafe(`drop index ${index}; delete from coffer_migrations where name = '${last}'; create schema coffer`);
+    const [, kind, made] = /CREATE (INDEX|TABLE) "(\w+)"/.exec(text)!;
+    await former.sql.unsafe(`drop ${kind} ${made}; delete from coffer_migrations where name = '${last}'; create schema coffer`);
     await former.close();
     const database = connectDatabase({ url });
     await migrateDatabase(database);
     const tables = await database.sql`select schemaname from pg_tables where tablename in ('files', 'coffer_migrations')`;
     expect([...tables]).toEqual([{ schemaname: 'public' }, { schemaname: 'public' }]);
-    expect(await database.sql`select 1 from pg_indexes where schemaname = 'public' and indexname = ${index!}`).toHaveLength(1);
+    expect(await database.sql`select 1 from pg_class where relnamespace = 'public'::regnamespace and relname = ${made!}`).toHaveLength(1);
     await database.close();
     await drop();
   });

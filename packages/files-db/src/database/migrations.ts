@@ -86,4 +86,13 @@ CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id" NULLS 
 DROP INDEX "files_by_tenant_former";
 `,
   },
+  {
+    name: '0004_freed_buckets',
+    sql: `CREATE TABLE "freed_buckets" (
+	"bucket" text PRIMARY KEY NOT NULL,
+	"tenant_uuid" text NOT NULL,
+	"freed_at" timestamp (3) with time zone NOT NULL
+);
+`,
+  },
 ];

@@ -42,6 +42,14 @@ export const tenantBuckets = pgTable(
   (table) => [index('tenant_buckets_by_tenant').on(table.tenantUuid, table.position)],
 );
 
+/** Buckets that were taken from a tenant lately: other processes may still remember whose they were. */
+export const freedBuckets = pgTable('freed_buckets', {
+  bucket: text('bucket').primaryKey(),
+  /** Whose it was. */
+  tenantUuid: text('tenant_uuid').notNull(),
+  freedAt: time('freed_at').notNull(),
+});
+
 /**
  * The one row per tenant that every upload and delete changes. Separate from `tenants` so that it stays small and its changes touch no
  * index. The quota is here, not in `tenants`, because a conditional update rechecks the newest version of the row that it changes, but not

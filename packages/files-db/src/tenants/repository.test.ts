@@ -55,6 +55,16 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await codeOf(rig.tenants.find('never-seen'))).toBe('tenant_not_found');
   });
 
+  it('notes which buckets it has taken from tenants, and no more of those of long ago', async () => {
+    const { tenantUuid } = await rig.tenants.resolve(pair());
+    const names = ['a', 'b'].map((end) => `taken-${count}-${end}`);
+    for (const name of names) await rig.tenants.addBucket(tenantUuid, name);
+    await rig.tenants.removeBucket(names[0]!);
+    await rig.query(`update freed_buckets set freed_at = now() - interval '2 days'`);
+    await rig.tenants.removeBucket(names[1]!);
+    expect(await rig.query('select bucket, tenant_uuid from freed_buckets')).toEqual([{ bucket: names[1], tenant_uuid: tenantUuid }]);
+  });
+
   it('keeps bucket and former slugs with a tenant that is renamed', async () => {
     const claimed = pair();
     const bucket = await rig.tenants.bucketFor(claimed);

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { assertBucketName, canonicalTenantUuid, hasCode, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { TransactionSql } from 'postgres';
@@ -40,9 +42,15 @@ export interface TenantRepositoryOptions {
    * get it because its name leads to it. Default: no bucket does.
    */
   readonly holdsObjects?: (bucket: string) => Promise<boolean>;
-  /** Seconds for which this process may not see changes of a tenant by another process. Default 5. */
+  /**
+   * Seconds for which this process may not see changes of a tenant by another process. Default 5. A tenant's former bucket goes to another
+   * tenant only after that time, so use the same value in all processes.
+   */
   readonly cacheSeconds?: number;
 }
+
+/** Seconds that a change may take to be seen, and a request to act on what it knows, beyond the time for which a process remembers. */
+const handoverMargin = 1;
 
 /** The registered tenants and their buckets. */
 export class TenantRepository {
@@ -51,13 +59,16 @@ export class TenantRepository {
   readonly #reserved: ReadonlySet<string>;
   readonly #holdsObjects: NonNullable<TenantRepositoryOptions['holdsObjects']>;
   readonly #cache: TenantCache;
+  readonly #handoverSeconds: number;
 
   constructor(options: TenantRepositoryOptions) {
     this.#database = options.database;
     this.#bucketNameFor = options.bucketNameFor;
     this.#reserved = new Set(options.reservedBuckets);
     this.#holdsObjects = options.holdsObjects ?? (async () => false);
-    this.#cache = new TenantCache(options.cacheSeconds ?? 5);
+    const { cacheSeconds = 5 } = options;
+    this.#cache = new TenantCache(cacheSeconds);
+    this.#handoverSeconds = cacheSeconds + handoverMargin;
   }
 
   /**
@@ -171,8 +182,7 @@ export class TenantRepository {
       if (primary !== undefined) return primary;
       bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
       try {
-        if (!adopt) await this.#assertFree(bucket);
-        if (await this.#claim(tenantUuid, bucket, { onlyFirst: true })) return bucket;
+        if (await this.#claim(tenantUuid, bucket, { onlyFirst: true, adopt })) return bucket;
       } catch (error) {
         if (!hasCode(error, 'tenant_conflict')) throw error;
         this.#cache.forget(tenantUuid); // it may be older than the bucket that an administrator has assigned because of this error
@@ -185,7 +195,8 @@ export class TenantRepository {
   }
 
   /**
-   * Assigns a bucket to the tenant; harmless when the tenant already has it.
+   * Assigns a bucket to the tenant; harmless when the tenant already has it. If it was another tenant's until now, waits until no process
+   * remembers that.
    * @returns whether it was assigned just now
    * @throws tenant_not_found, tenant_conflict
    */
@@ -259,13 +270,19 @@ export class TenantRepository {
   async #claim(
     tenantUuid: string,
     bucket: string,
-    { onlyFirst = false, evenClosed = false }: { readonly onlyFirst?: boolean; readonly evenClosed?: boolean } = {},
+    options: { readonly onlyFirst?: boolean; readonly evenClosed?: boolean; readonly adopt?: boolean } = {},
   ): Promise<boolean> {
     assertBucketName(bucket);
     if (this.#reserved.has(bucket)) throw storageError('tenant_conflict', `The bucket "${bucket}" is reserved.`);
-    const claimed = await claimBucket(this.#database.sql, { tenant: tenantUuid, bucket, onlyFirst, evenClosed });
-    this.#cache.forget(tenantUuid);
-    return claimed.length > 0;
+    const { onlyFirst = false, evenClosed = false, adopt = true } = options;
+    for (;;) {
+      if (!adopt) await this.#assertFree(bucket);
+      const claim = { tenant: tenantUuid, bucket, onlyFirst, evenClosed };
+      const { claimed, wait } = await claimBucket(this.#database.sql, claim, this.#handoverSeconds);
+      this.#cache.forget(tenantUuid);
+      if (wait === undefined) return claimed;
+      await delay(wait * 1000);
+    }
   }
 }
 

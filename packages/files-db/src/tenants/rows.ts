@@ -3,7 +3,7 @@ import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
 import { whileWatched } from '../database/answer-watch.ts';
-import { databaseError } from '../database/error.ts';
+import { databaseError, onDatabase } from '../database/error.ts';
 import { statement } from '../database/statement.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from '../field-checks.ts';
@@ -112,13 +112,26 @@ export const listTenants = statement<{ readonly after: string; readonly limit: n
   select ${columns} from tenants t where t.tenant_uuid > {after}::text and t.state <> 'deleted' order by t.tenant_uuid limit {limit}::int8`);
 
 /**
+ * How many seconds another tenant's former bucket has to wait for this one; no row when it need not, or somebody else has it already.
+ * @param seconds for which processes remember
+ */
+const findWait = statement<{ readonly tenant: string; readonly bucket: string; readonly seconds: number }, { readonly seconds: string }>(`
+  select extract(epoch from freed_at - clock_timestamp()) + {seconds}::float8 as seconds from freed_buckets
+  where bucket = {bucket}::text and tenant_uuid <> {tenant}::text and freed_at > clock_timestamp() - {seconds}::float8 * interval '1 second'
+    and not exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid <> {tenant}::text)`);
+
+/**
  * Assigns a bucket that nobody has to a tenant, as its last one; with `onlyFirst`, only if the tenant has none yet. Either a deletion of
  * the tenant waits for this and sees the bucket, or this waits for the deletion and assigns nothing, unless `evenClosed`.
  */
-export const claimBucket = statement<
-  { readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean; readonly evenClosed: boolean },
-  { readonly bucket: string }
->(`
+export interface BucketClaim {
+  readonly tenant: string;
+  readonly bucket: string;
+  readonly onlyFirst: boolean;
+  readonly evenClosed: boolean;
+}
+
+const insertBucket = statement<BucketClaim, { readonly bucket: string }>(`
   insert into tenant_buckets (bucket, tenant_uuid, position)
   select {bucket}::text, {tenant}::text, coalesce(max(position) + 1, 0) from tenant_buckets where tenant_uuid = {tenant}::text
   having (count(*) = 0 or not {onlyFirst}::boolean) and exists (
@@ -127,10 +140,42 @@ export const claimBucket = statement<
   on conflict do nothing
   returning bucket`);
 
+/**
+ * See `insertBucket`. Assigns nothing as long as another process may remember the bucket as another tenant's, also where it had to wait for
+ * that tenant to lose it: only a statement after that sees when it was.
+ * @param seconds for which processes remember
+ * @returns `wait`: seconds after which to try again, if that is why nothing was assigned
+ */
+export async function claimBucket(
+  sql: Sql,
+  claim: BucketClaim,
+  seconds: number,
+): Promise<{ readonly claimed: boolean; readonly wait: number | undefined }> {
+  const claiming = inTransaction(sql, async (transaction) => {
+    await transaction`savepoint unclaimed`;
+    const [claimed] = await insertBucket(transaction, claim);
+    const [waiting] = await findWait(transaction, { tenant: claim.tenant, bucket: claim.bucket, seconds });
+    if (waiting === undefined) return { claimed: claimed !== undefined, wait: undefined };
+    await transaction`rollback to savepoint unclaimed`;
+    return { claimed: false, wait: Number(waiting.seconds) };
+  });
+  return onDatabase(() => whileWatched(sql, claiming));
+}
+
+/** Notes when buckets were freed. The notes are few: each one removes those of long ago. */
+export const notedAsFreed = (rows: string): string => `
+  insert into freed_buckets (bucket, tenant_uuid, freed_at) select bucket, tenant_uuid, clock_timestamp() from ${rows}
+  on conflict (bucket) do update set tenant_uuid = excluded.tenant_uuid, freed_at = excluded.freed_at`;
+
 /** Takes a bucket from whichever tenant has it. */
-export const releaseBucket = statement<{ readonly bucket: string }, { readonly tenant_uuid: string }>(
-  `delete from tenant_buckets where bucket = {bucket}::text returning tenant_uuid`,
-);
+export const releaseBucket = statement<{ readonly bucket: string }, { readonly tenant_uuid: string }>(`
+  with released as (
+    delete from tenant_buckets where bucket = {bucket}::text returning bucket, tenant_uuid
+  ), noted as (${notedAsFreed('released')}
+  ), cleared as (
+    delete from freed_buckets where bucket <> {bucket}::text and freed_at < now() - interval '1 day'
+  )
+  select tenant_uuid from released`);
 
 const insertTenant = statement<
   { readonly uuid: string; readonly slug: string; readonly slugUuid: string; readonly quota: number | null },

@@ -106,8 +106,11 @@ export async function openRig(
 }
 
 /** The services of another process, which shares database and storage with a rig but has its own tenant cache. */
-export function processBeside({ url, backend }: Rig): Services & { close(): Promise<void> } {
-  const services = servicesOn(url, backend);
+export function processBeside(
+  { url, backend }: Rig,
+  options: { readonly cacheSeconds?: number } = {},
+): Services & { close(): Promise<void> } {
+  const services = servicesOn(url, backend, options);
   return { ...services, close: () => services.database.close() };
 }
 
