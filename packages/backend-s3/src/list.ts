@@ -9,11 +9,9 @@ import type { Store } from './store.ts';
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { prefix = '' } = options;
   try {
-    if (matchesNoKey(store, prefix)) {
-      await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // rejects if the bucket does not exist
-      return emptyPage;
-    }
+    if (matchesNoKey(store, prefix)) return await nothingIn(store, bucket, ctx);
     const page = await listPage(store, bucket, options, ctx);
+    if (isEmpty(page) && mayBeginNoKey.test(prefix)) return await nothingIn(store, bucket, ctx);
     if (options.maxKeys !== 1 || !seemsToEndEarly(page, options)) return page;
     const { onNextToken: _, ...again } = options;
     return firstEntryOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
@@ -22,11 +20,26 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
     if (isAnswer && options.continuationToken !== undefined) throw invalidToken();
     // If the server refuses such keys, no key begins with this prefix.
-    if (hasCode(error, 'invalid_key')) return emptyPage;
+    if (hasCode(error, 'invalid_key')) return nothingIn(store, bucket, ctx);
     if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;
-    await store.transport.headBucket(bucket, ctx);
-    return emptyPage;
+    return nothingIn(store, bucket, ctx);
   }
+}
+
+/**
+ * Prefixes of keys that many servers refuse. MinIO finds nothing below them without a look at the bucket, so that only such an empty list
+ * leaves open whether there is a bucket.
+ */
+const mayBeginNoKey = /^\/|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/;
+
+function isEmpty({ objects, commonPrefixes, isTruncated }: ListPage): boolean {
+  return objects.length === 0 && commonPrefixes.length === 0 && !isTruncated;
+}
+
+/** @throws no_such_bucket */
+async function nothingIn(store: Store, bucket: string, ctx: CallContext): Promise<ListPage> {
+  await store.transport.headBucket(bucket, ctx);
+  return emptyPage;
 }
 
 const emptyPage: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
