@@ -22,7 +22,7 @@ import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './tra
 import { writeByParts } from './upload/multipart.ts';
 import type { Parts } from './upload/multipart.ts';
 import { matchesWrite, recoverLostWrite } from './upload/recover-lost-write.ts';
-import { ignoresNoneMatch } from './versioning.ts';
+import { keepsUncomparedVersions } from './versioning.ts';
 import { assertWriteSupported } from './write-support.ts';
 
 interface Copy {
@@ -98,7 +98,7 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
 /** Whether writing the destination with PutObject keeps the caller's condition. */
 async function isPutEnforced(store: Store, { options, destination, ctx }: Copy, profile: EndpointProfile): Promise<boolean> {
   if (options.ifNoneMatch === undefined) return true;
-  return profile.conditionalPut && !(await ignoresNoneMatch(store, destination.bucket, profile, ctx));
+  return profile.conditionalPut && !(await keepsUncomparedVersions(store, destination.bucket, profile, ctx));
 }
 
 async function copySmall(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {

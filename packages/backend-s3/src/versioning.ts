@@ -19,8 +19,11 @@ export function versioningOperations(store: Store): VersioningOperations {
   };
 }
 
-/** Whether PutObject ignores If-None-Match in this bucket, on a server that otherwise enforces it: Ceph does where versions are kept. */
-export async function ignoresNoneMatch(
+/**
+ * Whether this bucket keeps versions on a server that then does not evaluate the conditions of PutObject, as it otherwise does: Ceph ignores
+ * If-None-Match there, and refuses every If-Match.
+ */
+export async function keepsUncomparedVersions(
   store: Store,
   bucket: string,
   { conditionalPutOfVersions: isEnforced }: EndpointProfile,

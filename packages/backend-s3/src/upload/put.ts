@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
 import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
-import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
+import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions, StorageError } from '@coffer/storage-core';
 
 import { aclHeader } from '../acl-header.ts';
 import { translateAclError } from '../acl-support.ts';
@@ -10,7 +10,7 @@ import { largestObject, largestPut, partSizeFor } from '../limits.ts';
 import { encodeMetadata } from '../metadata.ts';
 import type { Store } from '../store.ts';
 import type { KnownSums, WriteHeaders, Written } from '../transport.ts';
-import { ignoresNoneMatch } from '../versioning.ts';
+import { keepsUncomparedVersions } from '../versioning.ts';
 import { assertWriteSupported } from '../write-support.ts';
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
@@ -52,10 +52,26 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     return sha256 === undefined ? info : { ...info, sha256 };
   } catch (error) {
     discard(body, error instanceof Error ? error : undefined);
+    if (options.ifMatch !== undefined && (await refusesEveryMatch(store, at.bucket, error, ctx))) throw versionsNotCompared(error);
     // Servers differ about the error if there is no object to match.
     if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw translateAclError(error, options.acl);
     throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
+}
+
+function versionsNotCompared(cause?: unknown): StorageError {
+  const message = 'This storage provider does not evaluate the conditions of a write in buckets that keep versions.';
+  return storageError('not_supported', message, { cause });
+}
+
+/**
+ * Where versions are kept, Ceph refuses If-Match whatever the ETag: who reads the object and tries again would do so for ever. Only a refusal
+ * is worth a look at the bucket.
+ */
+async function refusesEveryMatch(store: Store, bucket: string, error: unknown, ctx: CallContext): Promise<boolean> {
+  const profile = store.endpoint.known;
+  if (!hasCode(error, 'precondition_failed') || profile?.conditionalPutOfVersions !== false) return false;
+  return keepsUncomparedVersions(store, bucket, profile, ctx).catch(() => false);
 }
 
 type Put = Written & { readonly size: number };
@@ -77,8 +93,7 @@ async function headersFor(
   if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && match === undefined)) {
     throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
   }
-  if (options.ifNoneMatch !== undefined && (await ignoresNoneMatch(store, bucket, profile, ctx)))
-    throw storageError('not_supported', 'This storage provider ignores the conditions of a write in buckets that keep versions.');
+  if (options.ifNoneMatch !== undefined && (await keepsUncomparedVersions(store, bucket, profile, ctx))) throw versionsNotCompared();
   return { headers: match === undefined ? headers : { ...headers, ifMatch: match }, byParts: conditionalComplete };
 }
 

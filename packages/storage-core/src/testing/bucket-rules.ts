@@ -39,6 +39,28 @@ function versions({ test }: Suite): void {
     }
   });
 
+  test('meets the conditions of a write where versions are kept, or says that it cannot', async (t) => {
+    const versioning = requireAbility(t.backend, 'versioning');
+    const { bucket, release } = await t.otherBucket();
+    try {
+      const at = { bucket, key: 'x' };
+      const before = await t.put(at, 'before there were versions');
+      await versioning.setVersioning(bucket, true, noContext);
+      const first = (await isRefused(t.put(at, 'one', { ifMatch: before.etag }))) ? await t.put(at, 'one') : await t.head(at);
+      await t.assertHolds(at, 'one');
+      const isTaken = !(await isRefused(t.put(at, 'two', { ifMatch: first.etag })));
+      await t.assertHolds(at, isTaken ? 'two' : 'one');
+      const code = isTaken ? 'precondition_failed' : 'not_supported';
+      await assertRejects(t.put(at, 'three', { ifMatch: before.etag }), code);
+      await t.assertHolds(at, isTaken ? 'two' : 'one');
+      const isCreated = !(await isRefused(t.put({ bucket, key: 'y' }, 'new', { ifNoneMatch: '*' })));
+      await assertRejects(t.put(at, 'four', { ifNoneMatch: '*' }), isCreated ? 'precondition_failed' : 'not_supported');
+      await t.assertHolds(at, isTaken ? 'two' : 'one');
+    } finally {
+      await release();
+    }
+  });
+
   test('rejects the versioning of a bucket that is not there', async ({ backend }) => {
     const versioning = requireAbility(backend, 'versioning');
     await assertRejects(versioning.getVersioning(missingBucket, noContext), 'no_such_bucket');
