@@ -62,6 +62,8 @@ export interface Administration {
   /** Empty if the region has no LocationConstraint. */
   getLocation(bucket: string, ctx: CallContext): Promise<string>;
   getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
+  /** Whether the bucket keeps versions, or has kept them until that was suspended. */
+  hasKeptVersions(bucket: string, ctx: CallContext): Promise<boolean>;
   setVersioning(bucket: string, enabled: boolean, ctx: CallContext): Promise<void>;
   /** Rejects with the provider's error if the bucket has none. */
   getRules(bucket: string, ctx: CallContext): Promise<readonly ExistingRule[]>;
@@ -94,6 +96,7 @@ export const administrationCalls: Readonly<Record<keyof Administration, true>> =
   deleteBucket: true,
   getLocation: true,
   getVersioning: true,
+  hasKeptVersions: true,
   setVersioning: true,
   getRules: true,
   putRules: true,

@@ -22,7 +22,7 @@ import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './tra
 import { writeByParts } from './upload/multipart.ts';
 import type { Parts } from './upload/multipart.ts';
 import { matchesWrite, recoverLostWrite } from './upload/recover-lost-write.ts';
-import { keepsUncomparedVersions } from './versioning.ts';
+import { keepsUncomparedVersions, mayShareBytes } from './versioning.ts';
 import { assertWriteSupported } from './write-support.ts';
 
 interface Copy {
@@ -33,6 +33,8 @@ interface Copy {
   readonly from: ObjectInfo;
   readonly carried: CarriedHeaders;
   readonly tagCount: number;
+  /** Whether the server may let the copy share the bytes of its source. */
+  readonly sharing: () => Promise<boolean>;
   readonly headers: WriteHeaders;
   readonly ctx: CallContext;
 }
@@ -54,6 +56,10 @@ export async function copyObject(
   const { ifMatch, ifNoneMatch, onlyIf, acl: requestedAcl } = options;
   const loadingAcl = requestedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   loadingAcl?.catch(() => {}); // errors of the source are reported below
+  let asked: Promise<boolean> | undefined;
+  const sharing = (): Promise<boolean> => (asked ??= mayShareBytes(store, source.bucket, ctx));
+  // Copies under a condition seldom depend on it; for the others it is known once the source has been inspected.
+  if (ifMatch === undefined && onlyIf === undefined && !isSame(source, destination)) sharing().catch(() => {});
   const head = await withBucketCheck(store, source, ctx, () => store.transport.head(source, ctx));
   const from = toObjectInfo(source, head, requireSize(head));
   if (ifMatch !== undefined && ifMatch !== from.etag) throw sourceChanged();
@@ -71,7 +77,7 @@ export async function copyObject(
     ...aclHeader(acl),
     ...(storageClass !== undefined && { storageClass }),
   };
-  const copy: Copy = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, headers, ctx };
+  const copy: Copy = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, sharing, headers, ctx };
   const written = await perform(store, copy).catch((error: unknown) => {
     throw translateAclError(error, requestedAcl);
   });
@@ -81,15 +87,18 @@ export async function copyObject(
 }
 
 async function perform(store: Store, copy: Copy): Promise<Written> {
-  const { options, from, destination, ctx } = copy;
+  const { options, from, source, destination, ctx } = copy;
   const { ifNoneMatch } = options;
   const profile = await profileFor(store, copy);
   const unenforced =
     profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isPinned(copy) && !profile.copySourceCondition));
-  if (unenforced && from.size <= store.memory.partSize && (await isPutEnforced(store, copy, profile)))
+  const isSmall = from.size <= store.memory.partSize;
+  if (unenforced && isSmall && (await isPutEnforced(store, copy, profile)))
     return withTags(store, copy, () => copySmall(store, copy, profile));
   if (unenforced && ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
-  if (from.size >= store.settings.copyByPartsFrom && from.size > smallestPart)
+  const isShared = from.versionId === undefined && !isSame(source, destination) && (await copy.sharing());
+  if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy, profile));
+  if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
     return withTags(store, copy, () => copyByParts(store, copy, profile));
   const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy, profile);
   return replacesMetadata(copy) ? withTags(store, copy, write) : write();
@@ -182,7 +191,7 @@ function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeader
 }
 
 /** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
-async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
+async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
   try {
@@ -196,7 +205,7 @@ async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProf
       guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);
-    const ifMatch = isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
+    const ifMatch = profile !== undefined && isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
     const condition = {
       ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
       // An object written meanwhile is newer than what was read.

@@ -20,6 +20,24 @@ export function versioningOperations(store: Store): VersioningOperations {
 }
 
 /**
+ * Whether the copy of an object without a version id, from this bucket, may share its bytes: Ceph copies a key that has had other versions by
+ * a reference, through which the copy changes, and goes, with its source.
+ */
+export async function mayShareBytes(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  const { settings, endpoint, administration } = store;
+  const isSafe = (): boolean => endpoint.known?.conditionalPutOfVersions === true || endpoint.known?.versioning === false;
+  if (settings.isAws || isSafe()) return false;
+  try {
+    if (!(await administration.hasKeptVersions(bucket, ctx))) return false;
+  } catch (error) {
+    if (hasCode(error, 'access_denied', 'not_supported')) return false;
+    throw error;
+  }
+  await endpoint.profileIfAllowed(bucket, ctx);
+  return !isSafe();
+}
+
+/**
  * Whether this bucket keeps versions on a server that then does not evaluate the conditions of PutObject, as it otherwise does: Ceph ignores
  * If-None-Match there, and refuses every If-Match.
  */

@@ -24,6 +24,7 @@ import {
   taggingDocument,
   tagsFrom,
   uploadsFrom,
+  keptVersionsFrom,
   versioningFrom,
   versionsFrom,
 } from './bucket.ts';
@@ -47,9 +48,11 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     };
 
     await read(administration.getLocation(bucket, noContext), locationFrom);
+    expect(await read(administration.hasKeptVersions(bucket, noContext), keptVersionsFrom)).toBe(false);
     for (const isOn of [true, false]) {
       await store.administration.setVersioning(bucket, isOn, noContext);
       expect(await read(administration.getVersioning(bucket, noContext), versioningFrom)).toBe(isOn);
+      expect(await read(administration.hasKeptVersions(bucket, noContext), keptVersionsFrom)).toBe(true);
     }
     await store.administration.setVersioning(bucket, true, noContext);
     const keys = ['a+b', ' ', '<a>&"\'</a>', '%', '日本/\u{1f98a}', '\u2028', ']]>', 'x'];

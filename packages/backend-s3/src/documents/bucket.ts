@@ -33,6 +33,11 @@ export function versioningFrom(answer: string): boolean {
   return textOf(subresourceOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
 }
 
+/** The same answer: it has a status from the first time on that versions were kept. */
+export function keptVersionsFrom(answer: string): boolean {
+  return (textOf(subresourceOf(answer, 'VersioningConfiguration'), 'Status') ?? '') !== '';
+}
+
 /** The request of PutBucketCors. Existing rules are written as the server returned them. */
 export function corsDocument(rules: readonly (CorsRule | ExistingCorsRule)[]): string {
   const spelled = rules.map((rule) => ('raw' in rule ? xmlOf(rule.raw as XmlElement) : corsRuleOf(rule)));

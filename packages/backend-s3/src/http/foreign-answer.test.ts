@@ -67,6 +67,7 @@ const bucketCalls: readonly (readonly [string, (to: Administration, ctx: CallCon
   ['deleteBucket', (to, ctx) => to.deleteBucket(bucket, ctx)],
   ['getLocation', (to, ctx) => to.getLocation(bucket, ctx)],
   ['getVersioning', (to, ctx) => to.getVersioning(bucket, ctx)],
+  ['hasKeptVersions', (to, ctx) => to.hasKeptVersions(bucket, ctx)],
   ['setVersioning', (to, ctx) => to.setVersioning(bucket, true, ctx)],
   ['getRules', (to, ctx) => to.getRules(bucket, ctx)],
   ['putRules', (to, ctx) => to.putRules(bucket, [], ctx)],

@@ -5,6 +5,7 @@ import { aclDocument, aclFrom } from '../documents/acl.ts';
 import {
   corsDocument,
   corsFrom,
+  keptVersionsFrom,
   locationDocument,
   locationFrom,
   partsFrom,
@@ -42,6 +43,7 @@ export function leanAdministration(client: LeanClient): Administration {
     getLocation: (bucket, ctx) => get('s3:GetBucketLocation', { at: { bucket }, query: 'location=' }, ctx, locationFrom),
 
     getVersioning: (bucket, ctx) => get('s3:GetBucketVersioning', { at: { bucket }, query: 'versioning=' }, ctx, versioningFrom),
+    hasKeptVersions: (bucket, ctx) => get('s3:GetBucketVersioning', { at: { bucket }, query: 'versioning=' }, ctx, keptVersionsFrom),
     setVersioning: (bucket, enabled, ctx) =>
       put('s3:PutBucketVersioning', { at: { bucket }, query: 'versioning=', document: versioningDocument(enabled) }, ctx),
 

@@ -14,7 +14,7 @@ import {
   PutObjectTaggingCommand,
 } from '@aws-sdk/client-s3';
 import type { BucketCannedACL, BucketLocationConstraint, S3Client } from '@aws-sdk/client-s3';
-import type { CannedAcl } from '@coffer/storage-core';
+import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
 import type { Administration } from '../administration.ts';
 import { call } from '../call.ts';
@@ -25,6 +25,11 @@ import { sdkCors } from './cors.ts';
 import { sdkRules } from './rules.ts';
 
 export function sdkAdministration(client: S3Client): Administration {
+  const versioningOf = async (bucket: string, ctx: CallContext): Promise<string | undefined> => {
+    const command = new GetBucketVersioningCommand({ Bucket: bucket });
+    const { Status } = await call({ bucket, permission: 's3:GetBucketVersioning' }, ctx, (options) => client.send(command, options));
+    return Status;
+  };
   return {
     ...sdkRules(client),
     ...sdkCors(client),
@@ -43,12 +48,8 @@ export function sdkAdministration(client: S3Client): Administration {
       return LocationConstraint;
     },
 
-    async getVersioning(bucket, ctx) {
-      const command = new GetBucketVersioningCommand({ Bucket: bucket });
-      const about = { bucket, permission: 's3:GetBucketVersioning' };
-      const { Status } = await call(about, ctx, (options) => client.send(command, options));
-      return Status === 'Enabled';
-    },
+    getVersioning: async (bucket, ctx) => (await versioningOf(bucket, ctx)) === 'Enabled',
+    hasKeptVersions: async (bucket, ctx) => ((await versioningOf(bucket, ctx)) ?? '') !== '',
     async setVersioning(bucket, enabled, ctx) {
       const configuration = { Status: enabled ? 'Enabled' : 'Suspended' } as const;
       const command = new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: configuration });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { requireAbility } from '../ability.ts';
@@ -56,6 +57,32 @@ function versions({ test }: Suite): void {
       const isCreated = !(await isRefused(t.put({ bucket, key: 'y' }, 'new', { ifNoneMatch: '*' })));
       await assertRejects(t.put(at, 'four', { ifNoneMatch: '*' }), isCreated ? 'precondition_failed' : 'not_supported');
       await t.assertHolds(at, isTaken ? 'two' : 'one');
+    } finally {
+      await release();
+    }
+  });
+
+  test('makes copies of their own where versions were kept once, whatever becomes of the source', async (t) => {
+    const versioning = requireAbility(t.backend, 'versioning');
+    const { bucket, release } = await t.otherBucket();
+    try {
+      const at = { bucket, key: 'source' };
+      for (const [round, data] of [randomBytes(0), randomBytes(5), randomBytes(9 * 1024 * 1024)].entries()) {
+        await versioning.setVersioning(bucket, true, noContext);
+        await t.put(at, 'a version');
+        await versioning.setVersioning(bucket, false, noContext);
+        await t.put(at, data, { contentType: 'image/png', metadata: { round: String(round) } });
+        const copies = [{ bucket, key: `copy ${round}` }, t.at(`copy ${round}`)];
+        for (const copy of copies) await t.backend.copy(at, copy, {}, noContext);
+        for (const change of [() => t.put(at, 'overwritten'), () => t.backend.delete(at, noContext)]) {
+          await change();
+          for (const copy of copies) {
+            await t.assertHolds(copy, data);
+            const { contentType, metadata } = await t.head(copy);
+            assert.deepEqual([contentType, metadata['round']], ['image/png', String(round)]);
+          }
+        }
+      }
     } finally {
       await release();
     }
