@@ -7,11 +7,11 @@ import { assertAdvances } from './paging.ts';
 import type { Store } from './store.ts';
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
-  const { prefix = '' } = options;
+  const { prefix = '', continuationToken } = options;
   try {
     if (matchesNoKey(store, prefix)) return await nothingIn(store, bucket, ctx);
+    if (continuationToken?.startsWith(dotsTokenPrefix) === true) return await listBelowDots(store, bucket, options, ctx);
     const page = await listPage(store, bucket, options, ctx);
-    if (isEmpty(page) && mayBeginNoKey.test(prefix)) return await nothingIn(store, bucket, ctx);
     if (options.maxKeys !== 1 || !seemsToEndEarly(page, options)) return page;
     const { onNextToken: _, ...again } = options;
     return firstEntryOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
@@ -19,6 +19,7 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     // This is how servers answer to an invalid token.
     const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
     if (isAnswer && options.continuationToken !== undefined) throw invalidToken();
+    if (hasCode(error, 'invalid_key') && endsWithDots.test(prefix)) return listBelowDots(store, bucket, options, ctx);
     // If the server refuses such keys, no key begins with this prefix.
     if (hasCode(error, 'invalid_key')) return nothingIn(store, bucket, ctx);
     if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;
@@ -26,14 +27,24 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
   }
 }
 
-/**
- * Prefixes of keys that many servers refuse. MinIO finds nothing below them without a look at the bucket, so that only such an empty list
- * leaves open whether there is a bucket.
- */
-const mayBeginNoKey = /^\/|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/;
+/** MinIO refuses such a prefix, although it may be the beginning of a name such as `.hidden`. */
+const endsWithDots = /(?:^|\/)\.{1,2}$/;
 
-function isEmpty({ objects, commonPrefixes, isTruncated }: ListPage): boolean {
-  return objects.length === 0 && commonPrefixes.length === 0 && !isTruncated;
+/** Lists the folder above from there on, and leaves out what has another prefix. */
+async function listBelowDots(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
+  const { prefix = '', continuationToken, onNextToken: _, ...others } = options;
+  if (others.delimiter?.startsWith('.') === true)
+    throw storageError('not_supported', 'With this delimiter, this storage provider cannot list below a prefix that ends with a dot.');
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const start = continuationToken?.slice(dotsTokenPrefix.length) ?? tokenOf('p', `${prefix.slice(0, -1)}-`); // "-" is what precedes "."
+  const page = await listObjects(store, bucket, { ...others, prefix: folder, continuationToken: start }, ctx);
+  const objects = page.objects.filter(({ key }) => key.startsWith(prefix));
+  const commonPrefixes = page.commonPrefixes.filter((name) => name.startsWith(prefix));
+  const isPast = [...page.objects.map(({ key }) => key), ...page.commonPrefixes].some(
+    (name) => !name.startsWith(prefix) && compareKeys(name, prefix) > 0,
+  );
+  if (page.nextContinuationToken === undefined || isPast) return { objects, commonPrefixes, isTruncated: false };
+  return { objects, commonPrefixes, isTruncated: true, nextContinuationToken: dotsTokenPrefix + page.nextContinuationToken };
 }
 
 /** @throws no_such_bucket */
@@ -131,6 +142,8 @@ type Position = Partial<Record<'continuationToken' | 'startAfter', string>>;
 // A token is either the server's own, or the key or common prefix that a page ends with: where a page was cut, and with delimiters other
 // than "/". With those, MinIO's token leads back to before the keys of that prefix, and a listing would never end.
 const serverTokenPrefix = 's.';
+/** Of lists below dots; the rest is a token of the folder above. */
+const dotsTokenPrefix = 'd.';
 /** Sorts after every key that begins with a given prefix: no character is greater. */
 const highest = '\u{10FFFF}';
 /**

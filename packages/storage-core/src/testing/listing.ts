@@ -72,6 +72,21 @@ function prefixes(suite: Suite): void {
     assert.deepEqual(await t.keys({ prefix: '/' }), []);
   });
 
+  suite.test('takes dots at the end of a prefix for the beginning of a name', async (t) => {
+    const names = ['-', '.', '..', '...', '.a', '..b', '.c/d', '.c/e', '.c-', '/', '0', 'x/.a', 'x/..b', 'x/.c/d', 'x/-', 'x/y'];
+    const kept = names.filter((name) => !/^\/|(?:^|\/)\.{1,2}$/.test(name)).sort(compareKeys);
+    await fill(t, ...kept);
+    for (const prefix of ['.', '..', '...', 'x/.', 'x/..', '.c/.', '0/.']) {
+      const below = kept.filter((name) => name.startsWith(prefix));
+      const rolledUp = [...new Set(below.map((name) => name.replace(/(\.c\/).*/, '$1')))].sort(compareKeys);
+      for (const maxKeys of [1, 2, 3, 1000]) {
+        assert.deepEqual(await t.keys({ prefix, maxKeys }), below, `"${prefix}" in pages of ${maxKeys}`);
+        const found = await t.keys({ prefix, delimiter: '/', maxKeys });
+        assert.deepEqual(found.sort(compareKeys), rolledUp, `folders of "${prefix}" in pages of ${maxKeys}`);
+      }
+    }
+  });
+
   suite.test('finds what sorts last below a prefix', async (t) => {
     const names = ['p', 'p\u{10ffff}', 'p\u{10ffff}\u{10ffff}', 'p\uffff', 'q', 'p/\u{10ffff}/x', '\u{10ffff}'].filter(refusing(suite));
     await fill(t, ...names);
