@@ -1,6 +1,6 @@
 import type { Database, FileService, TenantRepository, TenantService } from '@coffer/files-db';
 import { getStorageService, hasCode, noContext, setStorageService } from '@coffer/storage-core';
-import type { StorageBackend } from '@coffer/storage-core';
+import type { StorageBackend, StorageService } from '@coffer/storage-core';
 import { bucketNameFor } from '@coffer/tenancy';
 
 import type { OpenBackend } from './backends.ts';
@@ -69,7 +69,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       database,
       bucketNameFor: (tenant) => bucketNameFor(bucketNamingPattern, tenant, reservedBuckets),
       reservedBuckets,
-      holdsObjects: (bucket) => holdsObjects(openedBackend.backend, bucket),
+      holdsObjects: (bucket) => holdsObjects(openedBackend.backend, storage, bucket),
     });
     if (config.storage.enabled) await assertReserved(tenants, reservedBuckets);
     const assembled = await assembleStorage(config, openedBackend, options, tenants);
@@ -102,12 +102,14 @@ async function assertReserved(tenants: TenantRepository, buckets: readonly strin
   throw new StartupError(`The bucket ${taken} belongs to a tenant; STORAGE_BUCKET and STORAGE_SHARED_BUCKET must name others.`);
 }
 
-async function holdsObjects(backend: StorageBackend, bucket: string): Promise<boolean> {
+/** Asked past `storage`, which would count it as an operation. */
+async function holdsObjects(backend: StorageBackend, storage: StorageService, bucket: string): Promise<boolean> {
   try {
     return (await backend.list(bucket, { maxKeys: 1 }, noContext)).objects.length > 0;
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket', 'access_denied')) return false; // still to be created, or for the provider to refuse
-    throw error;
+    if (!hasCode(error, 'no_such_bucket', 'access_denied')) throw error;
+    if (error.code === 'no_such_bucket') storage.forgetBucket(bucket); // another process may have deleted it since it was used here
+    return false; // still to be created, or for the provider to refuse
   }
 }
 

@@ -62,8 +62,13 @@ export class BucketService {
   async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
     assertBucketName(bucket);
     const exists = await this.provisioner.exists(bucket, ctx);
-    if (!exists) this.provisioner.forgetExisting(bucket);
+    if (!exists) this.forgetBucket(bucket);
     return exists;
+  }
+
+  /** Makes the next use ask the provider whether the bucket exists; for deletions by others. */
+  forgetBucket(bucket: string): void {
+    this.provisioner.forgetExisting(bucket);
   }
 
   /**
