@@ -197,6 +197,17 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
       expect(await rig.tenants.ownerOf(bucket)).toBe(globex.tenantUuid);
     });
 
+    it('do not assign it for a caller that has left while it waited: the next attempt would lose it when that is undone', async () => {
+      await rig.tenantService.deleteBucket(bucket, { force: true });
+      const caller = new AbortController();
+      const left = rig.tenantService.createBucket({ bucket, tenant: 'globex' }, { signal: caller.signal });
+      setTimeout(() => caller.abort(new Error('left')), 100);
+      await expect(left).rejects.toThrow('left');
+      const freed = await rig.query('select bucket, tenant_uuid from freed_buckets');
+      expect(freed).toEqual([{ bucket, tenant_uuid: acme.tenantUuid }]); // not also taken from the caller's tenant
+      expect(await rig.tenantService.createBucket({ bucket, tenant: 'globex' })).toMatchObject({ name: bucket });
+    });
+
     it('give it back to the former one at once', async () => {
       await rig.tenantService.deleteBucket(bucket, { force: true });
       const others = rig.tenants.addBucket('globex', bucket);

@@ -49,6 +49,13 @@ export interface TenantRepositoryOptions {
   readonly cacheSeconds?: number;
 }
 
+interface ClaimOptions {
+  readonly onlyFirst?: boolean;
+  readonly evenClosed?: boolean;
+  readonly adopt?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Seconds that a change may take to be seen, and a request to act on what it knows, beyond the time for which a process remembers. */
 const handoverMargin = 1;
 
@@ -171,9 +178,13 @@ export class TenantRepository {
    * The tenant's primary bucket. Assigns one on first use, so that a later slug does not change it. A cached tenant needs no
    * statement.
    * @param adopt whether it may be a bucket that holds objects and belongs to nobody
+   * @param signal ends the wait for a bucket that was another tenant's until now (`addBucket`)
    * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's, or the bucket may not be adopted
    */
-  async bucketFor(tenant: TenantContext, { adopt = false }: { readonly adopt?: boolean } = {}): Promise<string> {
+  async bucketFor(
+    tenant: TenantContext,
+    { adopt = false, signal }: { readonly adopt?: boolean; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<string> {
     let bucket = '';
     // Another look finds the bucket that another process assigned to the tenant, or took away, in the meantime.
     for (let attempt = 1; attempt <= 3; attempt++) {
@@ -182,7 +193,7 @@ export class TenantRepository {
       if (primary !== undefined) return primary;
       bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
       try {
-        if (await this.#claim(tenantUuid, bucket, { onlyFirst: true, adopt })) return bucket;
+        if (await this.#claim(tenantUuid, bucket, { onlyFirst: true, adopt, signal })) return bucket;
       } catch (error) {
         if (!hasCode(error, 'tenant_conflict')) throw error;
         this.#cache.forget(tenantUuid); // it may be older than the bucket that an administrator has assigned because of this error
@@ -197,12 +208,13 @@ export class TenantRepository {
   /**
    * Assigns a bucket to the tenant; harmless when the tenant already has it. If it was another tenant's until now, waits until no process
    * remembers that.
+   * @param signal ends that wait
    * @returns whether it was assigned just now
    * @throws tenant_not_found, tenant_conflict
    */
-  async addBucket(id: string, bucket: string): Promise<boolean> {
+  async addBucket(id: string, bucket: string, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<boolean> {
     const { tenantUuid } = await this.read(id);
-    if (await this.#claim(tenantUuid, bucket)) return true;
+    if (await this.#claim(tenantUuid, bucket, { signal })) return true;
     const owner = await this.ownerOf(bucket);
     if (owner === tenantUuid) return false;
     if (owner === undefined) throw unknownTenant(); // the tenant is being deleted
@@ -267,21 +279,18 @@ export class TenantRepository {
     if ((await renameTenant(transaction, { tenant, slug, slugUuid })).length === 0) throw slugTaken();
   }
 
-  async #claim(
-    tenantUuid: string,
-    bucket: string,
-    options: { readonly onlyFirst?: boolean; readonly evenClosed?: boolean; readonly adopt?: boolean } = {},
-  ): Promise<boolean> {
+  async #claim(tenantUuid: string, bucket: string, options: ClaimOptions = {}): Promise<boolean> {
     assertBucketName(bucket);
     if (this.#reserved.has(bucket)) throw storageError('tenant_conflict', `The bucket "${bucket}" is reserved.`);
-    const { onlyFirst = false, evenClosed = false, adopt = true } = options;
+    const { onlyFirst = false, evenClosed = false, adopt = true, signal } = options;
     for (;;) {
       if (!adopt) await this.#assertFree(bucket);
       const claim = { tenant: tenantUuid, bucket, onlyFirst, evenClosed };
       const { claimed, wait } = await claimBucket(this.#database.sql, claim, this.#handoverSeconds);
       this.#cache.forget(tenantUuid);
       if (wait === undefined) return claimed;
-      await delay(wait * 1000);
+      // Whoever has left gets nothing: to undo that later would take it from the caller's next attempt.
+      await delay(wait * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 }

@@ -62,7 +62,7 @@ export class TenantService {
     const tenant = await this.#registered(id, tenantSlug);
     const tenantCtx = labelled(ctx, tenant);
     const isNew = tenant.buckets.length === 0;
-    const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
+    const bucket = await this.#tenants.bucketFor(tenant, { adopt: true, signal: ctx.signal });
     try {
       await this.#storage.provisionBucket(bucket, { region, acl }, tenantCtx);
     } catch (error) {
@@ -168,7 +168,7 @@ export class TenantService {
   /** Like `TenantRepository.addBucket`, but reports a bucket that already exists as such, whoever has it. */
   async #claim(tenant: string, bucket: string, ctx: CallContext): Promise<boolean> {
     try {
-      return await this.#tenants.addBucket(tenant, bucket);
+      return await this.#tenants.addBucket(tenant, bucket, ctx);
     } catch (error) {
       if (!hasCode(error, 'tenant_conflict') || !(await this.#storage.bucketExists(bucket, ctx).catch(() => false))) throw error;
       throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
