@@ -167,11 +167,16 @@ export class TenantService {
 
   /** Like `TenantRepository.addBucket`, but reports a bucket that already exists as such, whoever has it. */
   async #claim(tenant: string, bucket: string, ctx: CallContext): Promise<boolean> {
+    const isThere = (): Promise<boolean> => this.#storage.bucketExists(bucket, ctx).catch(() => false);
+    const exists = (): Error => storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
+    const { tenantUuid } = await this.#tenants.read(tenant);
+    // Not found out by a claim: after that is undone, the next tenant that asks for the bucket would have to wait.
+    if (await isThere()) throw exists();
     try {
-      return await this.#tenants.addBucket(tenant, bucket, ctx);
+      return await this.#tenants.addBucket(tenantUuid, bucket, ctx);
     } catch (error) {
-      if (!hasCode(error, 'tenant_conflict') || !(await this.#storage.bucketExists(bucket, ctx).catch(() => false))) throw error;
-      throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
+      if (hasCode(error, 'tenant_conflict') && (await isThere())) throw exists();
+      throw error;
     }
   }
 
