@@ -1,4 +1,4 @@
-import { storageError } from '@coffer/storage-core';
+import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, TenantContext } from '@coffer/storage-core';
 
 import type { FileParts } from './file-parts.ts';
@@ -26,7 +26,7 @@ export async function bucketForFile(
 /**
  * Runs `reserve` for that bucket. What this process remembers of it is out of date when another process has deleted it or given it away: the
  * reservation finds out, in a statement that runs anyway, and `reserve` runs again for the bucket that is decided anew.
- * @param reserve resolves to undefined when the bucket is not the tenant's any more
+ * @param reserve resolves to undefined when the bucket is not the tenant's any more; may throw no_such_bucket
  * @throws tenant_conflict, and what `reserve` does
  */
 export async function inCurrentBucket<T>(
@@ -38,7 +38,11 @@ export async function inCurrentBucket<T>(
   const { tenant } = file;
   let chosen = file.first;
   for (let attempt = 1; ; attempt++) {
-    const reserved = await reserve(chosen);
+    const reserved = await reserve(chosen).catch((error: unknown) => {
+      // Some providers do not sign for a missing bucket. If it is missing the second time, nobody creates it.
+      if (attempt > 1 || !chosen.onRecord || !hasCode(error, 'no_such_bucket')) throw error;
+      return undefined;
+    });
     if (reserved !== undefined) return reserved;
     const { bucket } = chosen;
     if (attempt >= maxAttempts) throw storageError('tenant_conflict', `The bucket "${bucket}" no longer belongs to the tenant.`);

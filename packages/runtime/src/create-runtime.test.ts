@@ -333,25 +333,24 @@ describe('createRuntime', () => {
     proxy.close();
   });
 
-  it.each([
-    ['an upload', (runtime: Runtime) => runtime.files.uploadFile({ ...upload, tenantContext: acme })],
-    [
-      'a form',
-      ({ files }: Runtime) =>
-        files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes: 1, ownerId: 'user-1', tenantContext: acme }),
-    ],
-  ])(
-    "creates a tenant's bucket again for %s when another process has deleted it, and this one remembers the tenant no more",
-    async (_what, use) => {
+  describe.each([
+    ['remembers the tenant', false],
+    ['remembers it no more', true],
+  ])("when another process has deleted a tenant's bucket, and this one %s", (_whether, forgets) => {
+    it.each([
+      ['an upload', ({ files }: Runtime) => files.uploadFile({ ...upload, tenantContext: acme })],
+      ['a form', ({ files }: Runtime) => files.createPresignedUpload({ ...upload, sizeBytes: 1, tenantContext: acme })],
+    ])('creates it again for %s', async (_what, use) => {
       const env = { STORAGE_ENABLE_MULTI_TENANCY: 'true', DATABASE_URL: await databaseUrl() };
       const [other, runtime] = [await start(env), await start(env)];
-      await use(runtime);
+      await other.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+      await runtime.files.uploadFile({ ...upload, tenantContext: acme });
       await other.tenantService.deleteBucket('acme-uploads', { force: true });
-      runtime.tenants.forget(acme.tenantUuid);
+      if (forgets) runtime.tenants.forget(acme.tenantUuid);
       await use(runtime);
       expect(await other.storage.bucketExists('acme-uploads')).toBe(true);
-    },
-  );
+    });
+  });
 
   it("refuses a tenant's bucket as the default or shared bucket", async () => {
     const runtime = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
