@@ -65,6 +65,15 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await rig.query('select bucket, tenant_uuid from freed_buckets')).toEqual([{ bucket: names[1], tenant_uuid: tenantUuid }]);
   });
 
+  it('does not wait for a former bucket that was freed in the future: the clock of the database was set back', async () => {
+    const [former, next] = [pair(), pair()];
+    await Promise.all([former, next].map((tenant) => rig.tenants.resolve(tenant)));
+    const bucket = await rig.tenants.bucketFor(former);
+    await rig.tenants.removeBucket(bucket);
+    await rig.query(`update freed_buckets set freed_at = now() + interval '1 hour' where bucket = '${bucket}'`);
+    expect(await rig.tenants.addBucket(next.tenantUuid, bucket)).toBe(true);
+  });
+
   it('keeps bucket and former slugs with a tenant that is renamed', async () => {
     const claimed = pair();
     const bucket = await rig.tenants.bucketFor(claimed);

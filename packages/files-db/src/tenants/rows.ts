@@ -112,12 +112,15 @@ export const listTenants = statement<{ readonly after: string; readonly limit: n
   select ${columns} from tenants t where t.tenant_uuid > {after}::text and t.state <> 'deleted' order by t.tenant_uuid limit {limit}::int8`);
 
 /**
- * How many seconds another tenant's former bucket has to wait for this one; no row when it need not, or somebody else has it already.
+ * How many seconds another tenant's former bucket has to wait for this one; no row when it need not, or somebody else has it already. It
+ * need not if it was freed in the future: the clock was set back, and would otherwise have to catch up first.
  * @param seconds for which processes remember
  */
 const findWait = statement<{ readonly tenant: string; readonly bucket: string; readonly seconds: number }, { readonly seconds: string }>(`
   select extract(epoch from freed_at - clock_timestamp()) + {seconds}::float8 as seconds from freed_buckets
-  where bucket = {bucket}::text and tenant_uuid <> {tenant}::text and freed_at > clock_timestamp() - {seconds}::float8 * interval '1 second'
+  where bucket = {bucket}::text and tenant_uuid <> {tenant}::text
+    and freed_at > clock_timestamp() - {seconds}::float8 * interval '1 second'
+    and freed_at < clock_timestamp() + interval '1 second'
     and not exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid <> {tenant}::text)`);
 
 /**
