@@ -224,6 +224,33 @@ describe.each(transports)('a copy (%s)', (transport) => {
     for (let made = 0; made < 2; made++) expect(await copy()).toMatchObject({ size: data.length });
   });
 
+  it('is described as what it is, if its source was replaced between the look at it and the copy', async () => {
+    const server = await serve((request, response) => {
+      const isOfCopy = request.url?.startsWith('/bucket/copy') === true;
+      return copying(isOfCopy ? there('copied', 3) : there('before', mib))(request, response);
+    });
+    const info = await backendTo(server, { transport }).copy(source, destination, {}, noContext);
+    expect(info).toMatchObject({ ...destination, etag: 'copied', size: 3 });
+  });
+
+  it.each(['a read with another ETag', 'a refused read'])(
+    'under If-None-Match through this process is of the newer version, if the source is replaced meanwhile (%s)',
+    async (how) => {
+      let looks = 0;
+      const server = await serve((request, response) => {
+        const isRead = request.method === 'GET' && request.url?.includes('acl') !== true;
+        if (isRead && looks === 1 && how === 'a refused read') return refusal(412, 'PreconditionFailed')(request, response);
+        if (isRead) return answering('new', { etag: '"after"' })(request, response);
+        if (request.method === 'PUT') return answering('', { etag: '"after"' })(request, response);
+        return copying((...look) => (looks++ === 0 ? there('before', 9) : there('after', 3))(...look))(request, response);
+      });
+      const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false });
+      const info = await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+      expect(info).toMatchObject({ ...destination, etag: 'after', size: 3 });
+      expect(seen(server, 'PUT').filter((url) => !url.includes('acl='))).toEqual(['/bucket/copy']);
+    },
+  );
+
   it('by parts under If-None-Match is aborted if an object was written meanwhile', async () => {
     let looks = 0;
     const look: Answer = (request, response) => {

@@ -11,6 +11,7 @@ import { putMatchFor } from './etag.ts';
 import { AnswerBody } from './http/answer-body.ts';
 import { assertKeySupported } from './key-support.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
+import { lookAtCopy } from './look-at-copy.ts';
 import { decodeMetadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
 import type { EndpointProfile } from './profile.ts';
@@ -39,7 +40,12 @@ interface Copy {
   readonly ctx: CallContext;
 }
 
+/** Undefined if nothing was written, because the source is no longer the version that was inspected. */
+type WrittenUnlessChanged = Written | undefined;
+
 const copyPartSize = 256 * 2 ** 20;
+/** How often a source is inspected that is replaced again and again. */
+const mostLooks = 5;
 
 /**
  * Copies on the server, with content type, metadata and ACL. Makes up for conditions that the server ignores: small objects are read and
@@ -53,6 +59,21 @@ export async function copyObject(
 ): Promise<ObjectInfo> {
   await assertKeySupported(store, source, ctx);
   await assertWriteSupported(store, destination, options, ctx);
+  for (let looks = 1; ; looks++) {
+    const copied = await inspectAndCopy(store, { source, destination }, options, ctx);
+    if (copied !== undefined) return copied;
+    // Who requested no particular version gets the newer one.
+    if (options.ifMatch !== undefined || looks === mostLooks) throw sourceChanged();
+  }
+}
+
+/** @returns undefined as `WrittenUnlessChanged` */
+async function inspectAndCopy(
+  store: Store,
+  { source, destination }: { readonly source: ObjectAddress; readonly destination: ObjectAddress },
+  options: CopyOptions,
+  ctx: CallContext,
+): Promise<ObjectInfo | undefined> {
   const { ifMatch, ifNoneMatch, onlyIf, acl: requestedAcl } = options;
   const loadingAcl = requestedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   loadingAcl?.catch(() => {}); // errors of the source are reported below
@@ -81,12 +102,16 @@ export async function copyObject(
   const written = await perform(store, copy).catch((error: unknown) => {
     throw translateAclError(error, requestedAcl);
   });
+  if (written === undefined) return undefined;
   if (sourceAcl?.acl !== undefined) await store.administration.putObjectAcl(destination, sourceAcl.acl, ctx); // grants that no canned ACL matches
-  const { versionId: _versionId, ...described } = { ...from, metadata };
+  const { versionId: _versionId, ...described } = (isPinned(copy) ? undefined : await lookAtCopy(store, copy, written)) ?? {
+    ...from,
+    metadata,
+  };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
 
-async function perform(store: Store, copy: Copy): Promise<Written> {
+async function perform(store: Store, copy: Copy): Promise<WrittenUnlessChanged> {
   const { options, from, source, destination, ctx } = copy;
   const { ifNoneMatch } = options;
   const profile = await profileFor(store, copy);
@@ -110,7 +135,7 @@ async function isPutEnforced(store: Store, { options, destination, ctx }: Copy, 
   return profile.conditionalPut && !(await keepsUncomparedVersions(store, destination.bucket, profile, ctx));
 }
 
-async function copySmall(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
+async function copySmall(store: Store, copy: Copy, profile: EndpointProfile): Promise<WrittenUnlessChanged> {
   try {
     return await copyThroughClient(store, copy, profile);
   } catch (error) {
@@ -140,10 +165,15 @@ async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | u
 }
 
 /** For writes that leave the tags behind; on Ceph also copies that only replace the other properties. */
-async function withTags(store: Store, { source, destination, tagCount, ctx }: Copy, write: () => Promise<Written>): Promise<Written> {
+async function withTags(
+  store: Store,
+  { source, destination, tagCount, ctx }: Copy,
+  write: () => Promise<WrittenUnlessChanged>,
+): Promise<WrittenUnlessChanged> {
   if (tagCount === 0) return write();
   const tags = await store.administration.getTags(source, ctx);
   const written = await write();
+  if (written === undefined) return undefined;
   await store.administration.putTags(destination, tags, ctx);
   return written;
 }
@@ -191,15 +221,18 @@ function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeader
 }
 
 /** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
-async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
   try {
-    const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
-    if (opened.kind === 'not_modified') throw sourceChanged();
+    const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx).catch((error: unknown) => {
+      if (hasCode(error, 'precondition_failed')) return undefined;
+      throw error;
+    });
+    if (opened === undefined || opened.kind === 'not_modified') return undefined;
     if (opened.headers.etag !== '' && opened.headers.etag !== from.etag) {
       opened.body.destroy();
-      throw sourceChanged();
+      return undefined;
     }
     if (opened.body instanceof AnswerBody)
       guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
