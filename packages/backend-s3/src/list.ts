@@ -1,4 +1,4 @@
-import { compareKeys, hasCode, storageError } from '@coffer/storage-core';
+import { compareKeys, hasCode, keyProblem, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import { prefixClassesOf } from './key-classes.ts';
@@ -19,7 +19,7 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     // This is how servers answer to an invalid token.
     const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
     if (isAnswer && options.continuationToken !== undefined) throw invalidToken();
-    if (hasCode(error, 'invalid_key') && endsWithDots.test(prefix)) return listBelowDots(store, bucket, options, ctx);
+    if (hasCode(error, 'invalid_key') && mayBeginDottedName(prefix)) return listBelowDots(store, bucket, options, ctx);
     // If the server refuses such keys, no key begins with this prefix.
     if (hasCode(error, 'invalid_key')) return nothingIn(store, bucket, ctx);
     if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;
@@ -27,8 +27,10 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
   }
 }
 
-/** MinIO refuses such a prefix, although it may be the beginning of a name such as `.hidden`. */
-const endsWithDots = /(?:^|\/)\.{1,2}$/;
+/** MinIO refuses prefixes that end with `.` or `..` as a segment, although that may be the beginning of a name such as `.hidden`. */
+function mayBeginDottedName(prefix: string): boolean {
+  return /(?:^|\/)\.{1,2}$/.test(prefix) && keyProblem(`${prefix}x`) === undefined;
+}
 
 /** Lists the folder above from there on, and leaves out what has another prefix. */
 async function listBelowDots(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {

@@ -76,7 +76,7 @@ function prefixes(suite: Suite): void {
     const names = ['-', '.', '..', '...', '.a', '..b', '.c/d', '.c/e', '.c-', '/', '0', 'x/.a', 'x/..b', 'x/.c/d', 'x/-', 'x/y'];
     const kept = names.filter((name) => !/^\/|(?:^|\/)\.{1,2}$/.test(name)).sort(compareKeys);
     await fill(t, ...kept);
-    for (const prefix of ['.', '..', '...', 'x/.', 'x/..', '.c/.', '0/.']) {
+    for (const prefix of ['.', '..', '...', 'x/.', 'x/..', '.c/.', '0/.', './.', '../..', 'x/../.']) {
       const below = kept.filter((name) => name.startsWith(prefix));
       const rolledUp = [...new Set(below.map((name) => name.replace(/(\.c\/).*/, '$1')))].sort(compareKeys);
       for (const maxKeys of [1, 2, 3, 1000]) {
