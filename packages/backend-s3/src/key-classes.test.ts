@@ -26,6 +26,7 @@ describe('keyClassesOf', () => {
     'a.b/c. d',
     'a.uploads.b',
     '.versions.b/x',
+    'a.sgwtmp/.sgwtmp.b',
     'a__xldir__/b',
   ])('finds nothing in %s', (key) => expect(keyClassesOf(key)).toEqual([]));
 
@@ -39,6 +40,7 @@ describe('keyClassesOf', () => {
     ['a/ b', 'spaces at the beginning of a segment'],
     ['\u00d8', 'capital letters'],
     ['.uploads', 'a segment ".uploads"'],
+    ['a/.sgwtmp', 'a segment ".sgwtmp"'],
     ['a/b.versions', 'segments that end with ".versions"'],
     ['a__XLDIR__/b', 'segments that end with "__XLDIR__"'],
     ['a\\..', 'a "." or ".." beside a "\\"'],

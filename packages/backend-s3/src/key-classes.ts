@@ -14,6 +14,7 @@ export type KeyClass =
   | 'a "%"'
   | 'characters above U+FFFF'
   | 'a segment ".uploads"'
+  | 'a segment ".sgwtmp"'
   | 'segments that end with ".versions"'
   | 'segments that end with "__XLDIR__"';
 
@@ -34,6 +35,8 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
   ['a "+"', (key) => key.includes('+')],
   ['a "%"', (key) => key.includes('%')],
   ['characters above U+FFFF', (key) => /[\ud800-\udbff]/.test(key)],
+  // Where Versity Gateway keeps the parts of uploads, among the objects.
+  ['a segment ".sgwtmp"', (key) => /(?:^|\/)\.sgwtmp(?:\/|$)/.test(key)],
   // Where SeaweedFS keeps the parts of uploads and versions.
   ['a segment ".uploads"', (key) => /(?:^|\/)\.uploads(?:\/|$)/.test(key)],
   ['segments that end with ".versions"', (key) => /\.versions(?:\/|$)/.test(key)],
@@ -42,7 +45,7 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
 ];
 
 /** Matches everything that may put a key into a class, if the key is no longer than a segment may be: one test is enough for most keys. */
-const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/)[ /]|\.(?:uploads|versions)(?:\/|$)/;
+const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/)[ /]|\.(?:uploads|sgwtmp|versions)(?:\/|$)/;
 
 export function keyClassesOf(key: string): readonly KeyClass[] {
   if (key.length <= 255 && !unusual.test(key)) return [];
@@ -75,6 +78,7 @@ export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
   'a "%"': ['per%20cent', 'per cent'],
   'characters above U+FFFF': ['high\u{1f600}', 'high\u{1f601}'],
   'a segment ".uploads"': ['.uploads/a', '.upload'],
+  'a segment ".sgwtmp"': ['.sgwtmp/a', '.sgwtm'],
   'segments that end with ".versions"': ['kept.versions/a', 'kept'],
   'segments that end with "__XLDIR__"': ['marker__XLDIR__', 'marker'],
 };

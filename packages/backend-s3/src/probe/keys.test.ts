@@ -64,14 +64,14 @@ it('detects that there can be no key below an object', async () => {
 
 it.each(transports)('refuses keys that are listed only by their own prefix (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
-    method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
+    method === 'GET' && /[?&]prefix=(?:kept|\.upload|\.sgwtm)(?:&|$)/.test(path)
       ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
       : undefined,
   );
   const backend = s3Backend({ ...account, transport });
   onTestFinished(() => backend.close());
   const refused = { code: 'invalid_key' };
-  for (const key of ['.uploads/x', 'a/.uploads', 'x.versions', 'x.versions/y']) {
+  for (const key of ['.uploads/x', 'a/.uploads', '.sgwtmp/x', 'a/.sgwtmp', 'x.versions', 'x.versions/y']) {
     const put = backend.put({ bucket: 'any', key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
     await expect(put).rejects.toMatchObject(refused);
     await expect(backend.get({ bucket: 'any', key }, {}, noContext)).rejects.toMatchObject(refused);
