@@ -225,19 +225,8 @@ async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProf
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
   try {
-    const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx).catch((error: unknown) => {
-      if (hasCode(error, 'precondition_failed')) return undefined;
-      throw error;
-    });
-    if (opened === undefined || opened.kind === 'not_modified') return undefined;
-    if (opened.headers.etag !== '' && opened.headers.etag !== from.etag) {
-      opened.body.destroy();
-      return undefined;
-    }
-    if (opened.body instanceof AnswerBody)
-      guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
-    const data = await readAll(opened.body);
-    if (data.length !== from.size) throw wrongLength(data.length, from.size);
+    const data = await readSource(store, copy, { size: from.size }, ctx);
+    if (data === undefined) return undefined;
     const ifMatch = profile !== undefined && isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
     const condition = {
       ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
@@ -252,6 +241,29 @@ async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProf
   }
 }
 
+/** Reads the source, or `size` bytes of it. Undefined if it is no longer the version that was inspected. */
+async function readSource(
+  store: Store,
+  { source, from }: Copy,
+  { size, range }: { readonly size: number; readonly range?: string },
+  ctx: CallContext,
+): Promise<Buffer | undefined> {
+  const read = { ifMatch: from.etag, ...(range !== undefined && { range }) };
+  const opened = await store.transport.get(source, read, ctx).catch((error: unknown) => {
+    if (hasCode(error, 'precondition_failed')) return undefined;
+    throw error;
+  });
+  if (opened === undefined || opened.kind === 'not_modified') return undefined;
+  if (opened.headers.etag !== '' && opened.headers.etag !== from.etag) {
+    opened.body.destroy();
+    return undefined;
+  }
+  if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
+  const data = await readAll(opened.body);
+  if (data.length !== size) throw wrongLength(data.length, size);
+  return data;
+}
+
 /**
  * Whether the object is unchanged and still may not be replaced under that condition: Ceph refuses every such write where versions are
  * kept.
@@ -262,15 +274,29 @@ async function isAlwaysRefused(store: Store, { source, destination, from, ctx }:
   return now?.etag === from.etag;
 }
 
+/**
+ * Whether the server may take a part from another object: for parts, not for whole objects, Ceph decodes the key twice, so that it reads
+ * `a+b` instead of `a%2Bb`, and another version of `a` instead of `a?versionId=1`.
+ */
+function mayMisreadKey(store: Store, { key }: ObjectAddress): boolean {
+  return !store.settings.isAws && /[%?]/.test(key);
+}
+
 /** For objects that a single request may not copy, or would take too long to copy. */
 async function copyByParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  const size = partSizeFor(from.size, Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom)));
+  const throughClient = mayMisreadKey(store, source);
+  const usual = throughClient ? store.memory.partSize : Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom));
+  const size = partSizeFor(from.size, usual);
   let start = 0;
   const parts: Parts = {
     async next() {
       if (start >= from.size) return undefined;
-      const range = `bytes=${start}-${Math.min((start += size), from.size) - 1}`;
+      const first = start;
+      const end = Math.min((start += size), from.size);
+      const range = `bytes=${first}-${end - 1}`;
+      if (throughClient)
+        return { send: (upload, sending) => sendPart(store, copy, { range, size: end - first }, upload, sending), done: () => {} };
       const part = { ...source, ifMatch: from.etag, range };
       return {
         send: (upload, sending) =>
@@ -288,6 +314,23 @@ async function copyByParts(store: Store, copy: Copy, profile: EndpointProfile | 
   };
   const condition = options.ifNoneMatch !== undefined && profile?.conditionalComplete === true ? { ifNoneMatch: options.ifNoneMatch } : {};
   return writeByParts(store, destination, { headers: { ...headers, ...condition }, parts, carried }, ctx);
+}
+
+async function sendPart(
+  store: Store,
+  copy: Copy,
+  read: { readonly range: string; readonly size: number },
+  upload: Parameters<Store['transport']['uploadPart']>[0],
+  ctx: CallContext,
+): ReturnType<Store['transport']['uploadPart']> {
+  const held = await store.memory.take(read.size, ctx);
+  try {
+    const data = await readSource(store, copy, read, ctx);
+    if (data === undefined) throw sourceChanged();
+    return await store.transport.uploadPart(upload, data, ctx);
+  } finally {
+    held.release(false);
+  }
 }
 
 /** Whether the source is still the version that was inspected. */
