@@ -126,7 +126,25 @@ async function perform(store: Store, copy: Copy): Promise<WrittenUnlessChanged> 
   if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
     return withTags(store, copy, () => copyByParts(store, copy, profile));
   const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy, profile);
-  return replacesMetadata(copy) ? withTags(store, copy, write) : write();
+  if (replacesMetadata(copy)) return withTags(store, copy, write);
+  return mayTakeOtherVersion(store, copy) ? copyLatest(store, copy, profile) : write();
+}
+
+/** SeaweedFS prefers the version from before there were versions, in buckets that no longer keep any. */
+function mayTakeOtherVersion(store: Store, copy: Copy): boolean {
+  return copy.from.versionId !== undefined && !store.settings.isAws && !isPinned(copy) && copy.options.ifNoneMatch === undefined;
+}
+
+/** Copies what was inspected; or if that has been replaced, whatever is there, as the caller has set no condition. */
+async function copyLatest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
+  try {
+    return await copyInOneRequest(store, copy, profile, copy.from.etag);
+  } catch (error) {
+    if (!hasCode(error, 'precondition_failed')) throw error;
+    if (!(await isUnchanged(store, copy))) return copyInOneRequest(store, copy, profile);
+    const isSmall = copy.from.size <= store.memory.partSize;
+    return withTags(store, copy, () => (isSmall ? copyThroughClient(store, copy, profile) : copyByParts(store, copy, profile, true)));
+  }
 }
 
 /** Whether writing the destination with PutObject keeps the caller's condition. */
@@ -178,7 +196,12 @@ async function withTags(
   return written;
 }
 
-async function copyInOneRequest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyInOneRequest(
+  store: Store,
+  copy: Copy,
+  profile: EndpointProfile | undefined,
+  ifMatch: string | undefined = isPinned(copy) ? copy.from.etag : undefined,
+): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const { contentType, metadata, acl, storageClass } = headers;
   const copyHeaders = {
@@ -188,7 +211,7 @@ async function copyInOneRequest(store: Store, copy: Copy, profile: EndpointProfi
     ...(replacesMetadata(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
   return store.transport
-    .copy({ ...source, ...(isPinned(copy) && { ifMatch: from.etag }) }, destination, copyHeaders, ctx)
+    .copy({ ...source, ...(ifMatch !== undefined && { ifMatch }) }, destination, copyHeaders, ctx)
     .catch((error: unknown) => recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(from, now)));
 }
 
@@ -283,9 +306,13 @@ function mayMisreadKey(store: Store, { key }: ObjectAddress): boolean {
 }
 
 /** For objects that a single request may not copy, or would take too long to copy. */
-async function copyByParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyByParts(
+  store: Store,
+  copy: Copy,
+  profile: EndpointProfile | undefined,
+  throughClient = mayMisreadKey(store, copy.source),
+): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  const throughClient = mayMisreadKey(store, source);
   const usual = throughClient ? store.memory.partSize : Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom));
   const size = partSizeFor(from.size, usual);
   let start = 0;

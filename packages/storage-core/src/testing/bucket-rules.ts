@@ -88,6 +88,31 @@ function versions({ test }: Suite): void {
     }
   });
 
+  test('copies the latest version, also where an older one is from before there were versions', async (t) => {
+    const versioning = requireAbility(t.backend, 'versioning');
+    const { bucket, release } = await t.otherBucket();
+    try {
+      for (const size of [5, 9 * 1024 * 1024]) {
+        const at = { bucket, key: `source of ${size}` };
+        await versioning.setVersioning(bucket, false, noContext);
+        await t.put(at, 'from before', { contentType: 'text/plain' });
+        await versioning.setVersioning(bucket, true, noContext);
+        const data = randomBytes(size);
+        await t.put(at, data, { contentType: 'image/png' });
+        for (const enabled of [true, false]) {
+          await versioning.setVersioning(bucket, enabled, noContext);
+          for (const copy of [t.at(`copy ${size} ${enabled}`), { bucket, key: `copy ${size} ${enabled}` }]) {
+            await t.backend.copy(at, copy, {}, noContext);
+            await t.assertHolds(copy, data);
+            assert.equal((await t.head(copy)).contentType, 'image/png');
+          }
+        }
+      }
+    } finally {
+      await release();
+    }
+  });
+
   test('rejects the versioning of a bucket that is not there', async ({ backend }) => {
     const versioning = requireAbility(backend, 'versioning');
     await assertRejects(versioning.getVersioning(missingBucket, noContext), 'no_such_bucket');
