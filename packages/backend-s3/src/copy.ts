@@ -1,49 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
 import { carriedAcl } from './carried-acl.ts';
-import { toStorageError } from './errors.ts';
-import { putMatchFor } from './etag.ts';
-import { AnswerBody } from './http/answer-body.ts';
+import { copyByParts } from './copy/by-parts.ts';
+import { asSourceError, assertAbsent, isSame, isUnchanged, keyTaken, sourceChanged } from './copy/copy-of.ts';
+import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
+import { lookAtCopy } from './copy/look-at-copy.ts';
+import { copyThroughClient } from './copy/through-client.ts';
 import { assertKeySupported } from './key-support.ts';
-import { partSizeFor, smallestPart } from './limits.ts';
-import { lookAtCopy } from './look-at-copy.ts';
+import { smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
-import { guardBody } from './open-body.ts';
 import type { EndpointProfile } from './profile.ts';
-import { wrongLength } from './ranges.ts';
 import { requireSize, toObjectInfo, withBucketCheck } from './read.ts';
 import { deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
-import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
-import { writeByParts } from './upload/multipart.ts';
-import type { Parts } from './upload/multipart.ts';
-import { matchesWrite, recoverLostWrite } from './upload/recover-lost-write.ts';
+import type { ObjectHeaders, WriteHeaders, Written } from './transport.ts';
+import { recoverLostWrite } from './upload/recover-lost-write.ts';
 import { keepsUncomparedVersions, mayShareBytes } from './versioning.ts';
 import { assertWriteSupported } from './write-support.ts';
 
-interface Copy {
-  readonly source: ObjectAddress;
-  readonly destination: ObjectAddress;
-  readonly options: CopyOptions;
-  /** The source when it was inspected. The copy is of this version if the server can guarantee that. */
-  readonly from: ObjectInfo;
-  readonly carried: CarriedHeaders;
-  readonly tagCount: number;
-  /** Whether the server may let the copy share the bytes of its source. */
-  readonly sharing: () => Promise<boolean>;
-  readonly headers: WriteHeaders;
-  readonly ctx: CallContext;
-}
-
-/** Undefined if nothing was written, because the source is no longer the version that was inspected. */
-type WrittenUnlessChanged = Written | undefined;
-
-const copyPartSize = 256 * 2 ** 20;
 /** How often a source is inspected that is replaced again and again. */
 const mostLooks = 5;
 
@@ -233,58 +212,8 @@ function isVersionRequested({ options: { ifMatch, onlyIf } }: Copy): boolean {
   return ifMatch !== undefined || onlyIf !== undefined;
 }
 
-/** The request goes to the destination, where neither of these errors can arise. */
-function asSourceError(error: unknown, { bucket, key }: ObjectAddress): unknown {
-  if (!hasCode(error, 'file_not_found', 'object_archived')) return error;
-  return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
-}
-
 function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeaders): boolean {
   return now.etag === etag && now.contentType === contentType && isDeepStrictEqual(now.metadata, metadata);
-}
-
-/** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
-async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
-  const { source, destination, options, from, headers, carried, ctx } = copy;
-  const held = await store.memory.take(from.size, ctx);
-  try {
-    const data = await readSource(store, copy, { size: from.size }, ctx);
-    if (data === undefined) return undefined;
-    const ifMatch = profile !== undefined && isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
-    const condition = {
-      ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
-      // An object written meanwhile is newer than what was read.
-      ...(ifMatch !== undefined && { ifMatch }),
-    };
-    return await store.transport
-      .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
-      .catch((error: unknown) => recoverLostWrite(store, destination, error, (now) => matchesWrite(now, data, headers)));
-  } finally {
-    held.release(false);
-  }
-}
-
-/** Reads the source, or `size` bytes of it. Undefined if it is no longer the version that was inspected. */
-async function readSource(
-  store: Store,
-  { source, from }: Copy,
-  { size, range }: { readonly size: number; readonly range?: string },
-  ctx: CallContext,
-): Promise<Buffer | undefined> {
-  const read = { ifMatch: from.etag, ...(range !== undefined && { range }) };
-  const opened = await store.transport.get(source, read, ctx).catch((error: unknown) => {
-    if (hasCode(error, 'precondition_failed')) return undefined;
-    throw error;
-  });
-  if (opened === undefined || opened.kind === 'not_modified') return undefined;
-  if (opened.headers.etag !== '' && opened.headers.etag !== from.etag) {
-    opened.body.destroy();
-    return undefined;
-  }
-  if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
-  const data = await readAll(opened.body);
-  if (data.length !== size) throw wrongLength(data.length, size);
-  return data;
 }
 
 /**
@@ -295,98 +224,4 @@ async function isAlwaysRefused(store: Store, { source, destination, from, ctx }:
   if (!hasCode(error, 'precondition_failed') || !isSame(source, destination)) return false;
   const now = await store.transport.head(source, ctx).catch(() => undefined);
   return now?.etag === from.etag;
-}
-
-/**
- * Whether the server may take a part from another object: for parts, not for whole objects, Ceph decodes the key twice, so that it reads
- * `a+b` instead of `a%2Bb`, and another version of `a` instead of `a?versionId=1`.
- */
-function mayMisreadKey(store: Store, { key }: ObjectAddress): boolean {
-  return !store.settings.isAws && /[%?]/.test(key);
-}
-
-/** For objects that a single request may not copy, or would take too long to copy. */
-async function copyByParts(
-  store: Store,
-  copy: Copy,
-  profile: EndpointProfile | undefined,
-  throughClient = mayMisreadKey(store, copy.source),
-): Promise<Written> {
-  const { source, destination, options, from, headers, carried, ctx } = copy;
-  const usual = throughClient ? store.memory.partSize : Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom));
-  const size = partSizeFor(from.size, usual);
-  let start = 0;
-  const parts: Parts = {
-    async next() {
-      if (start >= from.size) return undefined;
-      const first = start;
-      const end = Math.min((start += size), from.size);
-      const range = `bytes=${first}-${end - 1}`;
-      if (throughClient)
-        return { send: (upload, sending) => sendPart(store, copy, { range, size: end - first }, upload, sending), done: () => {} };
-      const part = { ...source, ifMatch: from.etag, range };
-      return {
-        send: (upload, sending) =>
-          store.transport.copyPart(part, upload, sending).catch((error: unknown) => {
-            throw asSourceError(error, source);
-          }),
-        done: () => {},
-      };
-    },
-    fail: () => {},
-    async verify() {
-      if (!(await isUnchanged(store, copy))) throw sourceChanged();
-      if (options.ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
-    },
-  };
-  const condition = options.ifNoneMatch !== undefined && profile?.conditionalComplete === true ? { ifNoneMatch: options.ifNoneMatch } : {};
-  return writeByParts(store, destination, { headers: { ...headers, ...condition }, parts, carried }, ctx);
-}
-
-async function sendPart(
-  store: Store,
-  copy: Copy,
-  read: { readonly range: string; readonly size: number },
-  upload: Parameters<Store['transport']['uploadPart']>[0],
-  ctx: CallContext,
-): ReturnType<Store['transport']['uploadPart']> {
-  const held = await store.memory.take(read.size, ctx);
-  try {
-    const data = await readSource(store, copy, read, ctx);
-    if (data === undefined) throw sourceChanged();
-    return await store.transport.uploadPart(upload, data, ctx);
-  } finally {
-    held.release(false);
-  }
-}
-
-/** Whether the source is still the version that was inspected. */
-async function isUnchanged(store: Store, { source, from, ctx }: Copy): Promise<boolean> {
-  const now = await store.transport.head(source, ctx).catch((error: unknown) => {
-    if (hasCode(error, 'file_not_found')) return undefined;
-    throw error;
-  });
-  return now?.etag === from.etag;
-}
-
-async function assertAbsent(store: Store, at: ObjectAddress, ctx: CallContext): Promise<void> {
-  try {
-    await store.transport.head(at, ctx);
-  } catch (error) {
-    if (hasCode(error, 'file_not_found')) return;
-    throw error;
-  }
-  throw keyTaken();
-}
-
-function isSame(a: ObjectAddress, b: ObjectAddress): boolean {
-  return a.bucket === b.bucket && a.key === b.key;
-}
-
-function sourceChanged(): Error {
-  return storageError('precondition_failed', 'The source of the copy has a different ETag.');
-}
-
-function keyTaken(): Error {
-  return storageError('precondition_failed', 'An object with this key already exists.');
 }

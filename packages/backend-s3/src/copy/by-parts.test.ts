@@ -4,7 +4,7 @@ import { startS3 } from '@coffer/fixtures';
 import { noContext, readAll } from '@coffer/storage-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import { accountOn, startOn } from './testing/server.ts';
+import { accountOn, startOn } from '../testing/server.ts';
 
 const mib = 2 ** 20;
 const ceph = await startS3('ceph');

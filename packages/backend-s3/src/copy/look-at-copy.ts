@@ -1,23 +1,16 @@
-import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+import type { ObjectInfo } from '@coffer/storage-core';
 
-import { infoOf, requireSize } from './read.ts';
-import type { Store } from './store.ts';
-import type { Written } from './transport.ts';
-
-interface MadeCopy {
-  readonly source: ObjectAddress;
-  readonly destination: ObjectAddress;
-  /** The source when it was inspected. */
-  readonly from: ObjectInfo;
-  readonly ctx: CallContext;
-}
+import { infoOf, requireSize } from '../read.ts';
+import type { Store } from '../store.ts';
+import type { Written } from '../transport.ts';
+import type { Copy } from './copy-of.ts';
 
 /**
  * A copy without a condition is of whatever its source was at that moment, which may be newer than what was inspected. An ETag of its own
  * gives that away, or is one that the server gives to copies of objects that arrived in parts.
  * @returns what was copied; undefined if that is what was inspected, or if nothing tells any more
  */
-export async function lookAtCopy(store: Store, copy: MadeCopy, { etag }: Written): Promise<ObjectInfo | undefined> {
+export async function lookAtCopy(store: Store, copy: Copy, { etag }: Written): Promise<ObjectInfo | undefined> {
   const { source, destination, from, ctx } = copy;
   if (etag === from.etag) return undefined;
   for (const at of [destination, source]) {
