@@ -257,6 +257,27 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(info).toMatchObject({ ...destination, etag: 'copied', size: 3 });
   });
 
+  it.each([
+    ['whole', 'a%b', 6 * mib],
+    ['by parts', 'a%b', 12 * mib],
+  ])('through this process is made although a connection that it reads from is cut: %s', async (_how, key, size) => {
+    let reads = 0;
+    const server = await serve((request, response) => {
+      const { method, url = '', headers } = request;
+      if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
+      if (method !== 'GET' || /acl/.test(url)) return copying(there('before', size))(request, response);
+      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
+      const range = headers.range === undefined ? {} : { 'content-range': `bytes ${first}-${last}/${size}` };
+      response.writeHead(headers.range === undefined ? 200 : 206, { etag: '"before"', ...range, 'content-length': last + 1 - first });
+      if (reads++ === 0) return response.write(Buffer.alloc(mib), () => request.socket.destroy());
+      return response.end(Buffer.alloc(last + 1 - first));
+    });
+    const settings = { transport, copyByPartsFrom: 10 * mib, maxRetries: 1, uploadMemory: 8 * mib };
+    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
+    await backend.copy({ ...source, key }, destination, { ifMatch: 'before' }, noContext);
+    expect(reads).toBe(size > 8 * mib ? 3 : 2);
+  });
+
   it.each(['a read with another ETag', 'a refused read'])(
     'under If-None-Match through this process is of the newer version, if the source is replaced meanwhile (%s)',
     async (how) => {

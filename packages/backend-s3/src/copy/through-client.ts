@@ -1,8 +1,11 @@
-import { hasCode, readAll } from '@coffer/storage-core';
+import type { Readable } from 'node:stream';
+
+import { hasCode, isStorageError, readAll } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { putMatchFor } from '../etag.ts';
 import { AnswerBody } from '../http/answer-body.ts';
+import { isConnectionLost } from '../http/socket-errors.ts';
 import { guardBody } from '../open-body.ts';
 import type { EndpointProfile } from '../profile.ts';
 import { wrongLength } from '../ranges.ts';
@@ -32,13 +35,36 @@ export async function copyThroughClient(store: Store, copy: Copy, profile: Endpo
   }
 }
 
-/** Reads the source, or `size` bytes of it. Undefined if it is no longer the version that was inspected. */
+/**
+ * Reads the source, or `size` bytes of it; anew if the connection is cut meanwhile, as often as requests are retried. Undefined if it is no
+ * longer the version that was inspected.
+ */
 export async function readSource(
   store: Store,
-  { source, from }: Copy,
-  { size, range }: { readonly size: number; readonly range?: string },
+  copy: Copy,
+  read: { readonly size: number; readonly range?: string },
   ctx: CallContext,
 ): Promise<Buffer | undefined> {
+  for (let retries = store.settings.maxRetries; ; retries--) {
+    const body = await openSource(store, copy, read, ctx);
+    if (body === undefined) return undefined;
+    try {
+      const data = await readAll(body);
+      if (data.length !== read.size) throw wrongLength(data.length, read.size);
+      return data;
+    } catch (error) {
+      const isCut = isConnectionLost(isStorageError(error) ? error.cause : error);
+      if (!isCut || retries <= 0) throw error;
+    }
+  }
+}
+
+async function openSource(
+  store: Store,
+  { source, from }: Copy,
+  { range }: { readonly range?: string },
+  ctx: CallContext,
+): Promise<Readable | undefined> {
   const read = { ifMatch: from.etag, ...(range !== undefined && { range }) };
   const opened = await store.transport.get(source, read, ctx).catch((error: unknown) => {
     if (hasCode(error, 'precondition_failed')) return undefined;
@@ -50,7 +76,5 @@ export async function readSource(
     return undefined;
   }
   if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose() {} });
-  const data = await readAll(opened.body);
-  if (data.length !== size) throw wrongLength(data.length, size);
-  return data;
+  return opened.body;
 }
