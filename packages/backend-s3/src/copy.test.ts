@@ -6,6 +6,7 @@ import type { Acl, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { s3Backend } from './backend.ts';
+import { copyObject } from './copy.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { faultBench, transports } from './testing/fault-bench.ts';
@@ -276,6 +277,27 @@ describe.each(transports)('a copy (%s)', (transport) => {
     const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
     await backend.copy({ ...source, key }, destination, { ifMatch: 'before' }, noContext);
     expect(reads).toBe(size > 8 * mib ? 3 : 2);
+  });
+
+  it.each([
+    ['whole', 3 * mib],
+    ['by parts', 9 * mib],
+  ])('through this process does not wait for slow clients that hold the memory: %s', async (_how, size) => {
+    const server = await serve((request, response) => {
+      const { method, url = '', headers } = request;
+      if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
+      if (method !== 'GET' || /acl/.test(url)) return copying(there('before', size))(request, response);
+      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
+      return response.writeHead(200, { etag: '"before"', 'content-length': last + 1 - first }).end(Buffer.alloc(last + 1 - first));
+    });
+    const settings = { endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', timeout: 10, transport };
+    const sizes = { partSize: 5 * mib, uploadMemory: 10 * mib, copyByPartsFrom: 6 * mib };
+    const store = openStore({ ...settings, ...sizes }, { ...awsProfile, copySourceCondition: false });
+    open.push(() => store.connection.close());
+    await store.memory.take(10 * mib, {});
+    void store.memory.whileFilling(10 * mib, new Promise(() => {}));
+    const at = { ...source, key: '100%' };
+    expect(await copyObject(store, { source: at, destination }, { ifMatch: 'before' }, noContext)).toMatchObject({ size });
   });
 
   it.each(['a read with another ETag', 'a refused read'])(

@@ -65,7 +65,7 @@ async function sendPart(
   upload: Parameters<Store['transport']['uploadPart']>[0],
   ctx: CallContext,
 ): ReturnType<Store['transport']['uploadPart']> {
-  const held = await store.memory.take(read.size, ctx);
+  const held = await store.memory.takeForCopy(read.size, ctx);
   try {
     const data = await readSource(store, copy, read, ctx);
     if (data === undefined) throw sourceChanged();

@@ -17,7 +17,7 @@ import type { Copy, WrittenUnlessChanged } from './copy-of.ts';
 /** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
 export async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  const held = await store.memory.take(from.size, ctx);
+  const held = await store.memory.takeForCopy(from.size, ctx);
   try {
     const data = await readSource(store, copy, { size: from.size }, ctx);
     if (data === undefined) return undefined;

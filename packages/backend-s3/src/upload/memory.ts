@@ -28,7 +28,7 @@ export class UploadMemory {
   readonly partSize: number;
   readonly #capacity: number;
   readonly #slots: Slots;
-  /** For spooled parts: these are held only as long as it takes to send them. */
+  /** For spooled parts, and copies: these are held only as long as it takes to send them. */
   readonly #spooledSlots: Slots;
   /** Those of the held buffers that wait for the bytes of a client. */
   readonly #filling = new Set<{ readonly size: number; readonly since: number }>();
@@ -50,7 +50,7 @@ export class UploadMemory {
     return this.#hold(size, size > UploadMemory.unmeteredBytes ? await this.#slots.take(size, taker) : undefined);
   }
 
-  /** Memory in addition to the capacity: a quarter of it, or a part if that is more, shared by all spooled parts. */
+  /** Memory in addition to the capacity: a quarter of it, or a part if that is more, shared by all spooled parts and copies. */
   async takeForSpooled(size: number, taker: Taker): Promise<HeldBuffer> {
     return this.#hold(size, await this.#spooledSlots.take(size, taker));
   }
@@ -78,6 +78,12 @@ export class UploadMemory {
       clearInterval(timer);
       stopWaiting();
     }
+  }
+
+  /** For bytes that the server sends: like those of spooled parts, they are held only briefly, and wait for no slow client. */
+  async takeForCopy(size: number, taker: Taker): Promise<HeldBuffer> {
+    if (size <= UploadMemory.unmeteredBytes) return this.take(size, taker);
+    return (await this.takeUnlessStuck(size, taker)) ?? this.takeForSpooled(size, taker);
   }
 
   /** @param work reads the bytes of a client into `size` bytes of held memory */
