@@ -56,28 +56,34 @@ describe.each(transports)('a copy (%s)', (transport) => {
   });
 
   it.each([
-    [3, ['GET', 'PUT']],
-    [12 * mib, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
-  ])('of the latest version passes through this process if the server would copy another one (%i bytes)', async (size, made) => {
-    const latest = Buffer.alloc(size, 'x');
-    const look: Answer = (_request, response) =>
-      response.writeHead(200, { etag: '"latest"', 'content-length': size, 'content-type': 'text/plain', 'x-amz-version-id': '2' }).end();
-    const server = await serve((request, response) => {
-      const { method, url = '', headers } = request;
-      if (headers['x-amz-copy-source-if-match'] === '"latest"') return refusal(412, 'PreconditionFailed')(request, response);
-      if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
-      if (method !== 'GET' || /acl|versioning/.test(url)) return copying(look)(request, response);
-      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
-      const range = headers.range === undefined ? {} : { 'content-range': `bytes ${first}-${last}/${size}` };
-      response.writeHead(headers.range === undefined ? 200 : 206, { etag: '"latest"', ...range, 'content-length': last + 1 - first });
-      return response.end(latest.subarray(first, last + 1));
-    });
-    await backendTo(server, { transport }).copy(source, destination, {}, noContext);
-    const refused = server.requests.findIndex(({ headers }) => headers['x-amz-copy-source'] !== undefined);
-    const after = server.requests.slice(refused + 1).filter(({ method, url = '' }) => method !== 'HEAD' && !/uploads|acl/.test(url));
-    expect(after.map(({ method }) => method).toSorted()).toEqual([...made].toSorted());
-    expect(after.every(({ headers }) => headers['x-amz-copy-source'] === undefined)).toBe(true);
-  });
+    [3, {}, ['GET', 'PUT']],
+    [12 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
+    [3, { ifNoneMatch: '*' }, ['GET', 'PUT']],
+    [12 * mib, { ifNoneMatch: '*' }, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
+  ] as const)(
+    'of the latest version passes through this process if the server would copy another one (%i bytes, %o)',
+    async (size, condition, made) => {
+      const latest = Buffer.alloc(size, 'x');
+      const look: Answer = (_request, response) =>
+        response.writeHead(200, { etag: '"latest"', 'content-length': size, 'content-type': 'text/plain', 'x-amz-version-id': '2' }).end();
+      const server = await serve((request, response) => {
+        const { method, url = '', headers } = request;
+        if (method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
+        if (headers['x-amz-copy-source-if-match'] === '"latest"') return refusal(412, 'PreconditionFailed')(request, response);
+        if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
+        if (method !== 'GET' || /acl|versioning/.test(url)) return copying(look)(request, response);
+        const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
+        const range = headers.range === undefined ? {} : { 'content-range': `bytes ${first}-${last}/${size}` };
+        response.writeHead(headers.range === undefined ? 200 : 206, { etag: '"latest"', ...range, 'content-length': last + 1 - first });
+        return response.end(latest.subarray(first, last + 1));
+      });
+      await backendTo(server, { transport }).copy(source, destination, condition, noContext);
+      const refused = server.requests.findIndex(({ headers }) => headers['x-amz-copy-source'] !== undefined);
+      const after = server.requests.slice(refused + 1).filter(({ method, url = '' }) => method !== 'HEAD' && !/uploads|acl/.test(url));
+      expect(after.map(({ method }) => method).toSorted()).toEqual([...made].toSorted());
+      expect(after.every(({ headers }) => headers['x-amz-copy-source'] === undefined)).toBe(true);
+    },
+  );
 
   it('of an object onto itself passes through this process if the server ignores its condition, and replaces only what was read', async () => {
     let isReplaced = false;

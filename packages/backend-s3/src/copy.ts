@@ -7,7 +7,7 @@ import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
 import { carriedAcl } from './carried-acl.ts';
 import { copyByParts } from './copy/by-parts.ts';
-import { asSourceError, assertAbsent, isSame, isUnchanged, keyTaken, sourceChanged } from './copy/copy-of.ts';
+import { asSourceError, assertAbsent, isAbsent, isSame, isUnchanged, keyTaken, sourceChanged } from './copy/copy-of.ts';
 import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
 import { lookAtCopy } from './copy/look-at-copy.ts';
 import { copyThroughClient } from './copy/through-client.ts';
@@ -111,17 +111,21 @@ async function perform(store: Store, copy: Copy): Promise<WrittenUnlessChanged> 
 
 /** SeaweedFS prefers the version from before there were versions, in buckets that no longer keep any. */
 function mayTakeOtherVersion(store: Store, copy: Copy): boolean {
-  return copy.from.versionId !== undefined && !store.settings.isAws && !isPinned(copy) && copy.options.ifNoneMatch === undefined;
+  return copy.from.versionId !== undefined && !store.settings.isAws && !isPinned(copy);
 }
 
-/** Copies what was inspected; or if that has been replaced, whatever is there, as the caller has set no condition. */
+/** Copies what was inspected; or if that has been replaced, whatever is there, as the caller has requested no particular version. */
 async function copyLatest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
+  const { from, destination, options, ctx } = copy;
   try {
-    return await copyInOneRequest(store, copy, profile, copy.from.etag);
+    return await copyInOneRequest(store, copy, profile, from.etag);
   } catch (error) {
     if (!hasCode(error, 'precondition_failed')) throw error;
-    if (!(await isUnchanged(store, copy))) return copyInOneRequest(store, copy, profile);
-    const isSmall = copy.from.size <= store.memory.partSize;
+    // It may also be the condition of the destination that is not met.
+    const isTaken = options.ifNoneMatch !== undefined && !(await isAbsent(store, destination, ctx).catch(() => false));
+    if (isTaken) throw error;
+    if (!(await isUnchanged(store, copy))) return options.ifNoneMatch === undefined ? copyInOneRequest(store, copy, profile) : undefined;
+    const isSmall = from.size <= store.memory.partSize;
     return withTags(store, copy, () => (isSmall ? copyThroughClient(store, copy, profile) : copyByParts(store, copy, profile, true)));
   }
 }

@@ -32,13 +32,17 @@ export async function isUnchanged(store: Store, { source, from, ctx }: Copy): Pr
 }
 
 export async function assertAbsent(store: Store, at: ObjectAddress, ctx: CallContext): Promise<void> {
+  if (!(await isAbsent(store, at, ctx))) throw keyTaken();
+}
+
+export async function isAbsent(store: Store, at: ObjectAddress, ctx: CallContext): Promise<boolean> {
   try {
     await store.transport.head(at, ctx);
   } catch (error) {
-    if (hasCode(error, 'file_not_found')) return;
+    if (hasCode(error, 'file_not_found')) return true;
     throw error;
   }
-  throw keyTaken();
+  return false;
 }
 
 export function isSame(a: ObjectAddress, b: ObjectAddress): boolean {
