@@ -57,8 +57,10 @@ describe.each(transports)('a copy (%s)', (transport) => {
 
   it.each([
     [3, {}, ['GET', 'PUT']],
+    [9 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
     [12 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
     [3, { ifNoneMatch: '*' }, ['GET', 'PUT']],
+    [9 * mib, { ifNoneMatch: '*' }, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
     [12 * mib, { ifNoneMatch: '*' }, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
   ] as const)(
     'of the latest version passes through this process if the server would copy another one (%i bytes, %o)',
@@ -77,11 +79,13 @@ describe.each(transports)('a copy (%s)', (transport) => {
         response.writeHead(headers.range === undefined ? 200 : 206, { etag: '"latest"', ...range, 'content-length': last + 1 - first });
         return response.end(latest.subarray(first, last + 1));
       });
-      await backendTo(server, { transport }).copy(source, destination, condition, noContext);
-      const refused = server.requests.findIndex(({ headers }) => headers['x-amz-copy-source'] !== undefined);
-      const after = server.requests.slice(refused + 1).filter(({ method, url = '' }) => method !== 'HEAD' && !/uploads|acl/.test(url));
+      await backendTo(server, { transport, copyByPartsFrom: 10 * mib }).copy(source, destination, condition, noContext);
+      const refused = server.requests.findLastIndex(({ headers }) => headers['x-amz-copy-source'] !== undefined);
+      const after = server.requests
+        .slice(refused + 1)
+        .filter(({ method = '', url = '' }) => !/HEAD|DELETE/.test(method) && !/uploads|acl/.test(url));
       expect(after.map(({ method }) => method).toSorted()).toEqual([...made].toSorted());
-      expect(after.every(({ headers }) => headers['x-amz-copy-source'] === undefined)).toBe(true);
+      expect(seen(server, 'DELETE')).toEqual(size < 10 * mib ? [] : ['/bucket/copy?uploadId=id']);
     },
   );
 

@@ -103,7 +103,7 @@ async function perform(store: Store, copy: Copy): Promise<WrittenUnlessChanged> 
   const isShared = from.versionId === undefined && !isSame(source, destination) && (await copy.sharing());
   if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy, profile));
   if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
-    return withTags(store, copy, () => copyByParts(store, copy, profile));
+    return withTags(store, copy, () => copyLarge(store, copy, profile));
   const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy, profile);
   if (replacesMetadata(copy)) return withTags(store, copy, write);
   return mayTakeOtherVersion(store, copy) ? copyLatest(store, copy, profile) : write();
@@ -116,18 +116,31 @@ function mayTakeOtherVersion(store: Store, copy: Copy): boolean {
 
 /** Copies what was inspected; or if that has been replaced, whatever is there, as the caller has requested no particular version. */
 async function copyLatest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
-  const { from, destination, options, ctx } = copy;
+  const { from, options } = copy;
   try {
     return await copyInOneRequest(store, copy, profile, from.etag);
   } catch (error) {
-    if (!hasCode(error, 'precondition_failed')) throw error;
-    // It may also be the condition of the destination that is not met.
-    const isTaken = options.ifNoneMatch !== undefined && !(await isAbsent(store, destination, ctx).catch(() => false));
-    if (isTaken) throw error;
+    if (!(await isAboutSource(store, copy, error))) throw error;
     if (!(await isUnchanged(store, copy))) return options.ifNoneMatch === undefined ? copyInOneRequest(store, copy, profile) : undefined;
     const isSmall = from.size <= store.memory.partSize;
     return withTags(store, copy, () => (isSmall ? copyThroughClient(store, copy, profile) : copyByParts(store, copy, profile, true)));
   }
+}
+
+async function copyLarge(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+  try {
+    return await copyByParts(store, copy, profile);
+  } catch (error) {
+    const isOfOther = mayTakeOtherVersion(store, copy) && (await isAboutSource(store, copy, error)) && (await isUnchanged(store, copy));
+    if (!isOfOther) throw error;
+    return copyByParts(store, copy, profile, true);
+  }
+}
+
+/** Whether a copy was refused because of its source, and not because of a condition of the destination. */
+async function isAboutSource(store: Store, { destination, options, ctx }: Copy, error: unknown): Promise<boolean> {
+  if (!hasCode(error, 'precondition_failed')) return false;
+  return options.ifNoneMatch === undefined || isAbsent(store, destination, ctx).catch(() => false);
 }
 
 /** Whether writing the destination with PutObject keeps the caller's condition. */
