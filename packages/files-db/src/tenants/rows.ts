@@ -123,10 +123,6 @@ const findWait = statement<{ readonly tenant: string; readonly bucket: string; r
     and freed_at < clock_timestamp() + interval '1 second'
     and not exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid <> {tenant}::text)`);
 
-/**
- * Assigns a bucket that nobody has to a tenant, as its last one; with `onlyFirst`, only if the tenant has none yet. Either a deletion of
- * the tenant waits for this and sees the bucket, or this waits for the deletion and assigns nothing, unless `evenClosed`.
- */
 export interface BucketClaim {
   readonly tenant: string;
   readonly bucket: string;
@@ -134,6 +130,10 @@ export interface BucketClaim {
   readonly evenClosed: boolean;
 }
 
+/**
+ * Assigns a bucket that nobody has to a tenant, as its last one; with `onlyFirst`, only if the tenant has none yet. Either a deletion of
+ * the tenant waits for this and sees the bucket, or this waits for the deletion and assigns nothing, unless `evenClosed`.
+ */
 const insertBucket = statement<BucketClaim, { readonly bucket: string }>(`
   insert into tenant_buckets (bucket, tenant_uuid, position)
   select {bucket}::text, {tenant}::text, coalesce(max(position) + 1, 0) from tenant_buckets where tenant_uuid = {tenant}::text
@@ -165,7 +165,7 @@ export async function claimBucket(
   return onDatabase(() => whileWatched(sql, claiming));
 }
 
-/** Notes when buckets were freed. The notes are few: each one removes those of long ago. */
+/** Notes when buckets were freed. The notes are few: `releaseBucket` removes those of long ago. */
 export const notedAsFreed = (rows: string): string => `
   insert into freed_buckets (bucket, tenant_uuid, freed_at) select bucket, tenant_uuid, clock_timestamp() from ${rows}
   on conflict (bucket) do update set tenant_uuid = excluded.tenant_uuid, freed_at = excluded.freed_at`;

@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import type { Acl, ObjectAddress } from '@coffer/storage-core';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+
+import { s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
+import { awsProfile } from './profile.ts';
+import { faultBench, transports } from './testing/fault-bench.ts';
+import { behindFront, errorDocument } from './testing/front.ts';
+import { newStage } from './testing/lean.ts';
+import { accountOn, ifAvailable, startOn } from './testing/server.ts';
+
+const mib = 2 ** 20;
+
+const { open, clear } = newStage();
+afterEach(clear);
+
+describe.each(transports)('a copy on a server that has ACLs (%s)', (transport) => {
+  const bench = faultBench(transport);
+
+  it('keeps grants that no canned ACL matches', async () => {
+    const [from, to] = [bench.at('from'), bench.at('to')];
+    const backend = bench.through({}, { profile: awsProfile });
+    await backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    const grantsOf = async (at: ObjectAddress): Promise<Acl['grants']> => (await backend.acl!.getObjectAcl(at, noContext)).grants;
+    const { owner, grants: own } = await backend.acl!.getObjectAcl(from, noContext);
+    const everybody = { type: 'Group', uri: 'http://acs.amazonaws.com/groups/global/AllUsers' } as const;
+    const odd = { grantee: everybody, permission: 'READ_ACP' } as const;
+    const store = openStore(bench.account);
+    open.push(() => store.connection.close());
+    await store.administration.putObjectAcl(from, { owner, grants: [...own, odd] }, noContext);
+    await backend.copy(from, to, {}, noContext);
+    expect(await grantsOf(to)).toContainEqual(odd);
+    expect(await grantsOf(to)).toEqual(await grantsOf(from));
+  });
+});
+
+describe.each(transports)('a copy of an object that other clients have written (%s)', (transport) => {
+  const bench = faultBench(transport);
+
+  it.each([
+    ['in one request', 'onward', {}, {}],
+    ['by parts', 'onward', { copyByPartsFrom: 5 * mib }, {}],
+    ['through here', 'onward', {}, { ifMatch: 'da6a0d097e307ac52ed9b4ad551801fc' }],
+    ['onto itself', 'from', {}, { acl: 'public-read' as const }],
+  ])('keeps its tags and Expires: %s', async (_how, key, settings, options) => {
+    const store = openStore(bench.account);
+    open.push(() => store.connection.close());
+    const at = bench.at('from');
+    const tags = [
+      { name: 'größe', value: 'a+b <&> c' },
+      { name: 'x', value: '' },
+    ];
+    const carried = { expires: 'Wed, 21 Oct 2026 07:28:00 GMT' };
+    const size = 6 * mib;
+    await store.transport.put(at, { kind: 'buffer', data: Buffer.alloc(size) }, { contentType: 'text/plain', ...carried }, noContext);
+    await store.administration.putTags(at, tags, noContext);
+    const profile = { ...awsProfile, copySourceCondition: false, putMatch: 'bare' } as const; // like Ceph
+    await bench.through(settings, { profile }).copy(at, bench.at(key), options, noContext);
+    const told = await store.transport.head(bench.at(key), noContext);
+    expect(told).toMatchObject({ contentLength: size, tagCount: 2, carried: { expires: carried.expires } });
+    expect(await store.administration.getTags(bench.at(key), noContext)).toEqual(expect.arrayContaining(tags));
+  });
+});
+
+describe.each(transports)('a copy from a bucket that the credentials may only read (%s)', (transport) => {
+  const copied = async (acls: RegExp, status: number, code: string): Promise<unknown> => {
+    const started: { from?: string } = {};
+    const account = await behindFront(await startS3('ceph'), (method, path) => {
+      if (path.startsWith('/coffer-probe-')) return { status: 403, body: errorDocument('AccessDenied') };
+      if (acls.test(path)) return { status, body: errorDocument(code) };
+      const isWritten = method !== 'GET' && method !== 'HEAD' && started.from !== undefined && path.startsWith(`/${started.from}/`);
+      return isWritten ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const [backend, from, to] = [s3Backend({ ...account, transport }), ...['from', 'to'].map((name) => `${name}-${randomUUID()}`)] as const;
+    onTestFinished(async () => {
+      delete started.from;
+      for (const bucket of [from!, to!]) await backend.buckets?.delete(bucket, { force: true }, noContext);
+      await backend.close?.();
+    });
+    for (const bucket of [from!, to!]) await backend.buckets?.create(bucket, {}, noContext);
+    await backend.put({ bucket: from!, key: 'x' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    started.from = from!;
+    return backend.copy({ bucket: from!, key: 'x' }, { bucket: to!, key: 'x' }, {}, noContext);
+  };
+
+  it('is made where the server has no ACLs', async () => {
+    expect(await copied(/\?acl/, 501, 'NotImplemented')).toMatchObject({ key: 'x', size: 1 });
+  });
+
+  it('names the permission that is missing where they may not see its ACL', async () => {
+    const message = 'The storage provider refused; the credentials may lack the permission s3:GetObjectAcl.';
+    await expect(copied(/^\/from-.*\?acl/, 403, 'AccessDenied')).rejects.toMatchObject({ code: 'access_denied', message });
+  });
+});
+
+const minio = await ifAvailable(startS3('minio'));
+
+describe.skipIf(typeof minio === 'string').each(transports)('a copy on MinIO (%s)', (transport) => {
+  it('keeps its tags and Expires', async () => {
+    if (typeof minio === 'string') throw new Error(minio);
+    const account = await accountOn(minio);
+    const { backend, bucket, stop } = await startOn({ ...account, transport });
+    const store = openStore(account);
+    onTestFinished(async () => {
+      store.connection.close();
+      await backend.close?.();
+      await stop();
+    });
+    const at = { bucket, key: 'from' };
+    const expires = 'Wed, 21 Oct 2026 07:28:00 GMT';
+    const described = { contentType: 'text/plain', metadata: { a: 'b' }, expires, cacheControl: 'no-cache' };
+    await store.transport.put(at, { kind: 'buffer', data: Buffer.from('x') }, described, noContext);
+    await store.administration.putTags(at, [{ name: 'x', value: 'y' }], noContext);
+    for (const [key, options] of [
+      ['plain', {}],
+      ['tied', { ifMatch: (await store.transport.head(at, noContext)).etag }],
+    ] as const) {
+      await backend.copy(at, { bucket, key }, options, noContext);
+      const { expires: _expires, cacheControl: _cacheControl, ...own } = described;
+      const carried = { expires, cacheControl: 'no-cache' };
+      expect(await store.transport.head({ bucket, key }, noContext)).toMatchObject({ ...own, tagCount: 1, carried });
+    }
+  });
+});
+
+it.each(transports)('a copy of an object onto itself adds a version on Ceph, which accepts no condition there (%s)', async (transport) => {
+  const { backend, bucket, stop } = await startOn({ ...(await accountOn(await startS3('ceph'))), transport });
+  onTestFinished(async () => {
+    await backend.close?.();
+    await stop();
+  });
+  const at = { bucket, key: 'x' };
+  await backend.versioning?.setVersioning(bucket, true, noContext);
+  const { etag } = await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/css' }, noContext);
+  for (const options of [{}, { ifMatch: etag }]) expect(await backend.copy(at, at, options, noContext)).toMatchObject({ etag });
+  expect(await backend.head(at, noContext)).toMatchObject({ etag, contentType: 'text/css' });
+  await expect(backend.copy(at, at, { ifMatch: 'other' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+});
+
+it('a copy carries headers that others have written in UTF-8', async () => {
+  const account = await accountOn(await startS3('ceph'));
+  const { backend, bucket, stop } = await startOn(account);
+  const { transport, connection } = openStore(account);
+  onTestFinished(async () => {
+    connection.close();
+    await backend.close();
+    await stop();
+  });
+  const at = { bucket, key: 'named' };
+  // In a header, each character stands for a byte.
+  const contentDisposition = Buffer.from('attachment; filename="é→.txt"').toString('latin1');
+  await transport.put(
+    at,
+    { kind: 'buffer', data: Buffer.from('x') },
+    { contentType: 'text/plain', metadata: {}, contentDisposition },
+    noContext,
+  );
+  await backend.copy(at, at, { acl: 'public-read' }, noContext);
+  expect(await transport.head(at, noContext)).toMatchObject({ carried: { contentDisposition } });
+});
