@@ -16,7 +16,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What an ACL grants to groups; asserts that the owner keeps full control. */
-function groupGrants(acl: Acl): string[] {
+export function groupGrants(acl: Acl): string[] {
   const { id } = acl.owner;
   assert.ok(
     acl.grants.some(({ grantee, permission }) => grantee.type === 'CanonicalUser' && grantee.id === id && permission === 'FULL_CONTROL'),

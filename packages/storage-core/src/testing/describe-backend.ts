@@ -15,6 +15,7 @@ import { objects } from './objects.ts';
 import { presign } from './presign.ts';
 import { pulls } from './pull.ts';
 import { ranges } from './ranges.ts';
+import { sequences } from './sequences.ts';
 import { streams } from './streams.ts';
 
 /**
@@ -46,6 +47,7 @@ export function describeBackend(runner: TestRunner, name: string, options: Backe
     if (has.presign !== false) presign(suite);
     if (has.pull === true) pulls(suite);
     bucketRules(suite);
+    sequences(suite);
     if (runner.after === undefined) runner.it('stops', stop);
     else runner.after(stop);
   });

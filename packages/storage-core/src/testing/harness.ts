@@ -63,6 +63,11 @@ export interface BackendOptions {
   readonly bigListing?: number;
   /** Number of concurrent writers of one key. Default 64. */
   readonly writers?: number;
+  /**
+   * How many random sequences of operations are compared with the memory backend, and which; the same seed gives the same ones. Default 30
+   * of seed 1.
+   */
+  readonly sequences?: { readonly runs?: number; readonly seed?: number };
 }
 
 /** What tests are defined with. */
