@@ -126,6 +126,7 @@ describe.each(transports)('a copy (%s)', (transport) => {
   it.each([
     ['NoSuchKey', 404, 'file_not_found', 'There is no object "source" in the bucket "bucket".'],
     ['InvalidObjectState', 403, 'object_archived', 'The object "source" is archived; restore it before reading it.'],
+    ['InvalidRange', 416, 'precondition_failed', 'The source of the copy has a different ETag.'],
   ])('reports errors of its source as such (%s)', async (name, status, code, message) => {
     const refused = refusal(status, name);
     const server = await serve((request, response) => (request.method === 'PUT' ? refused : copying(there('etag')))(request, response));

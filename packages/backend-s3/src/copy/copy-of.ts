@@ -57,8 +57,9 @@ export function keyTaken(): Error {
   return storageError('precondition_failed', 'An object with this key already exists.');
 }
 
-/** The request goes to the destination, where neither of these errors can arise. */
+/** The request goes to the destination, where none of these errors can arise. */
 export function asSourceError(error: unknown, { bucket, key }: ObjectAddress): unknown {
+  if (hasCode(error, 'range_not_satisfiable')) return sourceChanged(); // Ceph does not compare the source of a part, and it is smaller now
   if (!hasCode(error, 'file_not_found', 'object_archived')) return error;
   return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
 }
