@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
-import { noContext } from '@coffer/storage-core';
+import { noContext, readAll } from '@coffer/storage-core';
 import type { Acl, ObjectAddress } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
@@ -96,6 +96,32 @@ describe.each(transports)('a copy from a bucket that the credentials may only re
     await expect(copied(/^\/from-.*\?acl/, 403, 'AccessDenied')).rejects.toMatchObject({ code: 'access_denied', message });
   });
 });
+
+it.each(transports)(
+  'a copy on Ceph survives its source also if the credentials may not ask whether versions were kept (%s)',
+  async (transport) => {
+    const account = await behindFront(await startS3('ceph'), (method, path) =>
+      method === 'GET' && /\?versioning/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+    );
+    const { backend, bucket, stop } = await startOn({ ...account, transport });
+    onTestFinished(async () => {
+      await backend.close?.();
+      await stop();
+    });
+    const [from, to] = ['from', 'to'].map((key) => ({ bucket, key })) as [ObjectAddress, ObjectAddress];
+    for (const [isKept, data] of [
+      [true, 'a version'],
+      [false, 'the latest'],
+    ] as const) {
+      await backend.versioning?.setVersioning(bucket, isKept, noContext);
+      await backend.put(from, { kind: 'buffer', data: Buffer.from(data) }, { contentType: 'text/plain' }, noContext);
+    }
+    await backend.copy(from, to, {}, noContext);
+    await backend.delete(from, noContext);
+    const copy = await backend.get(to, {}, noContext);
+    expect(copy.kind === 'object' && String(await readAll(copy.body))).toBe('the latest');
+  },
+);
 
 const minio = await ifAvailable(startS3('minio'));
 

@@ -30,8 +30,8 @@ export async function mayShareBytes(store: Store, bucket: string, ctx: CallConte
   try {
     if (!(await administration.hasKeptVersions(bucket, ctx))) return false;
   } catch (error) {
-    if (hasCode(error, 'access_denied', 'not_supported')) return false;
-    throw error;
+    if (hasCode(error, 'not_supported')) return false;
+    if (!hasCode(error, 'access_denied')) throw error; // who may not ask pays for a copy of its own, whether it is needed or not
   }
   await endpoint.profileIfAllowed(bucket, ctx);
   return !isSafe();
