@@ -305,6 +305,27 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(await copyObject(store, { source: at, destination }, { ifMatch: 'before' }, noContext)).toMatchObject({ size });
   });
 
+  it.each([
+    ['as a whole', 5 * mib, 'source'],
+    ['by parts', 10 * mib, '100%'],
+  ])('through this process needs no memory beside what it has taken, and leaves that to others (%s)', async (_how, size, key) => {
+    const server = await serve((request, response) => {
+      const { method, url = '', headers } = request;
+      if (method === 'PUT') return answering('', { etag: '"sent"' })(request, response);
+      if (method !== 'GET' || url.includes('acl')) return copying(there('before', size))(request, response);
+      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
+      const content = { etag: '"before"', 'content-length': last + 1 - first };
+      return response.writeHead(headers.range === undefined ? 200 : 206, content).end(Buffer.alloc(last + 1 - first, 'x'));
+    });
+    const settings = { endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', timeout: 10, transport };
+    const sizes = { partSize: 5 * mib, uploadMemory: 5 * mib, copyByPartsFrom: 6 * mib };
+    const store = openStore({ ...settings, ...sizes }, { ...awsProfile, copySourceCondition: false });
+    open.push(() => store.connection.close());
+    await copyObject(store, { source: { ...source, key }, destination }, { ifMatch: 'before' }, noContext);
+    const { buffer } = await store.memory.take(5 * mib, {});
+    expect(buffer.equals(Buffer.alloc(5 * mib, 'x'))).toBe(true);
+  });
+
   it.each(['a read with another ETag', 'a refused read'])(
     'under If-None-Match through this process is of the newer version, if the source is replaced meanwhile (%s)',
     async (how) => {

@@ -67,9 +67,10 @@ async function sendPart(
 ): ReturnType<Store['transport']['uploadPart']> {
   const held = await store.memory.takeForCopy(read.size, ctx);
   try {
-    const data = await readSource(store, copy, read, ctx);
-    if (data === undefined) throw sourceChanged();
-    return await store.transport.uploadPart(upload, data, ctx);
+    if (!(await readSource(store, copy, { into: held.buffer, range: read.range }, ctx))) throw sourceChanged();
+    const sent = await store.transport.uploadPart(upload, held.buffer, ctx);
+    held.release(true);
+    return sent;
   } finally {
     held.release(false);
   }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { hasCode, isStorageError, readAll } from '@coffer/storage-core';
+import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { putMatchFor } from '../etag.ts';
@@ -18,45 +18,58 @@ import type { Copy, WrittenUnlessChanged } from './copy-of.ts';
 export async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.takeForCopy(from.size, ctx);
+  const { buffer: data } = held;
   try {
-    const data = await readSource(store, copy, { size: from.size }, ctx);
-    if (data === undefined) return undefined;
+    if (!(await readSource(store, copy, { into: data }, ctx))) return undefined;
     const ifMatch = profile !== undefined && isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
     const condition = {
       ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
       // An object written meanwhile is newer than what was read.
       ...(ifMatch !== undefined && { ifMatch }),
     };
-    return await store.transport
+    const written = await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
       .catch((error: unknown) => recoverLostWrite(store, destination, error, (now) => matchesWrite(now, data, headers)));
+    held.release(true);
+    return written;
   } finally {
     held.release(false);
   }
 }
 
 /**
- * Reads the source, or `size` bytes of it; anew if the connection is cut meanwhile, as often as requests are retried. Undefined if it is no
- * longer the version that was inspected.
+ * Reads the source, or a range of it; anew if the connection is cut meanwhile, as often as requests are retried.
+ * @param read.into has the size of what is read
+ * @returns false if the source is no longer the version that was inspected
  */
 export async function readSource(
   store: Store,
   copy: Copy,
-  read: { readonly size: number; readonly range?: string },
+  read: { readonly into: Buffer; readonly range?: string },
   ctx: CallContext,
-): Promise<Buffer | undefined> {
+): Promise<boolean> {
   for (let retries = store.settings.maxRetries; ; retries--) {
     const body = await openSource(store, copy, read, ctx);
-    if (body === undefined) return undefined;
+    if (body === undefined) return false;
     try {
-      const data = await readAll(body);
-      if (data.length !== read.size) throw wrongLength(data.length, read.size);
-      return data;
+      await fill(read.into, body);
+      return true;
     } catch (error) {
       const isCut = isConnectionLost(isStorageError(error) ? error.cause : error);
       if (!isCut || retries <= 0) throw error;
     }
   }
+}
+
+/** @throws storage_unavailable unless the body is as long */
+async function fill(into: Buffer, body: Readable): Promise<void> {
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    if (length + chunk.length > into.length) throw wrongLength(length + chunk.length, into.length);
+    into.set(chunk, length);
+    length += chunk.length;
+  }
+  if (length !== into.length) throw wrongLength(length, into.length);
 }
 
 async function openSource(
