@@ -67,12 +67,16 @@ export async function bucketOf(scope: Scope, { runtime }: Services, explicit: st
   return (await runtime.storage.resolveBucket({ bucket: explicit, tenant }, ctx)).bucket;
 }
 
-async function assertOwnBucket({ tenant }: Scope, { config, tenants }: Services['runtime'], explicit: string | undefined): Promise<void> {
+async function assertOwnBucket(
+  { tenant, ctx }: Scope,
+  { config, tenants }: Services['runtime'],
+  explicit: string | undefined,
+): Promise<void> {
   if (tenant === undefined) throw storageError('tenant_context_required', 'Name the tenant with X-Tenant-ID.');
   if (explicit === undefined && config.storage.multiTenancy) return; // resolves to the tenant's own
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
   // The bucket that the tenant gets on first use already counts as its own.
-  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenant));
+  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenant, ctx));
   if (isFirst) return;
   // What is remembered of the tenant may be older than the bucket, if another process has given it to the tenant.
   const isOwn = explicit !== undefined && (await tenants.read(tenant.tenantUuid)).buckets.includes(explicit);

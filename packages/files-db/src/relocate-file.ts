@@ -83,7 +83,7 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   if (file.waits) return 'waits';
   const { sql, storage, tenants } = parts;
   const { id, key, from, tenant } = file;
-  const to = await tenants.bucketFor(tenant);
+  const to = await tenants.bucketFor(tenant, ctx);
   if (to === from) return 'gone';
   const tenantCtx = labelled(ctx, tenant);
   if (options.provision) await storage.ensureBucket(to, {}, tenantCtx, (bucket) => tenants.keeps(bucket));

@@ -12,7 +12,7 @@ import { testDatabase } from '@coffer/fixtures';
 import { connectDatabase } from '@coffer/files-db';
 import type { Database } from '@coffer/files-db';
 import { getStorageService } from '@coffer/storage-core';
-import type { OperationEvent } from '@coffer/storage-core';
+import type { CallContext, OperationEvent } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { parseConfig } from './config.ts';
@@ -350,6 +350,24 @@ describe('createRuntime', () => {
       await use(runtime);
       expect(await other.storage.bucketExists('acme-uploads')).toBe(true);
     });
+  });
+
+  it("gives a tenant no bucket for a caller that leaves while it waits for another tenant's former one", async () => {
+    const { storage, tenants, tenantService } = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    for (const tenant of [acme, beta]) await tenants.create(tenant);
+    await tenantService.createBucket({ bucket: 'acme-uploads', tenant: beta.tenantUuid });
+    await tenantService.deleteBucket('acme-uploads');
+    const stray = { id: 'x', key: 'x', from: 'y', to: 'acme-uploads', sizeBytes: 1, etag: 'x', sha256: null, waits: false, tenant: acme };
+    for (const use of [
+      (ctx: CallContext) => storage.uploadFile({ key: 'x', body: 'x', tenantContext: acme }, ctx),
+      (ctx: CallContext) => tenantService.relocateFile(stray, { keepSeconds: 0, provision: true }, ctx),
+    ]) {
+      const caller = new AbortController();
+      const left = use({ signal: caller.signal });
+      setTimeout(() => caller.abort(new Error('left')), 100);
+      await expect(left).rejects.toThrow('left');
+      expect(await tenants.ownerOf('acme-uploads')).toBeUndefined();
+    }
   });
 
   it("refuses a tenant's bucket as the default or shared bucket", async () => {

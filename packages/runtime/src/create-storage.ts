@@ -67,7 +67,7 @@ export async function assembleStorage(
   const storage = new StorageService({
     backend,
     resolveBucket: settings.enabled
-      ? tenantBucketResolver(policyOf(config), tenants && ((tenant) => tenants.bucketFor(tenant)))
+      ? tenantBucketResolver(policyOf(config), tenants && ((tenant, ctx) => tenants.bucketFor(tenant, ctx)))
       : disabledResolver,
     autoProvision: settings.autoProvision,
     ...(tenants !== undefined && { keepsBucket: (bucket: string) => tenants.keeps(bucket) }),

@@ -1,4 +1,4 @@
-import type { TenantContext } from './context.ts';
+import type { CallContext, TenantContext } from './context.ts';
 import { storageError } from './errors.ts';
 
 /** What a call says about the bucket it is for. */
@@ -16,7 +16,7 @@ export interface BucketChoice {
 }
 
 /** Decides which bucket a call goes to. `@coffer/tenancy` has a resolver for one bucket per tenant. */
-export type BucketResolver = (request: BucketRequest) => BucketChoice | Promise<BucketChoice>;
+export type BucketResolver = (request: BucketRequest, ctx?: CallContext) => BucketChoice | Promise<BucketChoice>;
 
 /** The explicit bucket, else the default one. With neither, the resolver throws storage_not_configured. */
 export function defaultBucketResolver(defaultBucket: string | undefined): BucketResolver {

@@ -79,8 +79,8 @@ export class StorageService extends BucketService {
   }
 
   /** Which bucket a call goes to, and why, whether or not it exists. @throws storage_not_configured, invalid_bucket_name */
-  async chooseBucket(request: BucketRequest): Promise<BucketChoice> {
-    const choice = await this.#resolve(request);
+  async chooseBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
+    const choice = await this.#resolve(request, ctx);
     assertBucketName(choice.bucket);
     return choice;
   }
@@ -89,7 +89,7 @@ export class StorageService extends BucketService {
   async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
     const { autoProvision = false, keepsBucket } = this.#options;
     for (let attempt = 1; ; attempt++) {
-      const choice = await this.chooseBucket(request);
+      const choice = await this.chooseBucket(request, ctx);
       if (!autoProvision || choice.because === 'explicit') return choice;
       try {
         await this.ensureBucket(choice.bucket, {}, ctx, keepsBucket);

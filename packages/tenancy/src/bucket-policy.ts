@@ -1,5 +1,5 @@
 import { storageError } from '@coffer/storage-core';
-import type { BucketChoice, BucketResolver, TenantContext } from '@coffer/storage-core';
+import type { BucketChoice, BucketResolver, CallContext, TenantContext } from '@coffer/storage-core';
 
 import { bucketNameFor, patternProblem } from './bucket-name.ts';
 
@@ -56,13 +56,13 @@ export function reservedBuckets(policy: Pick<BucketPolicy, 'sharedBucket' | 'def
  */
 export function tenantBucketResolver(
   policy: BucketPolicy,
-  mappedBucket?: (tenant: TenantContext) => Promise<string | undefined>,
+  mappedBucket?: (tenant: TenantContext, ctx?: CallContext) => Promise<string | undefined>,
 ): BucketResolver {
   const problem = patternProblem(policy.pattern);
   if (problem !== undefined) throw storageError('storage_not_configured', problem);
-  return async ({ bucket, tenant }) => {
+  return async ({ bucket, tenant }, ctx) => {
     const needsMapping = policy.multiTenancy && bucket === undefined && tenant !== undefined;
-    const mapped = needsMapping ? await mappedBucket?.(tenant) : undefined;
+    const mapped = needsMapping ? await mappedBucket?.(tenant, ctx) : undefined;
     return chooseBucket(policy, { explicit: bucket, tenant, mapped });
   };
 }
