@@ -74,6 +74,22 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await rig.tenants.addBucket(next.tenantUuid, bucket)).toBe(true);
   });
 
+  it('gives a tenant its former bucket again with objects that other processes put there before they knew, but no older ones', async () => {
+    const { database } = rig;
+    const bucketNameFor = ({ tenantSlug }: { readonly tenantSlug: string }): string => `${tenantSlug}-former`;
+    const tenants = new TenantRepository({ database, bucketNameFor, reservedBuckets: [], holdsObjects: async () => true });
+    const claimed = pair();
+    const bucket = bucketNameFor(claimed);
+    await tenants.resolve(claimed);
+    expect(await codeOf(tenants.bucketFor(claimed))).toBe('tenant_conflict');
+    await tenants.addBucket(claimed.tenantUuid, bucket);
+    await tenants.removeBucket(bucket);
+    expect(await tenants.bucketFor(claimed)).toBe(bucket);
+    await tenants.removeBucket(bucket);
+    await rig.query(`update freed_buckets set freed_at = now() - interval '1 minute' where bucket = '${bucket}'`);
+    expect(await codeOf(tenants.bucketFor(claimed))).toBe('tenant_conflict');
+  });
+
   it('keeps bucket and former slugs with a tenant that is renamed', async () => {
     const claimed = pair();
     const bucket = await rig.tenants.bucketFor(claimed);

@@ -14,6 +14,7 @@ import {
   claimBucket,
   findById,
   findByUuid,
+  findLatelyFreed,
   findOwners,
   findUsage,
   isUniqueViolation,
@@ -264,9 +265,11 @@ export class TenantRepository {
     this.#cache.forget(canonicalTenantUuid(tenantUuid));
   }
 
-  async #assertFree(bucket: string): Promise<void> {
+  async #assertFree(tenant: string, bucket: string): Promise<void> {
     // In this order: a bucket is assigned to its owner before it gets the owner's first object.
     if (!(await this.#holdsObjects(bucket)) || (await this.ownerOf(bucket)) !== undefined) return;
+    // Nobody else can have got it since: the objects are from processes that did not know yet that it was taken from the tenant.
+    if ((await findLatelyFreed(this.#database.sql, { tenant, bucket, seconds: this.#handoverSeconds })).length > 0) return;
     throw storageError(
       'tenant_conflict',
       `The bucket "${bucket}" holds objects but belongs to no tenant; an administrator can assign it to one.`,
@@ -284,7 +287,7 @@ export class TenantRepository {
     if (this.#reserved.has(bucket)) throw storageError('tenant_conflict', `The bucket "${bucket}" is reserved.`);
     const { onlyFirst = false, evenClosed = false, adopt = true, signal } = options;
     for (;;) {
-      if (!adopt) await this.#assertFree(bucket);
+      if (!adopt) await this.#assertFree(tenantUuid, bucket);
       const claim = { tenant: tenantUuid, bucket, onlyFirst, evenClosed };
       const { claimed, wait } = await claimBucket(this.#database.sql, claim, this.#handoverSeconds);
       this.#cache.forget(tenantUuid);

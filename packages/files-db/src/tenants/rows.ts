@@ -123,6 +123,14 @@ const findWait = statement<{ readonly tenant: string; readonly bucket: string; r
     and freed_at < clock_timestamp() + interval '1 second'
     and not exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid <> {tenant}::text)`);
 
+/** The bucket, if it was taken from this tenant less than `seconds` ago. */
+export const findLatelyFreed = statement<
+  { readonly tenant: string; readonly bucket: string; readonly seconds: number },
+  { readonly bucket: string }
+>(`
+  select bucket from freed_buckets where bucket = {bucket}::text and tenant_uuid = {tenant}::text
+    and freed_at > clock_timestamp() - {seconds}::float8 * interval '1 second'`);
+
 export interface BucketClaim {
   readonly tenant: string;
   readonly bucket: string;
