@@ -73,8 +73,8 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     await expect(deleting()).rejects.toMatchObject({ code: 'access_denied' }); // the whole batch
   });
 
-  it('deletes one by one what the server fails to delete in a batch, and gives up if that fails, too', async () => {
-    const failing = (key: string): string => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`;
+  it.each(['InternalError', 'UnknownError'])('deletes one by one what fails in a batch, until that fails, too: %s', async (name) => {
+    const failing = (key: string): string => `<Error><Key>${key}</Key><Code>${name}</Code><Message>${name}</Message></Error>`;
     const alone: string[] = [];
     let isBroken = false;
     const server = await serve((request, response) => {

@@ -103,6 +103,9 @@ export function isPlainInXml(key: string): boolean {
   return !/^\s|\s$|[\u0000-\u001f\u0085\u2028\ufffe\uffff]|&[#\w]+;/.test(key) && !key.includes('//');
 }
 
+/** Names that say nothing about the key. Ceph sends the other one for a key that another request writes or deletes at the same moment. */
+const brokenNames: ReadonlySet<string> = new Set(['InternalError', 'UnknownError']);
+
 /** Also deletes single versions. @returns what could not be deleted */
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
   const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
@@ -115,7 +118,7 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
   const requested = new Set(objects.map(({ key }) => key));
   // Only the server knows which key such a failure belongs to.
   if (failed.some(({ key }) => !requested.has(key))) return deleteEach(store, bucket, objects, ctx);
-  const broken = new Set(failed.filter(({ name }) => name === 'InternalError').map(({ key }) => key));
+  const broken = new Set(failed.filter(({ name }) => brokenNames.has(name)).map(({ key }) => key));
   const again = objects.filter(({ key }) => broken.has(key));
   const refused = failed.flatMap(({ key, name }) => {
     const code = codeOfName(name);
@@ -130,8 +133,8 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
 const unavailableCodes: ReadonlySet<string> = new Set(['storage_unavailable', 'connect_timeout', 'read_timeout']);
 
 /**
- * Retries one by one what the server failed to delete in a batch. This helps SeaweedFS with the last version of a key whose name is too
- * long for its folder of versions. If the server also fails at the first one, the others are not tried.
+ * Retries one by one what the server failed to delete in a batch. This helps Ceph with keys that others write, and SeaweedFS with the
+ * last version of a key whose name is too long for its folder of versions. If the server also fails at the first one, the others are not tried.
  */
 async function retryOneByOne(
   store: Store,
