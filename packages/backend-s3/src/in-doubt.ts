@@ -1,7 +1,7 @@
 import { isStorageError } from '@coffer/storage-core';
 
 import { isConnectError } from './network-errors.ts';
-import { statusOf } from './provider-error.ts';
+import { headerOf, statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
 
 /**
@@ -10,8 +10,16 @@ import type { ProviderError } from './provider-error.ts';
  */
 export function isInDoubt(error: unknown): boolean {
   const status = statusOf(error);
-  if (status !== undefined) return status === 502 || status === 504;
-  return !isConnectError(error);
+  if (status === undefined) return !isConnectError(error);
+  return status === 502 || status === 504 || (status === 503 && isInPlainWords(error));
+}
+
+/**
+ * Envoy says 503 in plain words where other gateways say 502: also when its connection to the server is cut after all has been sent. S3
+ * answers with XML or nothing, and other gateways that reach no server with HTML.
+ */
+function isInPlainWords(error: unknown): boolean {
+  return /^text\/plain\b/i.test(headerOf(error, 'content-type') ?? '');
 }
 
 /** Whether an earlier attempt left such doubt, according to the cause of a StorageError. */

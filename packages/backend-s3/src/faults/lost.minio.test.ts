@@ -5,7 +5,7 @@ import { noContext } from '@coffer/storage-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
-import { refusalOf } from '../testing/answers.ts';
+import { answerOf, refusalOf } from '../testing/answers.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
 import { ifAvailable } from '../testing/server.ts';
 
@@ -78,23 +78,22 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
   });
 
   it.each([
-    ['the server itself', '500 Internal Server Error', 'precondition_failed'],
-    ['a busy server', '503 Service Unavailable', 'precondition_failed'],
-    ['a gateway before it', '504 Gateway Timeout', undefined],
+    ['the server itself', answerOf(500), 'precondition_failed'],
+    ['a busy server', answerOf(503), 'precondition_failed'],
+    ['a busy server, in words', refusalOf(503, 'SlowDown', 'PUT', { 'content-type': 'application/xml' }), 'precondition_failed'],
+    ['a gateway before it', answerOf(504), undefined],
+    ['Envoy before it', answerOf(503, { 'content-type': 'text/plain' }, 'upstream connect error or disconnect/reset'), undefined],
   ])(
     'is assumed only if the first answer leaves doubt, because somebody else may have written the same bytes: %s',
-    async (_who, status, code) => {
+    async (who, answer, code) => {
       const data = bodies['a small object'];
-      const at = bench.at(`raced-${status.slice(0, 3)}`);
+      const at = bench.at(`raced with ${who}`);
       const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
       const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
       // Somebody else writes the same bytes meanwhile.
       await bench.direct.put(at, { kind: 'buffer', data }, options, noContext);
       let asked = 0;
-      bench.proxy.faults.answer = ({ method }) =>
-        method === 'PUT' && asked++ === 0
-          ? { text: `HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, thenCut: true }
-          : undefined;
+      bench.proxy.faults.answer = ({ method }) => (method === 'PUT' && asked++ === 0 ? { ...answer, thenCut: true } : undefined);
       const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifMatch: before.etag }, noContext);
       if (code === undefined) expect(await put).toMatchObject({ size: data.length });
       else await expect(put).rejects.toMatchObject({ code });
