@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { onEachBackend } from '../../testing/on-each-backend.ts';
+import { startApi } from '../../testing/start-api.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, as, globex } from '../../testing/tokens.ts';
 
@@ -194,4 +195,25 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
       expect(await send('DELETE', `/${path}`)).toMatchObject({ status: 404, json: { code: 'tenant_not_found' } });
     },
   );
+});
+
+it('an administrator sees at once what another process has changed', async () => {
+  const env = { STORAGE_ENABLE_MULTI_TENANCY: 'true' };
+  const one = await startApi(env);
+  const other = await startApi({ ...env, DATABASE_URL: one.databaseUrl, COFFER_DATA_DIR: one.dataDir });
+  try {
+    const headers = await admin();
+    const path = `/api/v1/admin/tenants/${acme.uuid}`;
+    await one.send('POST', '/api/v1/admin/tenants', { headers, json: { tenant_uuid: acme.uuid, tenant_slug: acme.slug, quota_bytes: 1 } });
+    expect((await other.send('GET', path, { headers })).json).toMatchObject({ tenant_slug: acme.slug, quota_bytes: 1 });
+
+    await one.send('PATCH', path, { headers, json: { tenant_slug: 'renamed', quota_bytes: 2 } });
+    expect((await other.send('GET', path, { headers })).json).toMatchObject({ tenant_slug: 'renamed', quota_bytes: 2 });
+
+    await one.send('DELETE', path, { headers });
+    expect(await other.send('GET', path, { headers })).toMatchObject({ status: 404, json: { code: 'tenant_not_found' } });
+  } finally {
+    await other.stop();
+    await one.stop();
+  }
 });

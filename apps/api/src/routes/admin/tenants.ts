@@ -101,7 +101,7 @@ export function tenantRoutes(router: Router, services: Services): void {
       ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
       ...problems(...authErrors, 'tenant_not_found'),
     },
-    handler: async (c, { params }) => answerJson(c, tenantView(await tenants.find(params.tenant_id))),
+    handler: async (c, { params }) => answerJson(c, tenantView(await tenants.read(params.tenant_id))),
   });
 
   router.add({
