@@ -39,6 +39,13 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.provision('x', { tenantSlug: '' }))).toBe('validation_failed');
   });
 
+  it('provisions no tenant that is being deleted', async () => {
+    await rig.tenants.create(acme);
+    await rig.query(`update tenants set state = 'deleting'`);
+    expect(await codeOf(rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' }))).toBe('tenant_not_found');
+    expect(await buckets()).toEqual([]);
+  });
+
   it('leaves a tenant no bucket that cannot be created, or belongs to somebody else', async () => {
     const provision = (): Promise<unknown> => rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     const held = async (): Promise<readonly string[]> => (await rig.tenants.find('acme')).buckets;

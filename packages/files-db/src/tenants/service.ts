@@ -62,7 +62,9 @@ export class TenantService {
     const tenant = await this.#registered(id, tenantSlug);
     const tenantCtx = labelled(ctx, tenant);
     const isNew = tenant.buckets.length === 0;
-    const bucket = await this.#tenants.bucketFor(tenant, { adopt: true, signal: ctx.signal });
+    const bucket = await this.#tenants.bucketFor(tenant, { adopt: true, signal: ctx.signal }).catch((error: unknown) => {
+      throw hasCode(error, 'tenant_mismatch') ? deletedMeanwhile() : error;
+    });
     try {
       await this.#storage.provisionBucket(bucket, { region, acl }, tenantCtx);
     } catch (error) {
@@ -208,7 +210,7 @@ export class TenantService {
   async #assertKept(bucket: string, ctx: CallContext): Promise<void> {
     if (await this.#tenants.keeps(bucket)) return;
     await this.#storage.deleteBucket(bucket, {}, withoutSignal(ctx)).catch(() => {});
-    throw storageError('tenant_not_found', 'The tenant or its bucket was deleted in the meantime.');
+    throw deletedMeanwhile();
   }
 
   /** Empty when another call has deleted the tenant since. */
@@ -263,6 +265,10 @@ export class TenantService {
 
 const yes = (): boolean => true;
 const no = (): boolean => false;
+
+function deletedMeanwhile(): Error {
+  return storageError('tenant_not_found', 'The tenant or its bucket was deleted in the meantime.');
+}
 
 function notEmpty(): Error {
   return storageError('tenant_not_empty', 'The tenant has files or objects; with force they are deleted too.');
