@@ -119,6 +119,19 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(codes.toSorted()).toEqual(['resolved', 'tenant_conflict']);
   });
 
+  it('reports a tenant that it has created as such, whatever others do to it at once', async () => {
+    const made = pair();
+    await rig.query(`create function rename() returns trigger language plpgsql as $$ begin
+      update tenants set tenant_slug = tenant_slug || '-renamed' where tenant_uuid = new.tenant_uuid; return null; end $$`);
+    await rig.query('create trigger renaming after insert on tenant_usage for each row execute function rename()');
+    try {
+      expect(await rig.tenants.create(made)).toMatchObject({ created: true, tenant: { tenantSlug: `${made.tenantSlug}-renamed` } });
+      expect(await codeOf(rig.tenants.create(made))).toBe('tenant_conflict');
+    } finally {
+      await rig.query('drop function rename cascade');
+    }
+  });
+
   it('creates a tenant once, and tells a conflict from a repetition', async () => {
     const a = pair();
     const created = await rig.tenants.create({ ...a, quotaBytes: 1000 });

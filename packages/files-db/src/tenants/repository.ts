@@ -107,7 +107,8 @@ export class TenantRepository {
     const created = await register(this.#database.sql, tenant);
     const uuid = canonicalTenantUuid(tenantUuid);
     const [row] = await findByUuid(this.#database.sql, { uuid, slug });
-    if (row === undefined || row.tenant_slug !== slug || row.state !== 'active') {
+    // What this call has created may already have been renamed or deleted.
+    if (row === undefined || (!created && (row.tenant_slug !== slug || row.state !== 'active'))) {
       throw storageError('tenant_conflict', 'The uuid or the slug belongs, or belonged, to another tenant.');
     }
     return { tenant: tenantOf(row), created };
