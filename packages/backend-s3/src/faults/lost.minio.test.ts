@@ -114,6 +114,16 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
     await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
   });
 
+  it('is in doubt, and not refused, if the object cannot be looked at', async () => {
+    const at = bench.at('unseen');
+    const backend = bench.through({ maxRetries: 1 }, { profile: awsProfile });
+    loseAnswer(at.key);
+    const lose = bench.proxy.faults.answer!;
+    bench.proxy.faults.answer = (request) => (request.method === 'HEAD' ? answerOf(503) : lose(request));
+    const put = backend.put(at, { kind: 'buffer', data: bodies['a small object'] }, { ...options, ifNoneMatch: '*' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  });
+
   it('does not fail without a condition either: a multipart upload that is gone after its completion', async () => {
     const at = bench.at('unconditional');
     const data = bodies['an object of parts'];

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-import { hasCode, noContext } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { wasInDoubt } from '../in-doubt.ts';
@@ -14,7 +14,7 @@ import { versionOf } from '../version-id.ts';
  * one, or no longer finds its upload.
  * @param isExpected whether an object is the one that was to be written
  * @returns what was written
- * @throws `error` unless that object is there
+ * @throws `error` unless that object is there; why it cannot be looked at for now
  */
 export async function recoverLostWrite(
   store: Store,
@@ -24,7 +24,11 @@ export async function recoverLostWrite(
 ): Promise<Written> {
   const mayBeWritten = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasInDoubt(error));
   if (!mayBeWritten) throw error;
-  const current = await store.transport.head(at, noContext).catch(() => undefined);
+  const current = await store.transport.head(at, noContext).catch((cause: unknown) => {
+    // Then the caller must not take it for refused: nobody knows.
+    if (isStorageError(cause) && cause.retryable) throw cause;
+    return undefined;
+  });
   if (current === undefined || !isExpected(current)) throw error;
   return { etag: current.etag, ...versionOf(current.versionId) };
 }
