@@ -7,3 +7,8 @@ export type AclHeader = Exclude<CannedAcl, 'private'>;
 export function aclHeader(acl: CannedAcl | undefined): { readonly acl?: AclHeader } {
   return acl === undefined || acl === 'private' ? {} : { acl };
 }
+
+/** The permission that a write needs, as the error of its refusal names it. */
+export function writePermission({ acl }: { readonly acl?: AclHeader }): string {
+  return acl === undefined ? 's3:PutObject' : 's3:PutObject or s3:PutObjectAcl';
+}

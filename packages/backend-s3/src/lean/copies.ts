@@ -1,3 +1,4 @@
+import { writePermission } from '../acl-header.ts';
 import { aclFrom } from '../documents/acl.ts';
 import { assertNoObject } from '../documents/answer.ts';
 import { copiedFrom } from '../documents/object.ts';
@@ -14,7 +15,7 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
   return {
     copy(from, to, headers, ctx) {
       const request = { method: 'PUT', at: to, headers: copyHeaders(from, headers) } as const;
-      return client.document('s3:PutObject', request, ctx, (document, answerHeaders) => ({
+      return client.document(writePermission(headers), request, ctx, (document, answerHeaders) => ({
         etag: copiedFrom(document).etag,
         ...versionOf(answerHeaders['x-amz-version-id']),
       }));

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
+import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { notModifiedFrom } from '../conditions.ts';
 import { deleteDocument, failuresFrom } from '../documents/object.ts';
@@ -19,7 +20,7 @@ export function leanObjects(
 ): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
   return {
     put(at, payload, headers, ctx) {
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
+      return call({ ...at, permission: writePermission(headers) }, ctx, async ({ abortSignal }) => {
         const { sha256, md5 } = payload;
         const request = { method: 'PUT', at, sha256 } as const;
         let answer: Pick<IncomingMessage, 'headers'>;

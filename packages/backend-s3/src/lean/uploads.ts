@@ -1,3 +1,4 @@
+import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { completeDocument, completedEtagFrom, uploadIdFrom } from '../documents/object.ts';
 import { etagOf } from '../etag.ts';
@@ -19,7 +20,7 @@ export function leanUploads(
       // AWS accepts checksums of parts only if they were announced.
       const checksum = isAws ? ['x-amz-checksum-algorithm', 'CRC32'] : [];
       const all = writeHeaders(headers, 0, undefined, checksum);
-      return client.document('s3:PutObject', { method: 'POST', at, query: 'uploads=', headers: all }, ctx, uploadIdFrom);
+      return client.document(writePermission(headers), { method: 'POST', at, query: 'uploads=', headers: all }, ctx, uploadIdFrom);
     },
 
     uploadPart({ at, uploadId, number, sha256 }, data, ctx) {

@@ -1,6 +1,7 @@
 import { CopyObjectCommand, GetObjectAclCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
 
+import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { etagOf, quoted } from '../etag.ts';
 import { encodeKey } from '../signing/signature.ts';
@@ -19,7 +20,7 @@ export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart'
         ...writeInput({ ...written, ...replaced }),
         ...(replaced !== undefined && { MetadataDirective: 'REPLACE', ...carriedInput(replaced) }),
       });
-      return call({ ...to, permission: 's3:PutObject' }, ctx, async (options) => {
+      return call({ ...to, permission: writePermission(written) }, ctx, async (options) => {
         const { CopyObjectResult, VersionId } = await client.send(command, options);
         return { etag: etagOf(CopyObjectResult?.ETag), ...versionOf(VersionId) };
       });

@@ -4,6 +4,7 @@ import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObject
 import type { GetObjectCommandOutput, HeadObjectCommandOutput, PutObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { defaultContentType } from '@coffer/storage-core';
 
+import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { notModifiedFrom } from '../conditions.ts';
 import { encodingOf } from '../content-encoding.ts';
@@ -35,7 +36,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
         else setHash(made.middlewareStack, payload.sha256 ?? unsignedPayload);
         return made;
       };
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
+      return call({ ...at, permission: writePermission(headers) }, ctx, async (options) => {
         const send = (): Promise<PutObjectCommandOutput> => client.send(command(), options);
         const { ETag, VersionId } = await (payload.kind === 'buffer' ? signing.attempt(at.bucket, send) : send());
         return { etag: etagOf(ETag), ...versionOf(VersionId) };

@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
 
+import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { uploadIdOf } from '../documents/object.ts';
 import { etagOf, quoted, unquoted } from '../etag.ts';
@@ -21,7 +22,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
     createUpload(at, headers, ctx) {
       const described = { ...writeInput(headers), ...carriedInput(headers) };
       const command = new CreateMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, ...described });
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
+      return call({ ...at, permission: writePermission(headers) }, ctx, async (options) => {
         return uploadIdOf((await client.send(command, options)).UploadId);
       });
     },
