@@ -2,6 +2,7 @@ import { storageError } from '@coffer/storage-core';
 import type { CallContext, CannedAcl, StorageError } from '@coffer/storage-core';
 
 import { aclHeader } from './acl-header.ts';
+import { accessDenied } from './errors.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
@@ -10,9 +11,11 @@ export async function assertAclSupported(store: Store, bucket: string, acl: Cann
   if (aclHeader(acl).acl !== undefined) await assertAclsSupported(store, bucket, ctx);
 }
 
-/** @throws acl_not_supported if the server has no ACLs or ignores them */
+/** @throws acl_not_supported if the server has no ACLs or ignores them; access_denied if the credentials may not set them */
 export async function assertAclsSupported(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if (!(await store.endpoint.profile(bucket, ctx)).acl) throw aclsNotSupported(store);
+  const { acl, aclDenied } = await store.endpoint.profile(bucket, ctx);
+  if (aclDenied) throw accessDenied('s3:PutObjectAcl');
+  if (!acl) throw aclsNotSupported(store);
 }
 
 export function aclsNotSupported({ settings }: Store): StorageError {

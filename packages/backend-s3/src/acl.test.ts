@@ -33,6 +33,41 @@ it.each(transports)('an ACL that a server with ACLs does not know is an invalid 
   await expect(put(at, body, { contentType }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });
 
+describe.each(transports)('ACLs with credentials that may write, but set no ACL (%s)', (transport) => {
+  const missing = (name: string) => ({ code: 'access_denied', message: expect.stringContaining(name) as string });
+  const body = { kind: 'buffer', data: Buffer.from('x') } as const;
+  const contentType = 'text/plain';
+
+  it.each([
+    ['from the start', true],
+    ['later', false],
+  ])('are refused with the name of the missing permission: denied %s', async (_when, isFirst) => {
+    let isDenied = isFirst;
+    const account = await behindFront(await startS3('ceph'), (method, path, headers) => {
+      const setsAcl = headers['x-amz-acl'] !== undefined || (method === 'PUT' && path.includes('?acl'));
+      return isDenied && setsAcl ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const backend = s3Backend({ ...account, transport });
+    const at = { bucket: `acl-${randomBytes(6).toString('hex')}`, key: 'x' };
+    onTestFinished(async () => {
+      await backend.buckets?.delete(at.bucket, { force: true }, noContext);
+      await backend.close();
+    });
+    await backend.buckets?.create(at.bucket, {}, noContext);
+    await backend.put(at, body, { contentType }, noContext);
+    if (!isFirst) await backend.put(at, body, { contentType, acl: 'public-read' }, noContext);
+    isDenied = true;
+    const published = { contentType, acl: 'public-read' } as const;
+    await expect(backend.acl?.setObjectAcl(at, 'public-read', noContext)).rejects.toMatchObject(missing('s3:PutObjectAcl'));
+    await expect(backend.put(at, body, published, noContext)).rejects.toMatchObject(missing('s3:PutObjectAcl'));
+    await expect(backend.copy(at, { ...at, key: 'y' }, { acl: published.acl }, noContext)).rejects.toMatchObject(
+      missing('s3:PutObjectAcl'),
+    );
+    expect(await backend.acl?.getObjectAcl(at, noContext)).toMatchObject({ owner: { id: expect.any(String) as string } });
+    expect(await backend.put(at, body, { contentType, acl: 'private' }, noContext)).toMatchObject({ size: 1 });
+  });
+});
+
 describe.each(transports)('ACLs read with credentials that may only read (%s)', (transport) => {
   const readOnly = async (server: TestServer, isDenied = (_path: string): boolean => false) => {
     let isReadOnly = false;

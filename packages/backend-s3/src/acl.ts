@@ -10,12 +10,12 @@ export function aclOperations(store: Store): AclOperations {
     setting.catch((error: unknown) => {
       throw translateAclError(error, acl);
     });
-  /** Credentials that may not probe the server may still read an ACL; if it names no owner, the server has no ACLs. */
+  /** Credentials that may not probe the server, or not set ACLs, may still read one; if it names no owner, the server has no ACLs. */
   const read = async (bucket: string, ctx: CallContext, ask: () => Promise<Acl>): Promise<Acl> => {
     const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
-    if (profile?.acl === false) throw aclsNotSupported(store);
+    if (profile?.acl === false && !profile.aclDenied) throw aclsNotSupported(store);
     const acl = await ask();
-    if (profile === undefined && acl.owner.id === '') throw aclsNotSupported(store);
+    if (profile?.acl !== true && acl.owner.id === '') throw aclsNotSupported(store);
     return acl;
   };
   return {

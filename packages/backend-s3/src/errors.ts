@@ -107,6 +107,11 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   return storageError(code, messageOf(code, about) + hint, { cause, ...detailsOf(code, headers) });
 }
 
+/** The error of credentials that are known to lack a permission. */
+export function accessDenied(permission: string): StorageError {
+  return storageError('access_denied', messageOf('access_denied', { permission }));
+}
+
 /** The code of a single key's error in the answer to a batch. */
 export function codeOfName(name: string): StorageErrorCode {
   return codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');

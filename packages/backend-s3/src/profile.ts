@@ -11,6 +11,8 @@ export interface EndpointProfile {
   readonly checksSignatures: boolean;
   /** A canned ACL on a write takes effect, instead of being answered with 200 and ignored. */
   readonly acl: boolean;
+  /** The credentials may write, but not with an ACL. Whether the server has ACLs is then unknown, and `acl` is false. */
+  readonly aclDenied: boolean;
   /** PutObject enforces If-None-Match. */
   readonly conditionalPut: boolean;
   /** The same in a bucket that keeps versions, if the server has such buckets. Undefined if that could not be probed. */
@@ -61,6 +63,7 @@ export const awsProfile: EndpointProfile = {
   region: undefined,
   checksSignatures: true,
   acl: true,
+  aclDenied: false,
   conditionalPut: true,
   conditionalPutOfVersions: true,
   putMatch: 'quoted',

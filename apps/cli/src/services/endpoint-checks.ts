@@ -26,7 +26,9 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'acl',
       profile.acl,
       'canned ACLs take effect',
-      'no ACLs: writes with an ACL other than private are refused with acl_not_supported, and ACLs cannot be read or changed',
+      profile.aclDenied
+        ? 'the credentials may not set ACLs: writes with an ACL other than private are refused with access_denied'
+        : 'no ACLs: writes with an ACL other than private are refused with acl_not_supported, and ACLs cannot be read or changed',
     ),
     ability('post_policy', profile.postPolicy, 'accepts forms with a signed policy', 'no forms: presigned uploads use PUT'),
     {

@@ -10,7 +10,7 @@ import { aclTakesEffect } from './acl.ts';
 import { formsOf } from './form.ts';
 import { hidesKeysBelowObjects, refusedKeys } from './keys.ts';
 import { presignedPutsOf } from './presigned-put.ts';
-import { allRefused, isAccepted } from './refusals.ts';
+import { allRefused, isAccepted, isDenied } from './refusals.ts';
 import { bucketRules } from './rules.ts';
 import { openSandbox } from './sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -60,6 +60,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       metadataKept(store, sandbox.at('metadata'), write),
       keepsStorageClass(store, sandbox.at('class'), write),
     ]);
+    const aclDenied = !acl && (await isDenied(write(sandbox.at('denied'), 'public', { acl: 'public-read' })));
     const keys = {
       refusedKeys: await refusedKeys(store, sandbox, write),
       hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
@@ -79,6 +80,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       checksSignatures: areSignaturesChecked,
       presignedPuts,
       acl,
+      aclDenied,
       conditionalPut,
       conditionalPutOfVersions,
       putMatch,

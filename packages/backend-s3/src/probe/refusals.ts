@@ -36,3 +36,8 @@ async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: 
 export async function isAccepted(request: Promise<unknown>): Promise<boolean> {
   return !(await areAll([request], () => true));
 }
+
+/** Whether the provider refuses the request for lack of a permission. @throws if it is out of reach, which is no answer */
+export function isDenied(request: Promise<unknown>): Promise<boolean> {
+  return areAll([request], (error) => hasCode(error, 'access_denied'));
+}
