@@ -75,9 +75,16 @@ function isAt(sample: Uint8Array, { offset, bytes, mask }: Mark): boolean {
   return true;
 }
 
+// Nothing else begins so, also where the header that the parser insists on is damaged or cut off.
+const pngMark: Mark = {
+  offset: 0,
+  bytes: Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
+  mask: new Uint8Array(8).fill(0xff),
+};
+
 /** @returns the media type of a file that begins like this; undefined if its first bytes do not tell */
 export async function typeOfBytes(sample: Uint8Array): Promise<string | undefined> {
   if (!hasMark(sample, await (loadingIndex ??= indexOfMarks()))) return undefined;
   const found = await new FileTypeParser().fromBuffer(sample).catch(() => undefined);
-  return found?.mime;
+  return found?.mime ?? (isAt(sample, pngMark) ? 'image/png' : undefined);
 }

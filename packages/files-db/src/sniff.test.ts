@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decideContentType } from './sniff.ts';
 
 const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+const damagedPng = Buffer.from('\u0089PNG\r\n\u001a\n and no header', 'latin1');
 const jpeg = Buffer.from('ffd8ffe000104a46494600010100000100010000ffdb', 'hex');
 const gif = Buffer.from('GIF89a\u0001\u0000\u0001\u0000\u0080\u0000\u0000', 'latin1');
 const pdf = Buffer.from('%PDF-1.7\n%\u00e2\u00e3\u00cf\u00d3\n1 0 obj\n', 'latin1');
@@ -87,6 +88,8 @@ describe('decideContentType', () => {
   it.each([
     ['an image called text', png, 'text/plain', 'image/png'],
     ['an image called another', gif, 'image/png', 'image/gif'],
+    ['an image whose header is damaged', damagedPng, 'text/plain', 'image/png'],
+    ['an image in pure ASCII', 'GIF89a and no more', 'image/png', 'image/gif'],
     ['an image called a document', jpeg, 'application/pdf', 'image/jpeg'],
     ['a document called text', pdf, 'text/plain', 'application/pdf'],
     ['a document in pure ASCII', '%PDF-1.4\n1 0 obj', 'image/png', 'application/pdf'],

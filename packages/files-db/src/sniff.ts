@@ -111,6 +111,7 @@ function detectMarkup(sample: Uint8Array): string | undefined {
   const start = head.replace(/^\uFEFF/, '').trimStart();
   if (start.startsWith('%PDF-')) return 'application/pdf';
   if (start.startsWith('{\\rtf')) return 'application/rtf';
+  if (/^GIF8[79]a/.test(head)) return 'image/gif';
   if (!start.startsWith('<')) return undefined;
   if (/^(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]/i.test(start)) return 'image/svg+xml';
   if (/^(?:<!--[^>]*-->\s*)?<(?:!DOCTYPE html|html|head|body|script|iframe)[\s>]/i.test(start)) return 'text/html';
