@@ -211,6 +211,78 @@ describe('what the document says of answers', () => {
     expect(mistakes(inForm, '')).toBe(false);
   });
 
+  it('has the rules of the name of a file, which may be given with its folder', async () => {
+    const headers = await as('u1', { tenant: acme });
+    const bodyOf = (name: string): Json =>
+      (operations.get(name)!.requestBody!.content['application/json']!.schema['properties'] as { filename: Json }).filename;
+    const schemas = [bodyOf('POST /api/v1/files/presigned-upload'), bodyOf('PATCH /api/v1/files/{id}')];
+    const names = [
+      'a',
+      'C:\\a\\b.txt',
+      'a/b',
+      '...',
+      '.env',
+      '..a',
+      '\u65e5',
+      'a/',
+      'a\\',
+      '/',
+      '.',
+      '..',
+      'a/.',
+      'a\\..',
+      'a\tb',
+      '',
+      'x'.repeat(1025),
+    ];
+    for (const filename of names) {
+      const json = { filename, content_type: 'text/plain', size_bytes: 1 };
+      const { status } = await api.send('POST', '/api/v1/files/presigned-upload', { headers, json });
+      const wrong = status === 400;
+      expect({ filename, wrong: schemas.map((schema) => mistakes(schema, filename)) }).toEqual({ filename, wrong: [wrong, wrong] });
+    }
+  });
+
+  it('has the rules of what selects keys, as far as a schema can', async () => {
+    const headers = await admin();
+    for (const name of ['prefix', 'delimiter']) {
+      const schema = parameter('GET /api/v1/storage/objects', name);
+      for (const value of ['a', '', '\u65e5/', 'x'.repeat(1024), 'x'.repeat(1025), 'a\u0000']) {
+        const { status } = await api.send('GET', `/api/v1/storage/objects?${name}=${encodeURIComponent(value)}`, { headers });
+        expect({ name, value, wrong: mistakes(schema, value) }).toEqual({ name, value, wrong: status === 400 });
+      }
+    }
+  });
+
+  it('has the rules of the bucket of an object in a form', async () => {
+    const headers = await admin();
+    const { schema } = operations.get('POST /api/v1/storage/objects/{key}')!.requestBody!.content['multipart/form-data']!;
+    const { bucket } = schema['properties'] as { bucket: Json };
+    for (const name of ['', 'abc', 'ab', 'A-b', 'a.b', '-ab', 'a'.repeat(63), 'a'.repeat(64)]) {
+      const form = new FormData();
+      form.set('bucket', name);
+      form.set('file', new Blob(['x']));
+      const { status } = await api.send('POST', '/api/v1/storage/objects/of-a-form', { headers, form });
+      expect({ name, wrong: mistakes(bucket, name) }).toEqual({ name, wrong: status === 400 });
+    }
+  });
+
+  it('has the rules of a storage class, as far as they are the same for all providers', () => {
+    const form = operations.get('POST /api/v1/storage/objects/{key}')!.requestBody!.content['multipart/form-data']!;
+    const copied = operations.get('POST /api/v1/storage/copy')!.requestBody!.content['application/json']!;
+    const schemas = [
+      parameter('PUT /api/v1/storage/objects/{key}', 'storage_class'),
+      (form.schema['properties'] as { storage_class: Json }).storage_class,
+      (copied.schema['properties'] as { storage_class: Json }).storage_class,
+    ];
+    for (const name of ['STANDARD', 'x-amz:GLACIER_IR', 'X'.repeat(64), 'X'.repeat(65), 'd\u00ff', 'A B'])
+      expect({ name, wrong: schemas.map((schema) => mistakes(schema, name)) }).toEqual({
+        name,
+        wrong: schemas.map(() => !/^[!-~]{1,64}$/.test(name)),
+      });
+    expect(schemas.map((schema) => mistakes(schema, ''))).toEqual([true, false, true]);
+  });
+
   it.each(['PUT', 'POST'])('has the rules of the headers of a write, as far as a schema can: %s', async (method) => {
     const headers = await admin();
     const [sha256, md5] = ['LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ', 'XUFAKrxLKna5cZ2REBfFkg'];

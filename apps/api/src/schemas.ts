@@ -69,7 +69,7 @@ export function listingText(description: string) {
       (value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'),
       `at most ${maxKeyBytes} bytes of UTF-8, without NUL`,
     )
-    .openapi({ description });
+    .openapi({ description, maxLength: maxKeyBytes, pattern: String.raw`^[^\x00]*$` });
 }
 
 /** Pattern for text without control characters, for OpenAPI: in syntax that all dialects of regular expressions share. */
@@ -86,16 +86,21 @@ export function plainText(max: number) {
     .openapi({ pattern: plain });
 }
 
+/** Plain text whose last segment is a name: not empty, `.` or `..`. */
+const pathToName = String.raw`^(?:[^\x00-\x1f\x7f-\x9f]*[/\\])?(?:\.{3,}|\.*[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*)$`;
+
 /** The name of a file, without the sender's folder, as in forms. */
 export const Filename = plainText(1024)
   .transform(baseName)
   .pipe(z.string().min(1, 'a name, not a folder'))
-  .openapi({ type: 'string', minLength: 1, maxLength: 1024, pattern: plain, example: 'document.pdf' });
+  .openapi({ type: 'string', minLength: 1, maxLength: 1024, pattern: pathToName, example: 'document.pdf' });
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 
-/** The provider decides which names exist. No `example`, for the reason given at ChosenBucket. */
-export const StorageClassName = z.string().min(1).max(64).openapi({ description: 'Such as `STANDARD`.' });
+/**
+ * The provider decides which names exist, and refuses those that a header cannot hold. No `example`, for the reason given at ChosenBucket.
+ */
+export const StorageClassName = z.string().min(1).max(64).openapi({ description: 'Such as `STANDARD`.', pattern: '^[!-~]+$' });
 
 /** Checked as documented: the shape is the storage's own. */
 export const ContentType = z

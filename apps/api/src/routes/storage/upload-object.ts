@@ -115,13 +115,15 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
             type: 'object',
             required: ['file'],
             properties: {
-              // No `example`, for the reason given at ChosenBucket.
+              // No `example`, for the reason given at ChosenBucket. A field may be empty, which counts as omitted.
               bucket: {
                 type: 'string',
+                maxLength: 63,
+                pattern: '^(?:[a-z0-9][a-z0-9-]+[a-z0-9])?$',
                 description: "Name of a bucket. Default: the tenant's bucket, or else the default bucket. Such as `acme-uploads`.",
               },
               acl: { $ref: '#/components/schemas/CannedAcl' },
-              storage_class: { type: 'string', description: 'Such as `STANDARD`.' },
+              storage_class: { type: 'string', maxLength: 64, pattern: '^[!-~]*$', description: 'Such as `STANDARD`.' },
               file: { type: 'string', format: 'binary' },
             },
           },
