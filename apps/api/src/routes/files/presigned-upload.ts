@@ -55,7 +55,9 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     collection: true,
     operationId: 'files.presignUpload',
     summary: 'Request a presigned upload',
-    description: 'What the answer contains works for one key, this exact size and this exact type, until it expires.',
+    description:
+      'What the answer contains works for one key, this exact size and this exact type, until it expires. S3 takes at most 5 GiB in one ' +
+      'upload: more is `payload_too_large`, but the local backend has no limit.',
     access,
     tags: ['Files'],
     request: {

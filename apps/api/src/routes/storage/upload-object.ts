@@ -64,8 +64,9 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     operationId: 'objects.put',
     summary: 'Upload an object as a raw body',
     description:
-      'The body is the object. `If-None-Match: *` writes only if no object with this key exists. A checksum sent as ' +
-      '`x-amz-checksum-sha256`, `Content-MD5`, `Digest`, `Content-Digest` or `Repr-Digest` is verified.',
+      'The body is the object, and `Content-Type` its type; without one, the ending of the key decides. `If-None-Match: *` writes only ' +
+      'if no object with this key exists. A checksum sent as `x-amz-checksum-sha256`, `Content-MD5`, `Digest`, `Content-Digest` or ' +
+      '`Repr-Digest` is verified.',
     access,
     tags: ['Objects'],
     request: {
@@ -101,8 +102,8 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     operationId: 'objects.upload',
     summary: 'Upload an object as a form',
     description:
-      'The parts may come in any order; if the other parts come before `file`, it streams straight to its place. Parts must not contradict ' +
-      'the query.',
+      'The `Content-Type` of the part `file` is the type of the object. The parts may come in any order; if the other parts come before ' +
+      '`file`, it streams straight to its place. Parts must not contradict the query.',
     access,
     tags: ['Objects'],
     request: {
