@@ -13,7 +13,9 @@ export const objectPath = `${objectsPath}{key}`;
 export const keyParam = z.object({
   key: ObjectKey.openapi({
     param: { name: 'key', in: 'path' },
-    description: 'Key of the object. It may contain slashes; send them literally or percent-encoded.',
+    description:
+      'Key of the object. Percent-encode it in the path, unless your client does. Slashes may stay as they are, but a key that itself ends ' +
+      'in "/acl" is written with `%2Facl`, since the path of an ACL ends so.',
   }),
 });
 
