@@ -1,5 +1,5 @@
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
-import type { CallContext, GetOptions } from '@coffer/storage-core';
+import type { CallContext, GetOptions, ObjectAddress } from '@coffer/storage-core';
 import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 
 import { completeUpload } from './complete-upload.ts';
@@ -162,22 +162,22 @@ export class FileService {
 
   /** @throws file_not_found, precondition_failed, range_not_satisfiable */
   async open(id: string, options: GetOptions, access: FileAccess, ctx?: CallContext): Promise<OpenedFile> {
-    return this.#open(await this.#available(id, access, ctx), options, ctx);
+    return this.#open(() => this.#available(id, access, ctx), options, ctx);
   }
 
   /** The record and what the storage knows of the object. @throws file_not_found */
   async head(id: string, access: FileAccess, ctx?: CallContext): Promise<FileHead> {
-    return this.#head(await this.#available(id, access, ctx), ctx);
+    return this.#head(() => this.#available(id, access, ctx), ctx);
   }
 
   /** Opens a public file for anybody. @throws file_not_found, precondition_failed, range_not_satisfiable */
   async openPublic(id: string, options: GetOptions = {}, ctx?: CallContext): Promise<OpenedFile> {
-    return this.#open(await this.#public(id, ctx), options, ctx);
+    return this.#open(() => this.#public(id, ctx), options, ctx);
   }
 
   /** @throws file_not_found */
   async headPublic(id: string, ctx?: CallContext): Promise<FileHead> {
-    return this.#head(await this.#public(id, ctx), ctx);
+    return this.#head(() => this.#public(id, ctx), ctx);
   }
 
   /** @throws file_not_found, not_supported, validation_failed */
@@ -226,14 +226,14 @@ export class FileService {
     return requireRecord(row);
   }
 
-  async #open(file: FileRecord, options: GetOptions, ctx?: CallContext): Promise<OpenedFile> {
-    const opening = this.#parts.storage.openIfChanged({ bucket: file.bucket, key: file.storageKey }, options, ctx);
-    return { file, result: await opening.catch(withoutAddress) };
+  async #open(find: FindFile, options: GetOptions, ctx?: CallContext): Promise<OpenedFile> {
+    const [file, result] = await whereItIs(find, (at) => this.#parts.storage.openIfChanged(at, options, ctx));
+    return { file, result };
   }
 
-  async #head(file: FileRecord, ctx?: CallContext): Promise<FileHead> {
-    const looking = this.#parts.storage.getFileInfo({ bucket: file.bucket, key: file.storageKey }, ctx);
-    return { file, info: await looking.catch(withoutAddress) };
+  async #head(find: FindFile, ctx?: CallContext): Promise<FileHead> {
+    const [file, info] = await whereItIs(find, (at) => this.#parts.storage.getFileInfo(at, ctx));
+    return { file, info };
   }
 
   /** Throws the reason why nothing was changed: the caller sees the file but may not change it, or does not see it. */
@@ -251,12 +251,24 @@ function requireRecord(row: FileRow | undefined): FileRecord {
   return row === undefined ? notFound() : fileRecordOf(row);
 }
 
-/** Nobody is to learn where the bytes of a file are, or were. */
-function withoutAddress(error: unknown): never {
-  if (hasCode(error, 'file_not_found', 'no_such_bucket')) {
-    throw storageError('file_not_found', 'The bytes of this file no longer exist.', { cause: error });
+type FindFile = () => Promise<FileRecord>;
+
+/**
+ * Reads the object of a file. A move to another bucket may end, and a sweep clear the former place, after the file was found: where there
+ * is no object, the file is found once more. Nobody is to learn where its bytes are, or were.
+ */
+async function whereItIs<T>(find: FindFile, read: (at: ObjectAddress) => Promise<T>): Promise<readonly [FileRecord, T]> {
+  for (let former: string | undefined; ;) {
+    const file = await find();
+    const { bucket, storageKey: key } = file;
+    try {
+      return [file, await read({ bucket, key })];
+    } catch (error) {
+      if (!hasCode(error, 'file_not_found', 'no_such_bucket')) throw error;
+      if (bucket === former) throw storageError('file_not_found', 'The bytes of this file no longer exist.', { cause: error });
+      former = bucket;
+    }
   }
-  throw error;
 }
 
 function notFound(): never {

@@ -130,6 +130,37 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
   });
 
+  it('is read where it now is when it moves while it is being opened', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    let move: (() => Promise<unknown>) | undefined;
+    // The file moves, and nothing stays behind, after its record was read and before its object is.
+    const moved = async (): Promise<void> => {
+      const run = move;
+      move = undefined;
+      if (run !== undefined) expect([await run(), await rig.files.sweep()]).toMatchObject([['moved'], { deleted: 1 }]);
+    };
+    await open(
+      variant(inner, {
+        get: (...call) => moved().then(() => inner.get(...call)),
+        head: (...call) => moved().then(() => inner.head(...call)),
+      }),
+    );
+    const opening: readonly ((file: FileRecord) => Promise<{ readonly file: FileRecord }>)[] = [
+      ({ id }) => rig.files.open(id, {}, admin),
+      ({ id }) => rig.files.openPublic(id),
+      ({ id }) => rig.files.head(id, admin),
+      ({ id }) => rig.files.headPublic(id),
+    ];
+    for (const opened of opening) {
+      multiTenancy = false;
+      const file = await upload(rig, 'moves', { tenantContext: acme, isPublic: true });
+      multiTenancy = true;
+      move = () => moveAll({ ...keep, keepSeconds: 0 });
+      expect((await opened(file)).file).toEqual({ ...file, bucket: 'acme-uploads' });
+    }
+  });
+
   it('shows nobody but an admin what is left for the sweep', async () => {
     await upload(rig, 'moved', { tenantContext: acme });
     await moveAll();
