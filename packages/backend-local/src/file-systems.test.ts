@@ -1,5 +1,8 @@
+import type * as files from 'node:fs';
+import { existsSync } from 'node:fs';
 import type * as promises from 'node:fs/promises';
 import { open } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 
 import { bodyOf, noContext } from '@coffer/storage-core';
@@ -9,6 +12,16 @@ import { localBackend } from './backend.ts';
 import type * as syncing from './sync.ts';
 import { leftoversIn, scratch } from './testing/storage.ts';
 
+let lookFailure: string | undefined;
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof files>();
+  const lstatSync = (...call: Parameters<typeof real.lstatSync>): unknown => {
+    if (lookFailure !== undefined && basename(String(call[0])) === bucket)
+      throw Object.assign(new Error(lookFailure), { code: lookFailure });
+    return real.lstatSync(...call);
+  };
+  return { ...real, lstatSync };
+});
 let linkFailure: string | undefined;
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof promises>();
@@ -29,6 +42,7 @@ vi.mock('./sync.ts', async (original) => {
   return { ...real, sync };
 });
 afterEach(() => {
+  lookFailure = undefined;
   linkFailure = undefined;
   syncFailure = undefined;
   vi.restoreAllMocks();
@@ -51,6 +65,20 @@ it.each(['EPERM', 'EMLINK', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'
     await remove();
   },
 );
+
+it('removes a bucket whose directory is out of reach for a moment, and leaves the directory to the sweep', async () => {
+  const { path, remove } = await scratch();
+  const backend = localBackend({ root: path });
+  await backend.buckets!.create(bucket, {}, noContext);
+  lookFailure = 'EACCES';
+  await backend.buckets!.delete(bucket, {}, noContext);
+  lookFailure = undefined;
+  await expect(backend.buckets!.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+  await backend.maintenance!.sweep({ olderThan: 0 }, noContext);
+  expect(existsSync(join(path, bucket))).toBe(false);
+  await backend.close();
+  await remove();
+});
 
 it.each(['EINVAL', 'EBADF', 'ENOTSUP'])('works where directories take no sync (%s)', async (code) => {
   syncFailure = code;
