@@ -251,6 +251,33 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     for (const tenant of [acme, globex]) await rig.usage(tenant);
   });
 
+  it('leaves no copy behind when another process has moved the file, and it was deleted, before the copy was made', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    let whileCopying: (() => Promise<unknown>) | undefined;
+    await open(
+      variant(inner, {
+        copy: async (source, destination, options, ctx) => {
+          const run = whileCopying;
+          whileCopying = undefined;
+          if (run === undefined) return inner.copy(source, destination, options, ctx);
+          await run(); // the provider has read the source by now
+          return inner.put(destination, { kind: 'buffer', data: Buffer.from('doubled') }, { contentType: 'text/plain' }, ctx);
+        },
+      }),
+    );
+    const file = await upload(rig, 'doubled', { tenantContext: acme });
+    multiTenancy = true;
+    whileCopying = async () => {
+      expect(await moveAll()).toEqual(['moved']);
+      await rig.files.delete(file.id, admin);
+    };
+    expect(await moveAll()).toEqual(['gone']);
+    await rig.files.sweep({ now: inDays(30) });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
+  });
+
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });
     await moveAll();

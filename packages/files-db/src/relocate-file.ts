@@ -2,8 +2,11 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, StorageService, TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { labelled } from './file-parts.ts';
+import { systemAccess } from './file-access.ts';
+import { labelled, withoutSignal } from './file-parts.ts';
+import { findFile } from './file-statements.ts';
 import { hashObject } from './object-hash.ts';
+import { removeObject } from './object-removal.ts';
 import { claimDestination, findAt, findStrays, switchLocation } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
 import type { TenantRepository } from './tenants/repository.ts';
@@ -98,7 +101,11 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   } catch (error) {
     if (!hasCode(error, 'file_not_found') || (await isStillThere(sql, file))) throw error;
   }
-  return (await isStillThere(sql, file)) ? 'waits' : 'gone';
+  if (await isStillThere(sql, file)) return 'waits';
+  // Whoever moved it ended the claim. Deleted after that, it left nothing that would tell the sweep of a copy made so late.
+  const [elsewhere] = await findFile(sql, { id, ...systemAccess });
+  if (elsewhere === undefined) await removeObject(storage, { bucket: to, key }, withoutSignal(tenantCtx));
+  return 'gone';
 }
 
 /** @returns the ETag of the copy, which some stores change for objects of several parts. @throws checksum_mismatch */
