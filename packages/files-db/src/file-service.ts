@@ -29,8 +29,8 @@ import type {
   SweepRequest,
   UploadFileRequest,
 } from './file-requests.ts';
-import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep } from './file-statements.ts';
-import type { DeletedFile } from './file-statements.ts';
+import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep, releaseFormer } from './file-statements.ts';
+import type { FormerPlace } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObject, removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';
@@ -132,7 +132,9 @@ export class FileService {
     const rows = await deleteFile(sql, { id: fileId, ...accessParameters(access), formerBucket, otherFormerBucket });
     const [file] = rows; // with several former objects, each has a row that repeats the file
     if (file === undefined) return this.#refuse(id, access);
-    for (const row of rows) await this.#removeFormer(row, ctx);
+    const movedFrom = { bucket: file.found_in, key: file.storage_key };
+    const unseen = file.found_in === file.bucket ? [] : await releaseFormer(sql, movedFrom).catch(() => []);
+    for (const row of [...rows, ...unseen]) await this.#removeFormer(row, ctx);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
     const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, withoutSignal(ctx));
     // A presigned form or a running upload may still bring bytes: the tombstone stays then, and the sweep looks again.
@@ -151,7 +153,7 @@ export class FileService {
 
   /** Removes the object that a move left behind for URLs already handed out. */
   async #removeFormer(
-    { storage_key: key, former_id: id, former_bucket: bucket, former_upload_key }: DeletedFile,
+    { storage_key: key, former_id: id, former_bucket: bucket, former_upload_key }: FormerPlace,
     ctx: CallContext,
   ): Promise<void> {
     if (id === null || bucket === null) return;

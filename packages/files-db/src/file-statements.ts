@@ -213,7 +213,13 @@ export interface DeletedFile {
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
-  /** Row of the place where the file was before it moved to its tenant's bucket, if the object there still exists. */
+  /** Its bucket when the statement began: it may have waited for a move to end, and cannot see what that left behind. */
+  readonly found_in: string;
+}
+
+/** Row of the place where a file was before it moved to its tenant's bucket, if the object there still exists. */
+export interface FormerPlace {
+  readonly storage_key: string;
   readonly former_id: string | null;
   readonly former_bucket: string | null;
   readonly former_upload_key: string | null;
@@ -237,7 +243,7 @@ export const deleteFile = statement<
     readonly formerBucket: string | null;
     readonly otherFormerBucket: string | null;
   },
-  DeletedFile
+  DeletedFile & FormerPlace
 >(`
   with target as (
     select id, status as was from files where id = {id}::uuid and status <> 'deleted' and ${changeable} for update
@@ -254,8 +260,14 @@ export const deleteFile = statement<
   ), former as (${releasedAt('{formerBucket}')}
   ), other as (${releasedAt('{otherFormerBucket}')}
   )
-  select was, moved.bucket, storage_key, moved.upload_key, former.id as former_id, former.bucket as former_bucket, former.upload_key as former_upload_key
+  select was, moved.bucket, storage_key, moved.upload_key, (select f.bucket from files f where f.id = {id}::uuid) as found_in, former.id as former_id, former.bucket as former_bucket, former.upload_key as former_upload_key
   from moved left join (select * from former union all select * from other) as former on true`);
+
+/** For the file that was deleted while it moved: what `deleteFile` could not see. */
+export const releaseFormer = statement<{ readonly bucket: string; readonly key: string }, FormerPlace>(`
+  update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
+  where f.id = ${tombstoneIdOf('{bucket}::text')} and f.status = 'deleted' and f.owner_id = ''
+  returning f.storage_key, f.id as former_id, f.bucket as former_bucket, f.upload_key as former_upload_key`);
 
 /** Makes a deleted file whose objects still exist due for the next sweep. */
 export const hurrySweep = statement<{ readonly id: string }, never>(

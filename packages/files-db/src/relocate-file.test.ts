@@ -1,6 +1,6 @@
 import { hasCode, memoryBackend, storageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { FileRecord, Relocation, StrayFile } from './index.ts';
 import { connectDatabase, TenantRepository, TenantService } from './index.ts';
@@ -121,6 +121,32 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     await rig.files.sweep({ olderThanSeconds: 0 });
     expect(await kept()).toEqual(keysOf(theirs));
     expect(await rig.query(`select 1 from files where tenant_uuid = '${acme.tenantUuid}'`)).toEqual([]);
+  });
+
+  it('removes the old object also when the file is deleted at the moment at which it moves', async () => {
+    const file = await upload(rig, 'moves', { tenantContext: acme });
+    multiTenancy = true;
+    const [stray] = await strays();
+    const blocker = connectDatabase({ url: rig.url, max: 1 });
+    const waiting = async (): Promise<number> =>
+      (await rig.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length;
+    const [moving, deleting] = await blocker.sql.begin(async (transaction) => {
+      const { copy } = rig.backend;
+      vi.spyOn(rig.backend, 'copy').mockImplementationOnce(async (...call) => {
+        await transaction`select 1 from files where id = ${file.id} for update`;
+        return copy(...call);
+      });
+      const moves = rig.tenantService.relocateFile(stray!, keep);
+      await expect.poll(waiting).toBe(1);
+      const deletes = rig.files.delete(file.id, admin);
+      await expect.poll(waiting).toBe(2);
+      return [{ moves }, { deletes }] as const;
+    });
+    expect(await moving.moves).toBe('moved');
+    await deleting.deletes;
+    await blocker.close();
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
   it('leaves nothing for the next day when nothing is to be kept', async () => {
