@@ -61,11 +61,13 @@ export const claimDestination = statement<Move & { readonly seconds: number }, {
 
 /**
  * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
- * write to. No row when the file is not where it was, or the copy's place is not claimed any more.
+ * write to. No row when the file is not where it was, the copy's place is not claimed any more, or the bucket is not the tenant's any more:
+ * whoever deleted that deleted the copy with it.
  */
 export const switchLocation = statement<Move & { readonly etag: string; readonly sweepIn: number }, { readonly id: string }>(`
   with file as (
-    select * from files where ${unchangedFile} for update
+    select * from files where ${unchangedFile}
+      and exists (select from tenant_buckets b where b.bucket = {to}::text and b.tenant_uuid = files.tenant_uuid) for update
   ), claimed as (
     delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and ${unclaimed('f')} returning f.id
   ), moved as (
