@@ -46,6 +46,12 @@ const beginnings = [
 
 const plain = async (sample: Uint8Array): Promise<string | undefined> => (await fileTypeFromBuffer(sample).catch(() => undefined))?.mime;
 
+const pngSignature = Buffer.from('89504e470d0a1a0a', 'hex');
+
+/** What the library finds, or a PNG whose header it does not accept. */
+const expected = async (sample: Uint8Array): Promise<string | undefined> =>
+  (await plain(sample)) ?? (pngSignature.equals(sample.subarray(0, 8)) ? 'image/png' : undefined);
+
 /** Whether the library's answer is the same when no zeros follow the last byte. */
 async function isWhole(sample: Uint8Array): Promise<boolean> {
   return (await plain(sample)) === (await plain(Buffer.concat([sample, Buffer.alloc(64, 0xff)])));
@@ -83,7 +89,7 @@ describe('typeOfBytes', () => {
     const are = await Promise.all(cut.map(isWhole));
     const samples = cut.filter((_, index) => are[index]);
     const found = await Promise.all(samples.map(typeOfBytes));
-    expect(found).toEqual(await Promise.all(samples.map(plain)));
+    expect(found).toEqual(await Promise.all(samples.map(expected)));
     expect(new Set(found).size).toBeGreaterThan(60);
   });
 
