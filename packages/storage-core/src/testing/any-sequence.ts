@@ -40,7 +40,7 @@ const versioning = fc.record({ do: fc.constant('setVersioning' as const), enable
 export function anySequence(options: BackendOptions, { withVersioning }: { readonly withVersioning: boolean }): fc.Arbitrary<Operation[]> {
   const { refusedKeys, hidesKeysBelowObjects } = options;
   const kept = names.filter((name) => refusedKeys?.(`t1/1/${name}`) !== true && !(hidesKeysBelowObjects === true && name === 'a'));
-  return fc.shuffledSubarray(kept, { minLength: 2, maxLength: 4 }).chain((some) => {
+  return fc.shuffledSubarray(kept, { minLength: Math.min(2, kept.length), maxLength: Math.min(4, kept.length) }).chain((some) => {
     const operation = anyOperation(options, fc.constantFrom(...some));
     const operations = fc.oneof({ weight: 9, arbitrary: operation }, { weight: withVersioning ? 1 : 0, arbitrary: versioning });
     return fc.array(operations, { minLength: 1, maxLength: 50, size: 'max' });

@@ -407,6 +407,43 @@ function remembering(good: StorageBackend): Partial<StorageBackend> {
   };
 }
 
+/** Refuses If-None-Match for keys that were deleted, as Ceph does where versions were kept. */
+function withVersions(refusesIn: (isVersioned: boolean) => boolean): Fault {
+  return (good) => {
+    const kept = new Map<string, boolean>();
+    const deleted = new Set<string>();
+    const markAll = (bucket: string, keys: readonly string[]): void => {
+      if (refusesIn(kept.has(bucket))) for (const key of keys) deleted.add(`${bucket}/${key}`);
+    };
+    return {
+      versioning: {
+        getVersioning: async (bucket) => kept.get(bucket) === true,
+        async setVersioning(bucket, enabled) {
+          kept.set(bucket, enabled);
+        },
+      },
+      async put(at, body, options, ctx) {
+        const name = `${at.bucket}/${at.key}`;
+        if (options.ifNoneMatch !== undefined && deleted.has(name)) throw storageError('precondition_failed', 'Deleted.');
+        const info = await good.put(at, body, options, ctx);
+        deleted.delete(name);
+        return info;
+      },
+      async delete(at, ctx) {
+        await good.delete(at, ctx);
+        markAll(at.bucket, [at.key]);
+      },
+      batchDelete: {
+        async deleteMany(bucket, keys, ctx) {
+          const result = await good.batchDelete!.deleteMany(bucket, keys, ctx);
+          markAll(bucket, keys);
+          return result;
+        },
+      },
+    };
+  };
+}
+
 describe('the conformance suite', () => {
   it.each(faults)('finds a backend that %s (%s)', async (_name, subject, fault) => {
     expect(await failing(subject, fault, {}, soon)).toBeDefined();
@@ -416,6 +453,23 @@ describe('the conformance suite', () => {
     expect(await failing('conditions', remembering)).toBeUndefined();
     expect(await failing('objects', remembering)).toBeUndefined();
     expect(await failing('sequences', remembering, { sequences: { runs: 200 } })).toBe('of operations do what they do in memory');
+  });
+
+  it('finds a backend that refuses conditional reads, in a sequence', async () => {
+    const refusing: Fault = ({ get }) => ({
+      get: async (at, options, ctx) => {
+        if (options.ifMatch !== undefined) throw storageError('not_supported', 'Refused.');
+        return get(at, options, ctx);
+      },
+    });
+    expect(await failing('sequences', refusing)).toBe('of operations do what they do in memory');
+  });
+
+  it('lets If-None-Match be refused for deleted keys in the sequences with versions, but in no other', async () => {
+    const options = { abilities: { ...abilities, versioning: true }, sequences: { runs: 200 } };
+    const [everywhere, whereKept] = [withVersions(() => true), withVersions((isVersioned) => isVersioned)];
+    expect(await failing('sequences', everywhere, options)).toBe('of operations do what they do in memory');
+    expect(await failing('sequences', whereKept, options)).toBeUndefined();
   });
 
   it('passes a backend without faults', async () => {
@@ -455,21 +509,21 @@ describe('the conformance suite', () => {
     expect(await failing('objects', () => ({}), { refusedKeys: (key) => key.includes('//') })).toBe('holds any key beside any other');
   });
 
-  it.each(['objects', 'listing', 'delete', 'copy and move'])(
-    'asks for no key that the backend says it cannot hold, of its %s',
-    async (subject) => {
-      const refusedKeys = (key: string): boolean => /\/$|\/\/|\\/.test(key);
-      const refusing: Fault = ({ put, head, get, delete: remove }) => {
-        const held = <R>(at: ObjectAddress, work: () => Promise<R>): Promise<R> =>
-          refusedKeys(at.key) ? Promise.reject(storageError('invalid_key', 'Refused.')) : work();
-        return {
-          put: (at, ...rest) => held(at, () => put(at, ...rest)),
-          head: (at, ctx) => held(at, () => head(at, ctx)),
-          get: (at, ...rest) => held(at, () => get(at, ...rest)),
-          delete: (at, ctx) => held(at, () => remove(at, ctx)),
-        };
+  it.each([
+    ...['objects', 'listing', 'delete', 'copy and move', 'sequences'].map((subject) => [subject, /\/$|\/\/|\\/] as const),
+    ['sequences', /\/$|\/\/|[^\w/]/] as const,
+  ])('asks for no key that the backend says it cannot hold, of its %s (%s)', async (subject, refused) => {
+    const refusedKeys = (key: string): boolean => refused.test(key);
+    const refusing: Fault = ({ put, head, get, delete: remove }) => {
+      const held = <R>(at: ObjectAddress, work: () => Promise<R>): Promise<R> =>
+        refusedKeys(at.key) ? Promise.reject(storageError('invalid_key', 'Refused.')) : work();
+      return {
+        put: (at, ...rest) => held(at, () => put(at, ...rest)),
+        head: (at, ctx) => held(at, () => head(at, ctx)),
+        get: (at, ...rest) => held(at, () => get(at, ...rest)),
+        delete: (at, ctx) => held(at, () => remove(at, ctx)),
       };
-      expect(await failing(subject, refusing, { refusedKeys })).toBeUndefined();
-    },
-  );
+    };
+    expect(await failing(subject, refusing, { refusedKeys })).toBeUndefined();
+  });
 });
