@@ -95,6 +95,14 @@ export const Filename = plainText(1024)
   .pipe(z.string().min(1, 'a name, not a folder'))
   .openapi({ type: 'string', minLength: 1, maxLength: 1024, pattern: pathToName, example: 'document.pdf' });
 
+/** Of a new bucket. The provider decides which ones exist. */
+export const RegionName = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[!-~]*$/, 'printable ASCII characters, without spaces')
+  .openapi({ example: 'us-east-1' });
+
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 
 /**

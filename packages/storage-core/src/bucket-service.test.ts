@@ -133,7 +133,7 @@ describe('buckets and ACLs', () => {
     await new StorageService({ backend: closed }).requireBucket('nobody-knows');
   });
 
-  it('refuse invalid names and ACLs', async () => {
+  it('refuse invalid names, regions and ACLs', async () => {
     for (const call of [
       () => service.createBucket({ bucket: 'X' }),
       () => service.getBucketInfo('..'),
@@ -148,6 +148,10 @@ describe('buckets and ACLs', () => {
       await expect(call()).rejects.toMatchObject({ code: 'invalid_bucket_name' });
     }
     await expect(service.createBucket({ bucket: 'fine', acl: 'x' as 'private' })).rejects.toMatchObject({ code: 'invalid_argument' });
+    for (const region of ['', 'eu west', 'eu\n', 'é', 'x'.repeat(65)]) {
+      await expect(service.createBucket({ bucket: 'fine', region })).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
+    await expect(service.createBucket({ bucket: 'fine', region: 'eu:cold' })).resolves.toMatchObject({ region: 'eu:cold' });
     await expect(service.setBucketAcl('main', 'x' as 'private')).rejects.toMatchObject({ code: 'invalid_argument' });
     await expect(service.setObjectAcl({ key: 'k', acl: 'x' as 'private' })).rejects.toMatchObject({ code: 'invalid_argument' });
   });

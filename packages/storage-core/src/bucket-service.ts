@@ -10,6 +10,7 @@ import { defined } from './defined.ts';
 import type { Given } from './defined.ts';
 import { storageError } from './errors.ts';
 import { assertLifecycleRules } from './lifecycle-rules.ts';
+import { assertRegion } from './region.ts';
 import type { StorageServiceOptions } from './service-options.ts';
 
 /** The part of `StorageService` that manages buckets. */
@@ -43,7 +44,7 @@ export class BucketService {
     await this.provisioner.provision(bucket, this.#newBucket(bucket, options), ctx);
   }
 
-  /** With just a name, region and ACL take their defaults. @throws bucket_already_exists, invalid_bucket_name */
+  /** With just a name, region and ACL take their defaults. @throws bucket_already_exists, invalid_bucket_name, invalid_argument */
   async createBucket(
     request: string | (Given<NewBucket> & { readonly bucket: string }),
     ctx: CallContext = noContext,
@@ -155,6 +156,7 @@ export class BucketService {
   #newBucket(bucket: string, { region = this.#region, acl }: Given<NewBucket>): NewBucket {
     assertBucketName(bucket);
     if (acl !== undefined) assertCannedAcl(acl);
+    if (region !== undefined) assertRegion(region);
     return defined({ region, acl });
   }
 }

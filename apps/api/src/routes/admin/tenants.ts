@@ -12,6 +12,7 @@ import {
   Cursor,
   integerParam,
   TenantId,
+  RegionName,
   TenantSchema,
   TenantSlug,
   TenantUuid,
@@ -180,7 +181,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: bodySchema({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }).openapi({
+      json: bodySchema({ tenant_slug: TenantSlug, region: RegionName.optional(), acl: CannedAclSchema.optional() }).openapi({
         example: { tenant_slug: tenantExample.tenant_slug },
       }),
     },

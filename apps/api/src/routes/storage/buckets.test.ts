@@ -131,6 +131,8 @@ onEachBackend('buckets', ({ start, bucket, abilities }) => {
     [{ name: 'abc', acl: 'open' }, 'acl'],
     [{ name: 'abc', region: 1 }, 'region'],
     [{ name: 'abc', region: 'x'.repeat(65) }, 'region'],
+    [{ name: 'abc', region: 'eu west' }, 'region'],
+    [{ name: 'abc', region: '\0' }, 'region'],
     [{ name: 'abc', tenant_uuid: 5 }, 'tenant_uuid'],
     [[], 'body'],
     ['abc', 'body'],

@@ -6,7 +6,7 @@ import { bucketExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
+import { BucketName, BucketSchema, booleanParam, CannedAclSchema, RegionName, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { bucketView } from '../../views.ts';
@@ -32,7 +32,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     request: {
       json: bodySchema({
         name: BucketName,
-        region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
+        region: RegionName.optional(),
         acl: CannedAclSchema.optional(),
         tenant_uuid: TenantUuid.optional().openapi({ description: 'A registered tenant, to which the bucket will belong.' }),
       }).openapi({ example: { name: 'acme-uploads' } }),
