@@ -304,29 +304,40 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
-  it('leaves a file where it is when the bucket of its tenant is deleted after the copy was made', async () => {
-    await rig.close();
-    const inner = presigning(memoryBackend());
-    let afterCopying: (() => Promise<unknown>) | undefined;
-    await open(
-      variant(inner, {
-        head: async (at, ctx) => {
-          const info = await inner.head(at, ctx);
-          const run = afterCopying;
-          afterCopying = undefined;
-          await run?.();
-          return info;
-        },
-      }),
-    );
-    const file = await upload(rig, 'stays', { tenantContext: acme });
-    multiTenancy = true;
-    afterCopying = () => rig.tenantService.deleteBucket('acme-uploads', { force: true });
-    expect(await moveAll()).toEqual(['waits']);
-    expect(await bytesOf(rig, await now(file))).toBe('stays');
-    expect(await moveAll()).toEqual(['moved']);
-    expect(await bytesOf(rig, await now(file))).toBe('stays');
-  });
+  it.each(['after', 'before'])(
+    'leaves a file where it is when the bucket of its tenant is deleted once the copy is made, and it would move %s that has ended',
+    async (when) => {
+      await rig.close();
+      const inner = presigning(memoryBackend());
+      const [copied, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      await open(
+        variant(inner, {
+          head: async (at, ctx) => {
+            const info = await inner.head(at, ctx);
+            copied.resolve();
+            await deleted.promise;
+            return info;
+          },
+        }),
+      );
+      const file = await upload(rig, 'stays', { tenantContext: acme });
+      multiTenancy = true;
+      const moving = moveAll();
+      await copied.promise;
+      const removeBucket = rig.tenants.removeBucket.bind(rig.tenants);
+      vi.spyOn(rig.tenants, 'removeBucket').mockImplementationOnce(async (bucket) => {
+        if (when === 'before') deleted.resolve();
+        if (when === 'before') await moving;
+        await removeBucket(bucket);
+      });
+      await rig.tenantService.deleteBucket('acme-uploads', { force: true });
+      deleted.resolve();
+      expect(await moving).toEqual(['waits']);
+      expect(await bytesOf(rig, await now(file))).toBe('stays');
+      expect(await moveAll()).toEqual(['moved']);
+      expect(await bytesOf(rig, await now(file))).toBe('stays');
+    },
+  );
 
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });

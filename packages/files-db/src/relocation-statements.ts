@@ -61,13 +61,11 @@ export const claimDestination = statement<Move & { readonly seconds: number }, {
 
 /**
  * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
- * write to. No row when the file is not where it was, the copy's place is not claimed any more, or the bucket is not the tenant's any more:
- * whoever deleted that deleted the copy with it.
+ * write to. No row when the file is not where it was, or the copy's place is not claimed any more.
  */
 export const switchLocation = statement<Move & { readonly etag: string; readonly sweepIn: number }, { readonly id: string }>(`
   with file as (
-    select * from files where ${unchangedFile}
-      and exists (select from tenant_buckets b where b.bucket = {to}::text and b.tenant_uuid = files.tenant_uuid) for update
+    select * from files where ${unchangedFile} for update
   ), claimed as (
     delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and ${unclaimed('f')} returning f.id
   ), moved as (
@@ -82,3 +80,8 @@ export const switchLocation = statement<Move & { readonly etag: string; readonly
     on conflict (id) do update set upload_key = excluded.upload_key, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at
   )
   select id from moved`);
+
+/** Ends the claims in a tenant's bucket that was deleted: a copy that was deleted with it must not become the file. Reads `files_by_status`. */
+export const endClaims = statement<{ readonly tenant: string; readonly bucket: string }, never>(`
+  delete from files where status = 'deleted' and tenant_uuid = {tenant}::text and sweep_at is not null and bucket = {bucket}::text
+    and owner_id = '' and upload_key is null`);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
 import { deleteFiles, releaseFormerLocations } from './mass-deletion.ts';
+import { endClaims } from './relocation-statements.ts';
 import { TenantQueues } from './tenants/tenant-queues.ts';
 import { reserved, settled } from './testing/rows.ts';
 import { acme, openRig, userOf } from './testing/support.ts';
@@ -67,6 +68,7 @@ describe.each(['embedded', 'debian'] as const)('a statement prepared while there
         await files.sweep();
         for await (const _ of deleteFiles(database.sql, { tenant: acme.tenantUuid })) break;
         for await (const _ of releaseFormerLocations(database.sql, { tenant: acme.tenantUuid }));
+        await endClaims(database.sql, { tenant: acme.tenantUuid, bucket: 'acme-uploads' });
         expect([mode, (await scans()) - before]).toEqual([mode, 0]);
       }
     }

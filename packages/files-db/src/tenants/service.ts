@@ -9,6 +9,7 @@ import type { TombstoneRow } from '../mass-deletion.ts';
 import { removeObjectsOfRows } from '../object-removal.ts';
 import { relocateFile, strayFiles } from '../relocate-file.ts';
 import type { RelocateOptions, Relocation, StrayFile } from '../relocate-file.ts';
+import { endClaims } from '../relocation-statements.ts';
 import type { TenantRepository } from './repository.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -148,8 +149,11 @@ export class TenantService {
       const known = tracked || owner !== undefined;
       if (!known || !hasCode(error, 'no_such_bucket')) throw error;
     }
-    // Rows whose objects went with the bucket, including rows added after the check.
-    if (force) for await (const _rows of deleteFiles(sql, { bucket }));
+    if (force) {
+      if (owner !== undefined) await endClaims(sql, { tenant: owner, bucket }); // no file moves here from now on
+      // Rows whose objects went with the bucket, including rows added after the check.
+      for await (const _rows of deleteFiles(sql, { bucket }));
+    }
     await this.#tenants.removeBucket(bucket);
     if (owner !== undefined) await this.#handleRecreated(bucket, { owner, force }, withoutSignal(ctx));
   }
