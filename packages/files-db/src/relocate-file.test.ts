@@ -277,32 +277,48 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     for (const tenant of [acme, globex]) await rig.usage(tenant);
   });
 
-  it('leaves no copy behind when another process has moved the file, and it was deleted, before the copy was made', async () => {
-    await rig.close();
-    const inner = presigning(memoryBackend());
-    let whileCopying: (() => Promise<unknown>) | undefined;
-    await open(
-      variant(inner, {
-        copy: async (source, destination, options, ctx) => {
-          const run = whileCopying;
-          whileCopying = undefined;
-          if (run === undefined) return inner.copy(source, destination, options, ctx);
-          await run(); // the provider has read the source by now
-          return inner.put(destination, { kind: 'buffer', data: Buffer.from('doubled') }, { contentType: 'text/plain' }, ctx);
-        },
-      }),
-    );
-    const file = await upload(rig, 'doubled', { tenantContext: acme });
-    multiTenancy = true;
-    whileCopying = async () => {
-      expect(await moveAll()).toEqual(['moved']);
-      await rig.files.delete(file.id, admin);
-    };
-    expect(await moveAll()).toEqual(['gone']);
-    await rig.files.sweep({ now: inDays(30) });
-    expect(await rig.keys()).toEqual([]);
-    expect(await rig.query('select 1 from files')).toEqual([]);
-  });
+  it.each([
+    ['', undefined],
+    [', and it cannot be removed now', 'refusing'],
+    [', and the caller leaves', 'leaving'],
+  ] as const)(
+    'leaves no copy behind when another process has moved the file, and it was deleted, before the copy was made%s',
+    async (_how, fault) => {
+      await rig.close();
+      const inner = presigning(memoryBackend());
+      const caller = new AbortController();
+      let [whileCopying, isRefusing]: [(() => Promise<unknown>) | undefined, boolean] = [undefined, false];
+      await open(
+        variant(inner, {
+          copy: async (source, destination, options, ctx) => {
+            const run = whileCopying;
+            whileCopying = undefined;
+            if (run === undefined) return inner.copy(source, destination, options, ctx);
+            await run(); // the provider has read the source by now
+            return inner.put(destination, { kind: 'buffer', data: Buffer.from('doubled') }, { contentType: 'text/plain' }, {});
+          },
+          delete: (...call) => (isRefusing ? Promise.reject(storageError('storage_unavailable', 'not now')) : inner.delete(...call)),
+        }),
+      );
+      const file = await upload(rig, 'doubled', { tenantContext: acme });
+      multiTenancy = true;
+      const [stray] = await strays();
+      whileCopying = async () => {
+        expect(await moveAll()).toEqual(['moved']);
+        await rig.files.delete(file.id, admin);
+        isRefusing = fault === 'refusing';
+        if (fault === 'leaving') caller.abort(new Error('left'));
+      };
+      const moving = rig.tenantService.relocateFile(stray!, keep, { signal: caller.signal });
+      if (fault === 'leaving') await expect(moving).rejects.toThrow('left');
+      else expect(await moving).toBe('gone');
+      expect(await rig.keys()).toHaveLength(isRefusing ? 1 : 0);
+      isRefusing = false;
+      await rig.files.sweep({ now: inDays(30) });
+      expect(await rig.keys()).toEqual([]);
+      expect(await rig.query('select 1 from files')).toEqual([]);
+    },
+  );
 
   it.each(['after', 'before'])(
     'leaves a file where it is when the bucket of its tenant is deleted once the copy is made, and it would move %s that has ended',

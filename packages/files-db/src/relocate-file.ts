@@ -2,12 +2,10 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, StorageService, TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { systemAccess } from './file-access.ts';
 import { labelled, withoutSignal } from './file-parts.ts';
-import { findFile } from './file-statements.ts';
 import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';
-import { claimDestination, findAt, findStrays, switchLocation } from './relocation-statements.ts';
+import { abandonCopy, claimDestination, findAt, findStrays, switchLocation } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
 import type { TenantRepository } from './tenants/repository.ts';
 import { listTenants, tenantOf } from './tenants/rows.ts';
@@ -99,13 +97,20 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
     const sweepIn = options.keepSeconds - sweepDelay;
     if ((await switchLocation(sql, { ...move, etag: copied, sweepIn })).length > 0) return 'moved';
   } catch (error) {
-    if (!hasCode(error, 'file_not_found') || (await isStillThere(sql, file))) throw error;
+    const isThere = await withoutCopy(parts, file, to, tenantCtx).catch(() => true);
+    if (isThere || !hasCode(error, 'file_not_found')) throw error;
+    return 'gone';
   }
-  if (await isStillThere(sql, file)) return 'waits';
-  // Whoever moved it ended the claim. Deleted after that, it left nothing that would tell the sweep of a copy made so late.
-  const [elsewhere] = await findFile(sql, { id, ...systemAccess });
-  if (elsewhere === undefined) await removeObject(storage, { bucket: to, key }, withoutSignal(tenantCtx));
-  return 'gone';
+  return (await withoutCopy(parts, file, to, tenantCtx)) ? 'waits' : 'gone';
+}
+
+/** Called when the copy did not become the file. @returns whether the file is still where it was */
+async function withoutCopy({ sql, storage }: Parts, file: StrayFile, to: string, ctx: CallContext): Promise<boolean> {
+  const { id, key, from, tenant } = file;
+  const [found] = await abandonCopy(sql, { id, key, from, to, tenant: tenant.tenantUuid, seconds: claimSeconds });
+  const bucket = found?.bucket ?? undefined;
+  if (bucket === undefined) await removeObject(storage, { bucket: to, key }, withoutSignal(ctx)); // if that fails, the sweep does it
+  return bucket === from;
 }
 
 /** @returns the ETag of the copy, which some stores change for objects of several parts. @throws checksum_mismatch */
