@@ -1,6 +1,6 @@
 import { memoryBackend, readAll, storageError, wrapBackend } from '@coffer/storage-core';
 import type { CallContext, TenantContext } from '@coffer/storage-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload, userOf, variant } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
@@ -106,12 +106,15 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     expect(await codeOf(rig.files.presignedDownload(file.id, { disposition }, alice))).toBe('validation_failed');
   });
 
-  it('says nothing of where the bytes of a file were', async () => {
+  it('says nothing of where the bytes of a file were, and looks for them once', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme, isPublic: true });
     await rig.storage.deleteFile({ bucket: file.bucket, key: file.storageKey });
     const readings = [() => rig.files.openPublic(file.id), () => rig.files.headPublic(file.id), () => rig.files.open(file.id, {}, admin)];
     const withoutAddress = { code: 'file_not_found', message: 'The bytes of this file no longer exist.' };
+    const [gets, heads] = [vi.spyOn(rig.backend, 'get'), vi.spyOn(rig.backend, 'head')];
     for (const reading of readings) await expect(reading()).rejects.toMatchObject(withoutAddress);
+    expect(gets.mock.calls.length + heads.mock.calls.length).toBe(readings.length);
+    vi.restoreAllMocks();
     await rig.files.delete(file.id, admin);
   });
 

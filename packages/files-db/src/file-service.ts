@@ -260,15 +260,16 @@ type FindFile = () => Promise<FileRecord>;
  * is no object, the file is found once more. Nobody is to learn where its bytes are, or were.
  */
 async function whereItIs<T>(find: FindFile, read: (at: ObjectAddress) => Promise<T>): Promise<readonly [FileRecord, T]> {
-  for (let former: string | undefined; ;) {
+  for (let missing: { readonly bucket: string; readonly cause: unknown } | undefined; ;) {
     const file = await find();
     const { bucket, storageKey: key } = file;
+    if (bucket === missing?.bucket)
+      throw storageError('file_not_found', 'The bytes of this file no longer exist.', { cause: missing.cause });
     try {
       return [file, await read({ bucket, key })];
-    } catch (error) {
-      if (!hasCode(error, 'file_not_found', 'no_such_bucket')) throw error;
-      if (bucket === former) throw storageError('file_not_found', 'The bytes of this file no longer exist.', { cause: error });
-      former = bucket;
+    } catch (cause) {
+      if (!hasCode(cause, 'file_not_found', 'no_such_bucket')) throw cause;
+      missing = { bucket, cause };
     }
   }
 }
