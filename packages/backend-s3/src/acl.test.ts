@@ -4,7 +4,7 @@ import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import { s3Backend } from './backend.ts';
+import { openS3Backend, s3Backend } from './backend.ts';
 import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
@@ -39,15 +39,16 @@ describe.each(transports)('ACLs with credentials that may write, but set no ACL 
   const contentType = 'text/plain';
 
   it.each([
-    ['from the start', true],
-    ['later', false],
-  ])('are refused with the name of the missing permission: denied %s', async (_when, isFirst) => {
+    ['from the start', true, s3Backend],
+    ['as has been probed', true, openS3Backend],
+    ['later', false, s3Backend],
+  ])('are refused with the name of the missing permission: denied %s', async (_when, isFirst, open) => {
     let isDenied = isFirst;
     const account = await behindFront(await startS3('ceph'), (method, path, headers) => {
       const setsAcl = headers['x-amz-acl'] !== undefined || (method === 'PUT' && path.includes('?acl'));
       return isDenied && setsAcl ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
     });
-    const backend = s3Backend({ ...account, transport });
+    const backend = await open({ ...account, transport });
     const at = { bucket: `acl-${randomBytes(6).toString('hex')}`, key: 'x' };
     onTestFinished(async () => {
       await backend.buckets?.delete(at.bucket, { force: true }, noContext);

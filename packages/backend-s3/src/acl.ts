@@ -2,6 +2,7 @@ import type { Acl, AclOperations, CallContext, CannedAcl } from '@coffer/storage
 
 import { aclsNotSupported, assertAclsSupported, translateAclError } from './acl-support.ts';
 import { assertKeySupported } from './key-support.ts';
+import { lacksAcls } from './profile.ts';
 import type { Store } from './store.ts';
 
 export function aclOperations(store: Store): AclOperations {
@@ -13,7 +14,7 @@ export function aclOperations(store: Store): AclOperations {
   /** Credentials that may not probe the server, or not set ACLs, may still read one; if it names no owner, the server has no ACLs. */
   const read = async (bucket: string, ctx: CallContext, ask: () => Promise<Acl>): Promise<Acl> => {
     const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
-    if (profile?.acl === false && !profile.aclDenied) throw aclsNotSupported(store);
+    if (lacksAcls(profile)) throw aclsNotSupported(store);
     const acl = await ask();
     if (profile?.acl !== true && acl.owner.id === '') throw aclsNotSupported(store);
     return acl;

@@ -8,6 +8,7 @@ import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
 import { presignOperations } from './presign.ts';
+import { lacksAcls } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
 import { pullObject } from './pull.ts';
 import { getObject, headObject } from './read.ts';
@@ -81,7 +82,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(store, bucket, keys, ctx) },
     presign: presignOperations(store),
     ...others,
-    ...(profile?.acl !== false && { acl }),
+    ...(!lacksAcls(profile) && { acl }),
     ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {

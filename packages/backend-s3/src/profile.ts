@@ -58,6 +58,11 @@ export interface EndpointProfile {
   readonly refusedKeys: readonly KeyClass[];
 }
 
+/** Whether the server is known to have no ACLs, or to ignore them. */
+export function lacksAcls(profile: EndpointProfile | undefined): boolean {
+  return profile?.acl === false && !profile.aclDenied;
+}
+
 /** AWS as documented. Buckets without ACLs report that themselves, with an error. */
 export const awsProfile: EndpointProfile = {
   region: undefined,
