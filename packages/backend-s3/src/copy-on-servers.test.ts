@@ -151,6 +151,31 @@ describe.skipIf(typeof minio === 'string').each(transports)('a copy on MinIO (%s
       expect(await store.transport.head({ bucket, key }, noContext)).toMatchObject({ ...own, tagCount: 1, carried });
     }
   });
+
+  it('is made by the server also if the credentials may not create a bucket, and only read that of the source', async () => {
+    if (typeof minio === 'string') throw new Error(minio);
+    const own = await accountOn(minio);
+    const [source, destination] = [await startOn({ ...own, transport }), await startOn({ ...own, transport })];
+    const from = { bucket: source.bucket, key: 'from' };
+    await source.backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    const reads: string[] = [];
+    const account = await behindFront(minio, (method, path) => {
+      if (method === 'GET' && path.startsWith(`/${from.bucket}/from`) && !path.includes('?acl')) reads.push(path);
+      const isWritten = method !== 'GET' && method !== 'HEAD' && !path.startsWith(`/${destination.bucket}/`);
+      return isWritten || path.includes('?versioning') ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(async () => {
+      await backend.close();
+      for (const { backend: opened, stop } of [source, destination]) {
+        await opened.close();
+        await stop();
+      }
+    });
+    const to = { bucket: destination.bucket, key: 'to' };
+    for (const options of [{}, { onlyIf: () => true }]) await backend.copy(from, to, options, noContext);
+    expect(reads).toEqual([]);
+  });
 });
 
 it.each(transports)('a copy of an object onto itself adds a version on Ceph, which accepts no condition there (%s)', async (transport) => {

@@ -57,7 +57,7 @@ async function inspectAndCopy(
   const loadingAcl = requestedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   loadingAcl?.catch(() => {}); // errors of the source are reported below
   let asked: Promise<boolean> | undefined;
-  const sharing = (): Promise<boolean> => (asked ??= mayShareBytes(store, source.bucket, ctx));
+  const sharing = (): Promise<boolean> => (asked ??= mayShareBytes(store, { from: source.bucket, to: destination.bucket }, ctx));
   // Copies under a condition seldom depend on it; for the others it is known once the source has been inspected.
   if (ifMatch === undefined && onlyIf === undefined && !isSame(source, destination)) sharing().catch(() => {});
   const head = await withBucketCheck(store, source, ctx, () => store.transport.head(source, ctx));

@@ -20,21 +20,29 @@ export function versioningOperations(store: Store): VersioningOperations {
 }
 
 /**
- * Whether the copy of an object without a version id, from this bucket, may share its bytes: Ceph copies a key that has had other versions by
- * a reference, through which the copy changes, and goes, with its source.
+ * Whether the copy of an object without a version id may share its bytes: Ceph copies a key that has had other versions by a reference,
+ * through which the copy changes, and goes, with its source.
+ * @param buckets of the source, and of the copy: the credentials may only read the former, and probe the endpoint in the latter
  */
-export async function mayShareBytes(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+export async function mayShareBytes(
+  store: Store,
+  buckets: { readonly from: string; readonly to: string },
+  ctx: CallContext,
+): Promise<boolean> {
   const { settings, endpoint, administration } = store;
   const isSafe = (): boolean => endpoint.known?.conditionalPutOfVersions === true || endpoint.known?.versioning === false;
   if (settings.isAws || isSafe()) return false;
+  let isDenied = false;
   try {
-    if (!(await administration.hasKeptVersions(bucket, ctx))) return false;
+    if (!(await administration.hasKeptVersions(buckets.from, ctx))) return false;
   } catch (error) {
     if (hasCode(error, 'not_supported')) return false;
-    if (!hasCode(error, 'access_denied')) throw error; // who may not ask pays for a copy of its own, whether it is needed or not
+    isDenied = hasCode(error, 'access_denied'); // who may not ask pays for a copy of its own, whether it is needed or not
+    if (!isDenied) throw error;
   }
-  await endpoint.profileIfAllowed(bucket, ctx);
-  return !isSafe();
+  const profile = await endpoint.profileIfAllowed(buckets.to, ctx);
+  // Who may not ask seldom may set it either, which `isSafe` is known from. But Ceph ignores the condition of a copy on its source.
+  return !isSafe() && !(isDenied && profile?.copySourceCondition === true);
 }
 
 /**
