@@ -67,6 +67,31 @@ describe.each(transports)('ACLs with credentials that may write, but set no ACL 
     expect(await backend.acl?.getObjectAcl(at, noContext)).toMatchObject({ owner: { id: expect.any(String) as string } });
     expect(await backend.put(at, body, { contentType, acl: 'private' }, noContext)).toMatchObject({ size: 1 });
   });
+
+  it('are not lost by a copy without a word', async () => {
+    const server = await startS3('ceph');
+    let cannotRead = false;
+    const account = await behindFront(server, (method, path, headers) => {
+      const setsAcl = headers['x-amz-acl'] !== undefined || (method === 'PUT' && path.includes('?acl'));
+      const readsAcl = method === 'GET' && path.includes('?acl') && !path.startsWith('/coffer-probe-');
+      return setsAcl || (cannotRead && readsAcl) ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const [owner, backend] = [s3Backend({ ...account, endpoint: server.endpoint, transport }), s3Backend({ ...account, transport })];
+    const at = { bucket: `acl-${randomBytes(6).toString('hex')}`, key: 'x' };
+    const to = { ...at, key: 'y' };
+    onTestFinished(async () => {
+      await owner.buckets?.delete(at.bucket, { force: true }, noContext);
+      await Promise.all([owner.close?.(), backend.close?.()]);
+    });
+    await owner.buckets?.create(at.bucket, {}, noContext);
+    await owner.put(at, body, { contentType }, noContext);
+    expect(await backend.copy(at, to, {}, noContext)).toMatchObject({ size: 1 });
+    await owner.put(at, body, { contentType, acl: 'public-read' }, noContext);
+    await expect(backend.copy(at, to, {}, noContext)).rejects.toMatchObject(missing('s3:PutObjectAcl'));
+    cannotRead = true;
+    await expect(backend.copy(at, to, {}, noContext)).rejects.toMatchObject(missing('s3:GetObjectAcl'));
+    expect(await backend.copy(at, to, { acl: 'private' }, noContext)).toMatchObject({ size: 1 });
+  });
 });
 
 describe.each(transports)('ACLs read with credentials that may only read (%s)', (transport) => {

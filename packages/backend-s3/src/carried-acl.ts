@@ -1,11 +1,14 @@
 import { aclOf, cannedAcls, hasCode } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
 
+import { accessDenied } from './errors.ts';
+import { lacksAcls } from './profile.ts';
 import type { Store } from './store.ts';
 
 /**
  * The ACL that a copy would lose: its canned name, or its grants if no canned ACL matches. Most objects are private, as copies are anyway,
  * so whether the server honours ACLs matters only for the rest.
+ * @throws access_denied if the credentials may not read it, or not set it
  */
 export async function carriedAcl(
   store: Store,
@@ -17,12 +20,15 @@ export async function carriedAcl(
   const { bucket } = destination; // the credentials may only read the source
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
-    if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
+    if (!isAboutAcls || !lacksAcls(await store.endpoint.profileIfAllowed(bucket, ctx))) throw error;
     return undefined;
   });
   if (acl?.owner.id === '') store.endpoint.reportsOwners = false;
   const canned = acl && cannedOf(acl);
-  if (acl === undefined || canned === 'private' || !(await store.endpoint.profile(bucket, ctx)).acl) return undefined;
+  if (acl === undefined || canned === 'private') return undefined;
+  const profile = await store.endpoint.profile(bucket, ctx);
+  if (profile.aclDenied) throw accessDenied('s3:PutObjectAcl');
+  if (!profile.acl) return undefined;
   return canned === undefined ? { acl } : { canned };
 }
 
