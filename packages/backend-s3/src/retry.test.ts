@@ -32,7 +32,7 @@ describe('retries', () => {
     ['no file for its socket', failure('EMFILE')],
     ['a timeout', Object.assign(new Error('late'), { name: 'TimeoutError' })],
   ])('follow %s', async (_name, error) => {
-    expect(await new RetryPolicy(standard).waitForRetry(error, 1, undefined)).toBeGreaterThan(0);
+    expect(await new RetryPolicy(standard).waitForRetry(error, 1, undefined)).toMatchObject({ amount: expect.any(Number) as number });
   });
 
   it.each([
@@ -56,17 +56,33 @@ describe('retries', () => {
     const policy = new RetryPolicy(standard);
     const count = async (): Promise<number> => {
       for (let made = 0; ; made++) {
-        const price = await policy.waitForRetry(answer(500), 1, undefined).catch(() => undefined);
-        if (price === undefined) return made;
+        const cost = await policy.waitForRetry(answer(500), 1, undefined).catch(() => undefined);
+        if (cost === undefined) return made;
       }
     };
     expect(await count()).toBe(35); // 500 divided by 14
     expect(await count()).toBe(0);
     for (let success = 0; success < 28; success++) policy.succeeded();
     expect(await count()).toBe(2);
-    policy.succeeded(14);
+    policy.succeeded('bucket', { amount: 14, isThrottled: false });
     expect(await count()).toBe(1);
-    expect(await new RetryPolicy(standard).waitForRetry(answer(429), 1, undefined)).toBe(5); // a server that throttles is there
+  });
+
+  it('become few for a bucket that is throttled, and for no other', async () => {
+    const policy = new RetryPolicy(standard);
+    const count = async (bucket: string): Promise<number> => {
+      const retries = Array.from({ length: 200 }, () => policy.waitForRetry(answer(503, 'SlowDown'), 1, undefined, bucket));
+      return (await Promise.allSettled(retries)).filter(({ status }) => status === 'fulfilled').length;
+    };
+    expect(await count('throttled')).toBe(100); // 500 divided by 5: a server that throttles is there
+    expect(await count('throttled')).toBe(0);
+    expect(await policy.waitForRetry(answer(500), 1, undefined, 'throttled')).toEqual({ amount: 14, isThrottled: false });
+    expect(await count('other')).toBe(100);
+    for (let success = 0; success < 10; success++) policy.succeeded('throttled');
+    policy.succeeded('throttled', { amount: 5, isThrottled: true });
+    expect(await count('throttled')).toBe(3);
+    for (let success = 0; success < 600; success++) policy.succeeded('throttled');
+    expect(await count('throttled')).toBe(100);
   });
 
   it('wait longer each time, longest while a server throttles', () => {

@@ -37,13 +37,24 @@ const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestT
 /** What a starting server, or a proxy in front of one that is down, answers. */
 const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** Decides how often and when failed requests are retried. A server that fails all the time gets few retries. */
+/** What a retry has cost, for `succeeded` to give back. */
+export interface RetryCost {
+  readonly amount: number;
+  readonly isThrottled: boolean;
+}
+
+/**
+ * Decides how often and when failed requests are retried. A server that fails all the time gets few retries, and so does a bucket that is
+ * throttled, which leaves those of other tenants' buckets alone.
+ */
 export class RetryPolicy {
   readonly #attempts: number;
   readonly #isPaced: boolean;
   readonly #isPatient: boolean;
   #limiter: DefaultRateLimiter | undefined;
   #capacity = fullCapacity;
+  /** What is left for buckets that were throttled; all of it for others. */
+  readonly #throttledCapacity = new Map<string, number>();
   /** Whether the server has answered, and has not been waited for in vain since. */
   #isExpected = false;
 
@@ -58,31 +69,39 @@ export class RetryPolicy {
     return this.#isPaced ? this.#takeToken(signal) : undefined;
   }
 
-  /** @param price what the last retry cost, if there was one */
-  succeeded(price = 1): void {
+  /** @param cost of the last retry, if there was one */
+  succeeded(bucket = '', cost?: RetryCost): void {
     this.#limiter?.updateClientSendingRate({});
     this.#isExpected = true;
-    this.#capacity = Math.min(fullCapacity, this.#capacity + price);
+    const { amount = 1, isThrottled = false } = cost ?? {};
+    if (!isThrottled) this.#capacity = Math.min(fullCapacity, this.#capacity + amount);
+    const left = this.#throttledCapacity.get(bucket);
+    if (left === undefined) return;
+    const restored = left + (isThrottled ? amount : 1);
+    if (restored < fullCapacity) this.#throttledCapacity.set(bucket, restored);
+    else this.#throttledCapacity.delete(bucket);
   }
 
   /**
    * Waits until the next attempt is due.
-   * @returns the cost of the retry, for `succeeded` to give back
+   * @param bucket of the request, if it is for one
    * @throws `error` if there is no further attempt
    */
-  async waitForRetry(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
+  async waitForRetry(error: unknown, attempt: number, signal: AbortSignal | undefined, bucket = ''): Promise<RetryCost> {
     const isThrottled = isThrottling(error);
     this.#limiter?.updateClientSendingRate({ errorType: isThrottled ? 'THROTTLING' : 'TRANSIENT' });
     const isWaitedFor = this.#isPatient && this.#isExpected && !isThrottled && isAbsent(error);
     // Otherwise callers who wait for an absent server would use up the retries meant for occasional failures.
-    const price = isWaitedFor ? 0 : isThrottled ? throttledCost : cost;
-    if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) {
+    const amount = isWaitedFor ? 0 : isThrottled ? throttledCost : cost;
+    const left = (isThrottled ? (this.#throttledCapacity.get(bucket) ?? fullCapacity) : this.#capacity) - amount;
+    if (attempt >= this.#attempts || left < 0 || !(isThrottled || isTransient(error))) {
       if (isWaitedFor) this.#isExpected = false;
       throw error;
     }
-    this.#capacity -= price;
+    if (isThrottled) this.#throttledCapacity.set(bucket, left);
+    else this.#capacity = left;
     await delay(delayAfter(error, attempt, Math.random(), isWaitedFor), undefined, signal && { signal });
-    return price;
+    return { amount, isThrottled };
   }
 
   async #takeToken(signal: AbortSignal | undefined): Promise<void> {

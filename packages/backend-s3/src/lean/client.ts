@@ -17,6 +17,7 @@ import { cutError, StaleSocketError } from '../http/socket-errors.ts';
 import { isInDoubt } from '../in-doubt.ts';
 import { headerOf } from '../provider-error.ts';
 import { RetryPolicy } from '../retry.ts';
+import type { RetryCost } from '../retry.ts';
 import type { Settings } from '../settings.ts';
 import type { BucketEndpoint } from '../signing/bucket-endpoints.ts';
 import type { SentWith } from '../signing/payload-signing.ts';
@@ -121,22 +122,22 @@ export class LeanClient {
     send: (signed: Signed<R>) => Promise<T>,
   ): Promise<T> {
     const { clock, credentials, payloadSigning, bucketEndpoints } = this.#connection;
+    const { bucket } = request.at;
     const size = sizeOf(request.body);
     const corrected: string[] = [];
     let stale = 0;
-    let price: number | undefined;
+    let cost: RetryCost | undefined;
     let wasInDoubt = false;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await untilAborted(credentials.load(), signal));
-      const { bucket } = request.at;
       const isSigned = payloadSigning.isRequired || request.sha256 !== undefined;
       const used = { endpoint: bucketEndpoints.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };
       signal?.throwIfAborted();
       if (sizeOf(request.body) !== size) throw sizeMismatch(sizeOf(request.body), size); // see Exchange.useWire
       try {
         const result = await send(this.#signed(request, used));
-        this.#retries.succeeded(price);
+        this.#retries.succeeded(bucket, cost);
         return result;
       } catch (thrown) {
         signal?.throwIfAborted();
@@ -151,7 +152,8 @@ export class LeanClient {
           this.#http.closeKept(); // the others may be as old: the next attempt shows whether it is the server that hangs up
           continue;
         }
-        if (correction === undefined || corrected.includes(correction)) price = await this.#retries.waitForRetry(error, attempt++, signal);
+        if (correction === undefined || corrected.includes(correction))
+          cost = await this.#retries.waitForRetry(error, attempt++, signal, bucket);
         else corrected.push(correction);
       }
     }
