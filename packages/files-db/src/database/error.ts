@@ -119,6 +119,11 @@ export function isMissingTable(error: unknown): boolean {
   return codeOf(queryCause(error)) === '42P01';
 }
 
+/** Whether a statement failed because a key exists. */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(queryCause(error)) === '23505';
+}
+
 /** Whether a foreign key kept a row from being deleted. PostgreSQL 18 has different codes for `restrict` and `no action`. */
 export function isForeignKeyViolation(error: unknown): boolean {
   return /^23(?:503|001)$/.test(codeOf(queryCause(error)) ?? '');

@@ -6,7 +6,7 @@ import type { TransactionSql } from 'postgres';
 
 import { whileWatched } from '../database/answer-watch.ts';
 import type { Database } from '../database/database.ts';
-import { databaseError } from '../database/error.ts';
+import { databaseError, isUniqueViolation } from '../database/error.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from '../field-checks.ts';
 import { TenantCache } from './cache.ts';
@@ -17,7 +17,6 @@ import {
   findLatelyFreed,
   findOwners,
   findUsage,
-  isUniqueViolation,
   listTenants,
   lockNames,
   lockUsage,

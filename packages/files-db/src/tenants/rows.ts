@@ -3,7 +3,7 @@ import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
 import { whileWatched } from '../database/answer-watch.ts';
-import { databaseError, onDatabase } from '../database/error.ts';
+import { databaseError, isUniqueViolation, onDatabase } from '../database/error.ts';
 import { statement } from '../database/statement.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from '../field-checks.ts';
@@ -231,12 +231,6 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
     if (isUniqueViolation(error)) return false; // another tenant took the slug between the check and the insert
     throw databaseError(error);
   }
-}
-
-/** Whether a statement failed because a key exists: PostgreSQL's unique_violation. */
-export function isUniqueViolation(error: unknown): boolean {
-  const cause = databaseError(error) as { readonly code?: unknown } | undefined;
-  return cause?.code === '23505';
 }
 
 /**
