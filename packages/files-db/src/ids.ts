@@ -24,6 +24,9 @@ export function createIdGenerator(clock: () => number = Date.now): () => string 
   };
 }
 
+/** Before all other ids. */
+export const lowestId = '00000000-0000-0000-0000-000000000000';
+
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The id in lower case; undefined if it is not a UUID. */

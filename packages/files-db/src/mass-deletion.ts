@@ -4,6 +4,7 @@ import { whileWatched } from './database/answer-watch.ts';
 import { onDatabase } from './database/error.ts';
 import { statement } from './database/statement.ts';
 import { inTransaction } from './database/transaction.ts';
+import { lowestId } from './ids.ts';
 import { lockUsage, notedAsFreed } from './tenants/rows.ts';
 
 export interface TombstoneRow {
@@ -75,7 +76,6 @@ export async function* releaseFormerLocations(sql: Sql, of: { readonly tenant: s
   yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }), 'descending');
 }
 
-const lowestId = '00000000-0000-0000-0000-000000000000';
 const highestId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 async function* inBatches(

@@ -3,10 +3,12 @@ import type { CallContext, ObjectAddress, StorageService, TenantContext } from '
 import type { Sql } from 'postgres';
 
 import { labelled, withoutSignal } from './file-parts.ts';
+import { lowestId } from './ids.ts';
 import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';
 import { abandonCopy, claimDestination, findAt, findStrays, switchLocation } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
+import { sweepDelay } from './sweep.ts';
 import type { TenantRepository } from './tenants/repository.ts';
 import { listTenants, tenantOf } from './tenants/rows.ts';
 import type { Tenant } from './tenants/tenant.ts';
@@ -49,8 +51,6 @@ interface Parts {
 const pageSize = 1000;
 /** Seconds that a copy may take, after which the sweep may remove the copy of a killed process. */
 const claimSeconds = 86_400;
-/** Seconds after `sweep_at` that a sweep waits by default. */
-const sweepDelay = 86_400;
 
 /** See `TenantService.strayFiles`. */
 export async function* strayFiles(parts: Parts): AsyncGenerator<StrayFile, void, undefined> {
@@ -67,7 +67,7 @@ async function* straysOf({ sql, tenants }: Parts, tenant: Tenant): AsyncGenerato
   const { tenantUuid, tenantSlug } = tenant;
   const to = tenants.plannedBucketFor(tenant);
   const buckets = JSON.stringify([...tenant.buckets, to]);
-  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+  for (let after = lowestId; ;) {
     const rows = await findStrays(sql, { tenant: tenantUuid, buckets, after, limit: pageSize });
     for (const row of rows) if (row.strays) yield strayOf(row, { tenantUuid, tenantSlug }, to);
     const last = rows.at(-1);

@@ -8,7 +8,6 @@ import { abandonFile, findContention, findQuota, forgetFile, insertFile, reserve
 import type { NewFileRow } from './file-statements.ts';
 import type { WaitBudget } from './quota-waiters.ts';
 import { resolveTenant } from './tenants/rows.ts';
-import { overQuota } from './upload-body.ts';
 
 export interface Reservation {
   /** Reserved bytes. */
@@ -104,6 +103,7 @@ export async function topUp(
     if (contention === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
     if (contention.closed) throw storageError('tenant_not_found', 'The tenant is being deleted.');
     if (contention.free_bytes === null || Number(contention.free_bytes) > 0) continue; // space has become free since
-    if (Number(contention.unused_bytes) < needed || contention.gives_up || !(await budget.wait(signal))) throw overQuota();
+    if (Number(contention.unused_bytes) < needed || contention.gives_up || !(await budget.wait(signal)))
+      throw storageError('quota_exceeded', "The file is larger than what is left of the tenant's quota.");
   }
 }

@@ -10,6 +10,8 @@ import { removeObjectsOfRows } from './object-removal.ts';
 import type { ObjectOfRow } from './object-removal.ts';
 
 const batchSize = 200;
+/** Seconds after its `sweep_at` that a row is due, unless a sweep is told otherwise. */
+export const sweepDelay = 86_400;
 /** Seconds for which rows belong to the sweep that took them. If it dies, the next one takes them after that. */
 const lease = 600;
 
@@ -95,7 +97,7 @@ const readTime = statement<Readonly<Record<never, never>>, { readonly now: strin
 /** See `FileService.sweep`. */
 export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
   const { sql, storage } = parts;
-  const { olderThanSeconds = 86_400, dryRun = false } = request;
+  const { olderThanSeconds = sweepDelay, dryRun = false } = request;
   // A negative age would make rows due before their time.
   if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
   const now = request.now ?? (await databaseTime(sql));
