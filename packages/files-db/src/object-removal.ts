@@ -45,18 +45,15 @@ export async function removeObjects(
   ctx: CallContext,
 ): Promise<readonly string[]> {
   const { bucket, keys } = objects;
-  const [only] = keys;
-  if (only === undefined) return [];
+  const failed: string[] = [];
   try {
     if (keys.length > 1 && storage.backend.batchDelete !== undefined) {
-      const failed: string[] = [];
       for (let start = 0; start < keys.length; start += batchSize) {
         const { errors } = await storage.deleteFiles({ bucket, keys: keys.slice(start, start + batchSize) }, ctx);
         failed.push(...errors.map(({ key }) => key));
       }
       return failed;
     }
-    const failed: string[] = [];
     for (let start = 0; start < keys.length; start += parallel) {
       const slice = keys.slice(start, start + parallel);
       const results = await Promise.allSettled(slice.map((key) => storage.deleteFile({ bucket, key }, ctx)));

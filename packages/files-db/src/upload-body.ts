@@ -43,7 +43,7 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   if (!stream.readableEnded) {
     const sample = Buffer.from(data.subarray(0, sampleBytes)); // a copy: the chunk belongs to whoever reads it
     stream.unshift(data); // in the same tick as the last read(), after which the stream would end
-    return { body: { ...body, stream }, sample };
+    return { body, sample };
   }
   if (size !== undefined && size !== length) throw sizeMismatch(length, size);
   return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };
@@ -150,8 +150,4 @@ function meterChunks(stream: Readable, pass: Pass): Readable {
   });
   pipeline(stream, meter, () => {}); // whoever reads the meter gets the error
   return hasOwnedChunks(stream) ? withOwnedChunks(meter) : meter;
-}
-
-export function overQuota(): Error {
-  return storageError('quota_exceeded', "The file is larger than what is left of the tenant's quota.");
 }
