@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
+import { withoutSignal } from './call-context.ts';
 import { accessParameters, mayChange, systemAccess } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
-import { withoutSignal } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';

@@ -1,7 +1,7 @@
 import { bodyOf, canonicalTenantUuid, claimBody, discard, isStorageError, noContext, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
-import { untilAborted } from './database/until-aborted.ts';
+import { labelled, runUntilAborted, withoutSignal } from './call-context.ts';
 import {
   assertFields,
   bytesProblem,
@@ -12,7 +12,6 @@ import {
   ownerProblem,
 } from './field-checks.ts';
 import { systemAccess } from './file-access.ts';
-import { labelled, withoutSignal } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
@@ -174,7 +173,7 @@ async function withinQuota(
 
 async function lateFields({ late }: UploadFileRequest, ctx: CallContext): Promise<LateFields> {
   if (late === undefined) return {};
-  const fields = (await untilAborted(async () => late(), ctx)) ?? {};
+  const fields = (await runUntilAborted(async () => late(), ctx)) ?? {};
   assertFields({
     owner_id: fields.ownerId === undefined ? undefined : ownerProblem(fields.ownerId),
     is_public: flagProblem(fields.isPublic),

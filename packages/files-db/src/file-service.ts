@@ -2,16 +2,15 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, GetOptions, ObjectAddress } from '@coffer/storage-core';
 import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 
+import { runUntilAborted, withoutSignal } from './call-context.ts';
 import { completeUpload } from './complete-upload.ts';
 import { plainClient } from './database/plain-client.ts';
-import { untilAborted } from './database/until-aborted.ts';
 import { uploadDirectly } from './direct-upload.ts';
 import { assertFields, dispositionProblem, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
 import { accessParameters } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
 import { FileFinder } from './file-finder.ts';
 import { FileLister } from './file-list.ts';
-import { withoutSignal } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord, FileRow } from './file-record.ts';
@@ -92,13 +91,13 @@ export class FileService {
 
   /** Newest first. @throws validation_failed, tenant_context_required */
   async list(request: ListFilesRequest, ctx?: CallContext): Promise<FilePage> {
-    return untilAborted(() => this.#lister.list(request), ctx);
+    return runUntilAborted(() => this.#lister.list(request), ctx);
   }
 
   /** @throws file_not_found */
   async get(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
     const sought = { id: requireId(id), ...accessParameters(access) };
-    return requireRecord(await untilAborted(() => this.#finder.find(sought), ctx));
+    return requireRecord(await runUntilAborted(() => this.#finder.find(sought), ctx));
   }
 
   /** An abort may come too late to stop the change. @throws file_not_found, forbidden, validation_failed */
@@ -116,7 +115,7 @@ export class FileService {
       isPublic: isPublic ?? null,
       metadata: metadata === undefined ? null : JSON.stringify(metadata),
     };
-    const [row] = await untilAborted(() => changeFile(this.#parts.sql, change), ctx);
+    const [row] = await runUntilAborted(() => changeFile(this.#parts.sql, change), ctx);
     return row === undefined ? this.#refuse(id, access, ctx) : fileRecordOf(row);
   }
 
@@ -224,7 +223,7 @@ export class FileService {
 
   async #public(id: string, ctx: CallContext | undefined): Promise<FileRecord> {
     const sought = { id: requireId(id) };
-    const [row] = await untilAborted(() => findPublicFile(this.#parts.sql, sought), ctx);
+    const [row] = await runUntilAborted(() => findPublicFile(this.#parts.sql, sought), ctx);
     return requireRecord(row);
   }
 

@@ -1,6 +1,7 @@
 import { noContext, withoutTabs } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
+import { labelled } from './call-context.ts';
 import {
   assertFields,
   bytesProblem,
@@ -12,7 +13,6 @@ import {
   ownerProblem,
   secondsProblem,
 } from './field-checks.ts';
-import { labelled } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import type { PresignedFileUpload, PresignedUploadRequest } from './file-requests.ts';
 import { reserve } from './reservation.ts';

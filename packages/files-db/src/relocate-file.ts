@@ -2,7 +2,7 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, StorageService, TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { labelled, withoutSignal } from './file-parts.ts';
+import { labelled, withoutSignal } from './call-context.ts';
 import { lowestId } from './ids.ts';
 import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';

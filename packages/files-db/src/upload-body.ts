@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { fileBody, hasOwnedChunks, isDirectSource, readInto, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
 import type { Body, DirectSource } from '@coffer/storage-core';
 
-import { untilAborted } from './database/until-aborted.ts';
+import { runUntilAborted } from './call-context.ts';
 import { sampleBytes } from './sniff.ts';
 
 const highWaterMark = 262_144;
@@ -54,7 +54,7 @@ async function openDirectly(source: DirectSource, size: number | undefined, sign
   const head = Buffer.allocUnsafe(headBytes);
   let length = 0;
   while (length < sampleBytes) {
-    const bytes = await untilAborted(() => source[readInto](head.subarray(length)), { signal });
+    const bytes = await runUntilAborted(() => source[readInto](head.subarray(length)), { signal });
     if (bytes === 0) {
       if (size !== undefined && size !== length) throw sizeMismatch(length, size);
       const data = head.subarray(0, length);

@@ -1,8 +1,8 @@
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
 
+import { labelled, withoutSignal } from '../call-context.ts';
 import type { Database } from '../database/database.ts';
-import { labelled, withoutSignal } from '../file-parts.ts';
 import { hurrySweep } from '../file-statements.ts';
 import { closeTenant, deleteFiles, findFileIn, forgetTenant, releaseFormerLocations, reopenTenant } from '../mass-deletion.ts';
 import type { TombstoneRow } from '../mass-deletion.ts';
