@@ -3,7 +3,7 @@ import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
 import type { FileRow, FileStatus } from './file-record.ts';
-import { tombstoneIdOf } from './relocation-statements.ts';
+import { isOfPlace, releasePlace, tombstoneIdOf } from './relocation-statements.ts';
 
 // A tracked upload runs `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`. Each is one
 // statement, and so one transaction and one round trip; requests that arrive together share them (TenantQueues, FileFinder). A statement
@@ -227,9 +227,8 @@ export interface FormerPlace {
 
 /** Uses a scalar subquery: no plan can turn it into a join that reads all rows. */
 const releasedAt = (bucket: string): string => `
-    update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
-    where f.id = (select ${tombstoneIdOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text)
-      and f.status = 'deleted' and f.owner_id = ''
+    ${releasePlace}
+    where f.id = (select ${tombstoneIdOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text) and ${isOfPlace('f')}
     returning f.id, f.bucket, f.upload_key`;
 
 /**
@@ -265,8 +264,7 @@ export const deleteFile = statement<
 
 /** For the file that was deleted while it moved: what `deleteFile` could not see. */
 export const releaseFormer = statement<{ readonly bucket: string; readonly key: string }, FormerPlace>(`
-  update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
-  where f.id = ${tombstoneIdOf('{bucket}::text')} and f.status = 'deleted' and f.owner_id = ''
+  ${releasePlace} where f.id = ${tombstoneIdOf('{bucket}::text')} and ${isOfPlace('f')}
   returning f.storage_key, f.id as former_id, f.bucket as former_bucket, f.upload_key as former_upload_key`);
 
 /** Makes a deleted file whose objects still exist due for the next sweep. */

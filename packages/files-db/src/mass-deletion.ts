@@ -5,6 +5,7 @@ import { onDatabase } from './database/error.ts';
 import { statement } from './database/statement.ts';
 import { inTransaction } from './database/transaction.ts';
 import { lowestId } from './ids.ts';
+import { isOfPlace, releasePlace } from './relocation-statements.ts';
 import { lockUsage, notedAsFreed } from './tenants/rows.ts';
 
 export interface TombstoneRow {
@@ -64,11 +65,10 @@ export async function* deleteFiles(
 // In the order of `files_by_status`: in any other order, each batch would read all tombstones of the tenant, which are all its files.
 const releaseFormer = statement<Batch, TombstoneRow>(`
   with target as (
-    select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > now()
-      and id < {after}::uuid
+    select id from files where tenant_uuid = {of}::text and ${isOfPlace('files')} and sweep_at > now() and id < {after}::uuid
     order by id desc nulls last limit ${batchSize} for update
   )
-  update files f set sweep_at = greatest(to_timestamp(0), f.expires_at) from target where f.id = target.id
+  ${releasePlace} from target where f.id = target.id
   returning f.id, f.bucket, f.storage_key, f.upload_key`);
 
 /** Yields, in batches, what moves of a tenant's files left behind for URLs already handed out, and makes it due for the sweep. */

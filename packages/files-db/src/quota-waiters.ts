@@ -1,4 +1,4 @@
-import { canonicalTenantUuid } from '@coffer/storage-core';
+import { canonicalTenantUuid, onAbort } from '@coffer/storage-core';
 
 /** Milliseconds: the first pause, the longest pause, and all pauses together. */
 const firstPause = 25;
@@ -31,10 +31,10 @@ export class QuotaWaiters {
     const wake = (): void => resolve();
     const timer = setTimeout(wake, milliseconds);
     waiting.add(wake);
-    signal?.addEventListener('abort', wake);
+    const stopWaiting = onAbort(signal, wake);
     await promise;
     clearTimeout(timer);
-    signal?.removeEventListener('abort', wake);
+    stopWaiting();
     waiting.delete(wake);
     if (waiting.size === 0) this.#waiting.delete(tenantUuid);
     signal?.throwIfAborted();

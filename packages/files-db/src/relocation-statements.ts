@@ -5,6 +5,10 @@ import { inSeconds, statement } from './database/statement.ts';
 // list of all files begins with the highest ids.
 export const tombstoneIdOf = (bucket: string, key = '{key}::text'): string =>
   `overlay(md5(${bucket} || '/' || ${key}) placing '00' from 1)::uuid`;
+/** Whether a row is such a tombstone, and not that of a deleted file, which keeps its owner. */
+export const isOfPlace = (row: string): string => `${row}.status = 'deleted' and ${row}.owner_id = ''`;
+/** Makes the tombstone `f` of a place due for the next sweep, but not before a form for it expires. */
+export const releasePlace = `update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)`;
 /** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says. */
 const unclaimed = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
 

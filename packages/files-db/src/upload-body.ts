@@ -1,7 +1,16 @@
 import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
-import { fileBody, hasOwnedChunks, isDirectSource, readInto, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
+import {
+  fileBody,
+  hasOwnedChunks,
+  isDirectSource,
+  onAbort,
+  readInto,
+  sizeMismatch,
+  storageError,
+  withOwnedChunks,
+} from '@coffer/storage-core';
 import type { Body, DirectSource } from '@coffer/storage-core';
 
 import { runUntilAborted } from './call-context.ts';
@@ -98,11 +107,11 @@ async function readable(stream: Readable, signal: AbortSignal | undefined): Prom
   await new Promise<void>((resolve) => {
     const done = (): void => {
       for (const event of changes) stream.off(event, done);
-      signal?.removeEventListener('abort', done);
+      stopWaiting();
       resolve();
     };
     for (const event of changes) stream.on(event, done);
-    signal?.addEventListener('abort', done);
+    const stopWaiting = onAbort(signal, done);
   });
 }
 

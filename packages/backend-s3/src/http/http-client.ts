@@ -1,6 +1,8 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 
+import { onAbort } from '@coffer/storage-core';
+
 import type { Connection } from './connection.ts';
 import { exchange, openExchange } from './exchange.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
@@ -63,16 +65,15 @@ export class Http {
         sent.destroy(reason);
       };
       const waiting = setTimeout(() => end(timeoutError(null)), this.#timeout);
-      const abort = (): void => end(signal?.reason as Error);
       const timeOut = (): void => {
         if (head?.complete === true) sent.socket?.destroy(); // all that is left to read has arrived
         else (head ?? sent).destroy(timeoutError(sent.socket));
       };
       const settle = (): void => {
         clearTimeout(waiting);
-        signal?.removeEventListener('abort', abort);
+        stopWaiting();
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      const stopWaiting = onAbort(signal, () => end(signal?.reason as Error));
       sent.once('timeout', timeOut);
       sent.once('socket', () => clearTimeout(waiting));
       sent.on('error', (error) => {
