@@ -8,7 +8,7 @@ import type { Pool } from './pool.ts';
 import { RawSockets } from './raw-sockets.ts';
 import { KeptWires } from './wire.ts';
 
-/** The single bounded pool of sockets, whatever speaks through them. */
+/** What all requests of a backend share, whatever speaks through it: one bounded pool of sockets, and what they are signed with. */
 export interface Connection {
   readonly agent: Pool;
   readonly isTls: boolean;

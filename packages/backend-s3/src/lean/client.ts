@@ -5,7 +5,7 @@ import { sizeMismatch, untilAborted } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { call } from '../call.ts';
-import { AnswerError, answerError, documentOf } from '../documents/answer-error.ts';
+import { AnswerError, answerError, documentIn } from '../documents/answer-error.ts';
 import { isErrorDocument } from '../documents/answer.ts';
 import type { Connection } from '../http/connection.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from '../http/exchange.ts';
@@ -168,7 +168,7 @@ export class LeanClient {
       answer.destroy();
       throw error;
     }
-    assertNoErrorDocument({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
+    assertNoErrorDocument({ headers: answer.headers as Answer['headers'], document: await documentIn(answer, signal) });
     // What is missing may be an error.
     if (!answer.complete) throw cutError();
     return answer;
