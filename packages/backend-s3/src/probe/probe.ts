@@ -54,7 +54,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       putMatchOf(matched, etag, write),
       allRefused(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })),
       copyNoneMatchOf(store, sandbox, object, write),
-      allRefused(copy(store, object, sandbox.at('copy'), { ifMatch: otherEtag })),
+      allRefused(store.transport.copy({ ...object, ifMatch: otherEtag }, sandbox.at('copy'), {}, noContext)),
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
       metadataKept(store, sandbox.at('metadata'), write),
@@ -116,9 +116,10 @@ async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promis
 
 /** Swift applies the condition to the source, and refuses every copy. */
 async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress, write: Write): Promise<boolean> {
-  const ifNoneMatch = '*';
-  if (!(await allRefused(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch }, write)))) return false;
-  return isAccepted(copy(store, object, sandbox.at('object-copied'), { ifNoneMatch }));
+  const copyTo = (at: ObjectAddress): Promise<unknown> => store.transport.copy(object, at, { ifNoneMatch: '*' }, noContext);
+  const taken = sandbox.at('object-taken');
+  await write(taken, 'taken');
+  return (await allRefused(copyTo(taken))) && isAccepted(copyTo(sandbox.at('object-copied')));
 }
 
 async function metadataKept(
@@ -141,18 +142,6 @@ async function keepsStorageClass(store: Store, at: ObjectAddress, write: Write):
   );
   if (!isWritten) return true;
   return (await store.transport.head(at, noContext)).storageClass === storageClass;
-}
-
-async function copy(
-  store: Store,
-  source: ObjectAddress,
-  destination: ObjectAddress,
-  { ifMatch, ifNoneMatch }: { readonly ifMatch?: string; readonly ifNoneMatch?: '*' },
-  write?: Write,
-): Promise<void> {
-  await write?.(destination, 'taken');
-  const from = { ...source, ...(ifMatch !== undefined && { ifMatch }) };
-  await store.transport.copy(from, destination, ifNoneMatch === undefined ? {} : { ifNoneMatch }, noContext);
 }
 
 async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<string | undefined> {
