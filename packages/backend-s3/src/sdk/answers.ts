@@ -63,13 +63,10 @@ export function validateAnswers(client: S3Client): void {
         if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
         const hasDocument = !isRefused && documents[commandName] !== undefined;
+        let text = '';
         try {
           if (!isRefused && commandName === 'GetObjectAclCommand') assertNoObject(headers, 'acl');
-        } catch (error) {
-          throw dropped(body, error as Error);
-        }
-        const text = hasDocument ? await documentIn(body as Readable) : '';
-        try {
+          if (hasDocument) text = await documentIn(body as Readable);
           assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), text);
         } catch (error) {
           throw dropped(body, error as Error);
