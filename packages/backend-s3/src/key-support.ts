@@ -10,8 +10,7 @@ export async function assertKeySupported(store: Store, { bucket, key }: ObjectAd
   ctx.signal?.throwIfAborted();
   const classes = keyClassesOf(key);
   if (classes.length === 0) return;
-  const refused = await refusedKeys(store, bucket, classes, ctx);
-  const [name] = classes.filter((each) => refused.includes(each));
+  const [name] = await refusedKeys(store, bucket, classes, ctx);
   if (name !== undefined) throw storageError('invalid_key', `This storage provider cannot keep keys with ${name} apart from others.`);
 }
 
@@ -24,5 +23,5 @@ export async function refusedKeys(
 ): Promise<readonly KeyClass[]> {
   const needsProbe = classes.some((name) => !commonKeyClasses.has(name));
   const profile = needsProbe ? await store.endpoint.profileIfAllowed(bucket, ctx) : store.endpoint.known;
-  return profile?.refusedKeys ?? [];
+  return classes.filter((name) => profile?.refusedKeys.includes(name) === true);
 }

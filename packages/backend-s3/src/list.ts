@@ -68,10 +68,7 @@ function matchesNoKey(store: Store, prefix: string): boolean {
 
 /** Whether the server may be rejecting the prefix as an invalid argument, as RustFS does. */
 async function isRefused(store: Store, bucket: string, prefix: string, ctx: CallContext): Promise<boolean> {
-  const classes = prefixClassesOf(prefix);
-  if (classes.length === 0) return false;
-  const refused = await refusedKeys(store, bucket, classes, ctx);
-  return classes.some((name) => refused.includes(name));
+  return (await refusedKeys(store, bucket, prefixClassesOf(prefix), ctx)).length > 0;
 }
 
 /**

@@ -46,7 +46,6 @@ async function withoutRefused(
   ctx: CallContext,
 ): Promise<readonly string[]> {
   const classes = new Set(keys.flatMap(keyClassesOf));
-  if (classes.size === 0) return keys;
   const refused = await refusedKeys(store, bucket, [...classes], ctx);
   if (refused.length === 0) return keys;
   return keys.filter((key) => {
