@@ -12,9 +12,11 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
     async setLifecycle(bucket, rules, ctx) {
       await assertBucketExists(store, bucket, ctx);
       if (rules.length === 0) return await store.administration.deleteRules(bucket, ctx);
-      if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.lifecycle === false)
-        throw storageError('not_supported', 'This storage provider has no lifecycle rules.');
-      await assertAbortRuleSupported(store, bucket, rules, ctx);
+      const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
+      if (profile?.lifecycle === false) throw storageError('not_supported', 'This storage provider has no lifecycle rules.');
+      // Some servers drop the abort from a rule that has other parts, and still report success.
+      if (profile?.abortRule === false && rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined))
+        throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
       await store.administration.putRules(bucket, rules, ctx);
     },
     async deleteLifecycle(bucket, ctx) {
@@ -22,13 +24,6 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
       await store.administration.deleteRules(bucket, ctx);
     },
   };
-}
-
-/** Some servers drop the abort from a rule that has other parts, and still report success. @throws not_supported */
-async function assertAbortRuleSupported(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
-  if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined)) return;
-  if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.abortRule !== false) return;
-  throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
 }
 
 export async function getRules(store: Store, bucket: string, ctx: CallContext): Promise<readonly ExistingRule[]> {
