@@ -174,8 +174,7 @@ describe('a multipart upload', () => {
     const cancel = new AbortController();
     let left = 1;
     const parts = {
-      next: async () => (left-- > 0 ? { send: async () => ({ etag: 'x' }), done: () => {} } : undefined),
-      fail: () => {},
+      next: async () => (left-- > 0 ? { send: async () => ({ etag: 'x' }) } : undefined),
       verify: async () => cancel.abort(new Error('gone')),
     };
     await expect(writeByParts(store, at, { headers, parts }, { signal: cancel.signal })).rejects.toThrow('gone');
@@ -187,7 +186,7 @@ describe('a multipart upload', () => {
     const cancel = new AbortController();
     const created = Promise.withResolvers<string>();
     Object.assign(store.transport, { createUpload: () => created.promise });
-    const parts = { next: async () => undefined, fail: () => {}, verify: async () => {} };
+    const parts = { next: async () => undefined };
     const writing = writeByParts(store, at, { headers, parts }, { signal: cancel.signal });
     cancel.abort(new Error('gone'));
     await expect(writing).rejects.toThrow('gone');
@@ -208,7 +207,7 @@ describe('a multipart upload', () => {
       held++;
       return { send, done: () => void held-- };
     };
-    const parts = { next, fail: () => {}, verify: async () => {} };
+    const parts = { next };
     await expect(writeByParts(store, at, { headers, parts }, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
     expect([held, sent, calls]).toEqual([0, 10_000, ['create', 'abort']]);
   });
@@ -224,7 +223,7 @@ describe('a multipart upload', () => {
       asked.resolve();
       throw new Error('broken');
     };
-    const writing = writeByParts(store, at, { headers, parts: { next, fail: () => {}, verify: async () => {} } }, noContext);
+    const writing = writeByParts(store, at, { headers, parts: { next } }, noContext);
     const outcome = writing.catch((error: unknown) => error);
     await asked.promise;
     await new Promise((resolve) => setImmediate(resolve));
@@ -242,7 +241,7 @@ describe('a multipart upload', () => {
     const sends: (() => void)[] = [];
     const send = () => new Promise<{ readonly etag: string }>((resolve) => sends.push(() => resolve({ etag: 'x' })));
     let left = 9;
-    const parts = { next: async () => (left-- > 0 ? { send, done: () => {} } : undefined), fail: () => {}, verify: async () => {} };
+    const parts = { next: async () => (left-- > 0 ? { send } : undefined) };
     const writing = writeByParts(store, at, { headers, parts }, noContext);
     for (let ended = 0; ended < 9; ended++) {
       await new Promise((resolve) => setImmediate(resolve));

@@ -37,25 +37,22 @@ export async function copyByParts(
       const first = start;
       const end = Math.min((start += size), from.size);
       const range = `bytes=${first}-${end - 1}`;
-      if (throughClient)
-        return { send: (upload, sending) => sendPart(store, copy, { range, size: end - first }, upload, sending), done: () => {} };
+      if (throughClient) return { send: (upload, sending) => sendPart(store, copy, { range, size: end - first }, upload, sending) };
       const part = { ...source, ifMatch: from.etag, range };
       return {
         send: (upload, sending) =>
           store.transport.copyPart(part, upload, sending).catch((error: unknown) => {
             throw asSourceError(error, source);
           }),
-        done: () => {},
       };
     },
-    fail: () => {},
     async verify() {
       if (!(await isUnchanged(store, copy))) throw sourceChanged();
       if (options.ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
     },
   };
   const condition = options.ifNoneMatch !== undefined && profile?.conditionalComplete === true ? { ifNoneMatch: options.ifNoneMatch } : {};
-  return writeByParts(store, destination, { headers: { ...headers, ...condition }, parts, carried }, ctx);
+  return writeByParts(store, destination, { headers: { ...headers, ...carried, ...condition }, parts }, ctx);
 }
 
 async function sendPart(

@@ -24,10 +24,8 @@ export function writePart(store: Store, at: ObjectAddress, more: More): Promise<
     async next() {
       if (isSent) return undefined;
       isSent = true;
-      return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx), done: () => {} };
+      return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx) };
     },
-    fail: () => {},
-    verify: async () => {},
   };
   return writeByParts(store, at, { headers: { contentType, ...more }, parts }, noContext);
 }

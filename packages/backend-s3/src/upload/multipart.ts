@@ -14,16 +14,16 @@ import { recoverLostWrite } from './recover-lost-write.ts';
 interface Part {
   send(upload: Upload & { readonly number: number }, ctx: CallContext): Promise<Omit<SentPart, 'number'>>;
   /** Called once, when the part no longer needs its bytes. */
-  done(sent: boolean): void;
+  done?(sent: boolean): void;
 }
 
 export interface Parts {
   /** Undefined after the last part. */
   next(): Promise<Part | undefined>;
   /** The upload has failed: a pending `next` must not wait any longer. */
-  fail(error: Error): void;
+  fail?(error: Error): void;
   /** Called before the parts become the object. @throws if they must not */
-  verify(): Promise<void>;
+  verify?(): Promise<void>;
 }
 
 /** Enough parts at once to keep a nearby provider busy. */
@@ -37,12 +37,12 @@ const abortGrace = 1000;
 export async function writeByParts(
   store: Store,
   at: ObjectAddress,
-  { headers, parts, carried = {} }: { readonly headers: WriteHeaders; readonly parts: Parts; readonly carried?: CarriedHeaders },
+  { headers, parts }: { readonly headers: WriteHeaders & CarriedHeaders; readonly parts: Parts },
   ctx: CallContext,
 ): Promise<Written> {
   const { ifNoneMatch, ifMatch, ...described } = headers;
   // Not cancellable: an upload whose id nobody received could not be aborted.
-  const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
+  const creating = store.transport.createUpload(at, described, noContext);
   const uploadId = await untilAborted(creating, ctx.signal).catch((error: unknown) => {
     void store.cleanup.run(creating.then((id) => abortUpload(store, at, id))); // in case it is created after all
     throw error;
@@ -75,7 +75,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
     if (failure !== undefined) return;
     failure = error as Error; // or any other value that the caller's stream or signal failed with
     giveUp.abort(failure);
-    parts.fail(failure);
+    parts.fail?.(failure);
   };
   const send = async (part: Part, number: number): Promise<void> => {
     let isSent = false;
@@ -85,14 +85,14 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
     } catch (error) {
       fail(error);
     }
-    part.done(isSent);
+    part.done?.(isSent);
   };
   try {
     for (let number = 1; failure === undefined; number++) {
       const part = await parts.next();
       if (part === undefined) break;
       if (number > maxParts) {
-        part.done(false);
+        part.done?.(false);
         throw storageError(
           'payload_too_large',
           `An upload of unknown length can have at most ${maxParts} parts of ${store.memory.partSize} bytes.`,
@@ -103,7 +103,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
       await waitForCapacity(inFlight, maxInFlight);
     }
     await Promise.all(inFlight);
-    if (failure === undefined) await parts.verify();
+    if (failure === undefined) await parts.verify?.();
   } catch (error) {
     fail(error);
     await Promise.all(inFlight);

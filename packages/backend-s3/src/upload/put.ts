@@ -113,10 +113,8 @@ async function putBuffer(store: Store, { data, size }: { readonly data: Uint8Arr
         assertKept();
         const part = data.subarray(start, (start += partSize));
         const sum = partSum(part, write.options);
-        return { send: (upload, ctx) => store.transport.uploadPart({ ...upload, ...sum }, part, ctx), done: () => {} };
+        return { send: (upload, ctx) => store.transport.uploadPart({ ...upload, ...sum }, part, ctx) };
       },
-      fail: () => {},
-      verify: async () => {},
     };
     return { size, ...(await writeByParts(store, write.at, { headers: write.headers, parts }, write.ctx)) };
   }
