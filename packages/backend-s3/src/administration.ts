@@ -32,7 +32,7 @@ export interface Tag {
 }
 
 export interface OpenUpload extends Upload {
-  /** 1970 if the server does not say, as SeaweedFS did not for a long time. */
+  /** 1970 if the server does not say, as older versions of SeaweedFS. */
   readonly initiatedAt: Date;
 }
 

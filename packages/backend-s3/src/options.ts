@@ -37,7 +37,7 @@ export interface S3BackendOptions {
    * declare are verified and sent either way. Default `when-required`.
    */
   readonly payloadSigning?: 'when-required' | 'always';
-  /** How frequent calls are sent: as signed requests of our own, or through the AWS SDK. Default `lean`. */
+  /** What carries all calls: signed requests of our own, or the AWS SDK, at several times the CPU. Default `lean`. */
   readonly transport?: 'lean' | 'sdk';
   /** Bytes of a part of a multipart upload; objects up to this size are written by a single PUT. 5 MiB to 64 MiB, default 8 MiB. */
   readonly partSize?: number;

@@ -81,7 +81,7 @@ export interface S3Config {
   readonly verifySsl: boolean;
   /** Use `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly forcePathStyle: boolean;
-  /** What sends the frequent calls: Coffer's own signed requests, or the AWS SDK. */
+  /** What carries all calls: Coffer's own signed requests, or the AWS SDK. */
   readonly transport: 'lean' | 'sdk';
 }
 
