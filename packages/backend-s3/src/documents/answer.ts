@@ -22,12 +22,16 @@ export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
-/** Names that moto uses for lack of another, and gofakes3 (`rclone serve s3`) for uploads and versions. The AWS SDKs check none of them. */
+/**
+ * Names that moto uses for lack of another, gofakes3 (`rclone serve s3`) for uploads and versions, and SeaweedFS for a location, where it
+ * sends the request of CreateBucket. The AWS SDKs check none of them.
+ */
 export const alternativeRootNames: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'GetBucketVersioningResponse',
   InitiateMultipartUploadResult: 'InitiateMultipartUpload',
   ListPartsResult: 'ListPartsResponse',
   ListVersionsResult: 'ListBucketVersionsResult',
+  LocationConstraint: 'CreateBucketConfiguration',
 };
 
 /**

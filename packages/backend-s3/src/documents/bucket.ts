@@ -4,7 +4,7 @@ import type { Administration, CorsRule, ExistingCorsRule, ExistingRule, OpenUplo
 import type { ObjectVersion } from '../transport.ts';
 import { dateOf, documentOf, element, isCutShort, subresourceOf } from './answer.ts';
 import { urlDecoded } from './url-encoding.ts';
-import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf } from './xml.ts';
+import { childrenOf, MalformedXmlError, textOf, xmlOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
 /** The request of CreateBucket. */
@@ -12,15 +12,10 @@ export function locationDocument(region: string): string {
   return documentOf('CreateBucketConfiguration', element('LocationConstraint', region));
 }
 
-/**
- * Reads an answer to GetBucketLocation; SeaweedFS sends the request of CreateBucket instead. Empty for the region that has no
- * LocationConstraint.
- */
+/** Reads an answer to GetBucketLocation. Empty for the region that has no LocationConstraint. */
 export function locationFrom(answer: string): string {
-  const root = parseXml(answer);
-  return root.name === 'CreateBucketConfiguration'
-    ? (textOf(root, 'LocationConstraint') ?? '')
-    : subresourceOf(answer, 'LocationConstraint').text;
+  const root = subresourceOf(answer, 'LocationConstraint');
+  return textOf(root, 'LocationConstraint') ?? root.text;
 }
 
 /** The request of PutBucketVersioning. */

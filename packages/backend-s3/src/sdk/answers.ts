@@ -107,7 +107,6 @@ function assertRootName(document: string, commandName: string): void {
     `${call}Result`,
     `${call}Response`,
     ...(root === 'CopyPartResult' ? ['CopyObjectResult'] : []),
-    ...(root === 'LocationConstraint' ? ['CreateBucketConfiguration'] : []),
   ];
   if (!names.includes(name)) throw new MalformedXmlError(`"${name}" where "${root}" belongs`);
 }
