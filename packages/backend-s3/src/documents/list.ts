@@ -39,9 +39,14 @@ export function listPageFrom(document: string): ListPage {
   if (isEncoded) for (const object of objects) object.key = urlDecoded(object.key);
   const page = { objects, commonPrefixes: isEncoded ? commonPrefixes.map(urlDecoded) : commonPrefixes };
   const next = textOf(root, 'NextContinuationToken');
-  if (!isCutShort(root, next)) return { ...page, isTruncated: false };
-  if (next === undefined || next === '') throw new MalformedXmlError('more keys, but not where they begin');
-  return { ...page, isTruncated: true, nextContinuationToken: next };
+  return { ...page, ...pageEnd(isCutShort(root, next), next) };
+}
+
+/** How a page ends. @throws {MalformedXmlError} if others follow, but the server does not say where they begin */
+export function pageEnd(isTruncated: boolean, next = ''): Pick<ListPage, 'isTruncated' | 'nextContinuationToken'> {
+  if (!isTruncated) return { isTruncated };
+  if (next === '') throw new MalformedXmlError('more keys, but not where they begin');
+  return { isTruncated, nextContinuationToken: next };
 }
 
 /** Bytes; longer than what precedes the objects: a prefix and two tokens, all encoded. */

@@ -3,8 +3,8 @@ import type { ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { ListPage } from '@coffer/storage-core';
 
 import { call } from '../call.ts';
+import { pageEnd } from '../documents/list.ts';
 import { urlDecoded } from '../documents/url-encoding.ts';
-import { MalformedXmlError } from '../documents/xml.ts';
 import { unquoted } from '../etag.ts';
 import type { Transport } from '../transport.ts';
 
@@ -58,7 +58,5 @@ function pageOf(output: ListObjectsV2CommandOutput): ListPage {
     commonPrefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => decode(Prefix)),
   };
   const next = output.NextContinuationToken ?? '';
-  if (!(output.IsTruncated ?? next !== '')) return { ...page, isTruncated: false };
-  if (next === '') throw new MalformedXmlError('more keys, but not where they begin');
-  return { ...page, isTruncated: true, nextContinuationToken: next };
+  return { ...page, ...pageEnd(output.IsTruncated ?? next !== '', next) };
 }
