@@ -16,18 +16,19 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
       if (release === undefined) return false;
       await call({ ...at, permission: 's3:GetObject' }, ctx, ({ abortSignal }) =>
         client.attempt({ method: 'GET', at, headers: readHeaders(headers) }, abortSignal, async (signed) => {
-          let isPassing = false;
           let hasPassed = false;
-          const refusal = new Refusal();
+          const refusal: { head?: AnswerHead; document: string } = { document: '' };
           const reception = {
             begin(head: AnswerHead): void {
-              if (head.status >= 300) return refusal.begin(head);
+              if (head.status >= 300) return void (refusal.head = head);
               assertNoPage(head.status, head.headers, true);
-              isPassing = true;
               begin(objectHeaders(head));
             },
             sink(chunk: Buffer): void | Promise<void> {
-              if (!isPassing) return refusal.read(chunk);
+              if (refusal.head !== undefined) {
+                if (refusal.document.length < longestError) refusal.document += chunk.toString();
+                return;
+              }
               hasPassed = true;
               return sink(chunk);
             },
@@ -37,29 +38,11 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
           } catch (error) {
             throw hasPassed ? new LastAttemptError('after some bytes', { cause: error }) : error;
           }
-          if (!isPassing) throw refusal.error();
+          const { head, document } = refusal;
+          if (head !== undefined) throw new AnswerError(head.status, head.headers, document);
         }),
       ).finally(release);
       return true;
     },
   };
-}
-
-/** Collects an answer that is no success. */
-class Refusal {
-  #head: AnswerHead | undefined;
-  #document = '';
-
-  begin(head: AnswerHead): void {
-    this.#head = head;
-  }
-
-  read(chunk: Buffer): void {
-    if (this.#document.length < longestError) this.#document += chunk.toString();
-  }
-
-  error(): Error {
-    const { status, headers } = this.#head ?? { status: 0, headers: {} };
-    return new AnswerError(status, headers, this.#document);
-  }
 }
