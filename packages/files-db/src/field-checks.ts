@@ -9,7 +9,7 @@ const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
 const longestMetadata = 16 * 1024;
 const deepestMetadata = 32;
 
-export type FieldProblem = string | undefined;
+type FieldProblem = string | undefined;
 
 /** @throws validation_failed with every field that has a problem, by its name on the wire */
 export function assertFields(problems: Readonly<Record<string, FieldProblem>>): void {

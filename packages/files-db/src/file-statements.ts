@@ -207,7 +207,7 @@ export const failFile = statement<{ readonly id: string }, { readonly id: string
   ), released as (${released})
   select id from moved`);
 
-export interface DeletedFile {
+interface DeletedFile {
   /** The status until now. */
   readonly was: FileStatus;
   readonly bucket: string;
@@ -297,7 +297,7 @@ export const findPublicFile = statement<{ readonly id: string }, FileRow>(
   `select ${recordColumns} from files where id = {id}::uuid and status = 'available' and is_public`,
 );
 
-export interface FileChange {
+interface FileChange {
   readonly id: string;
   /** Null, here and below: unchanged. */
   readonly filename: string | null;
@@ -324,7 +324,7 @@ export const beginCompleting = statement<SoughtFile, PendingUpload>(`
   update files set complete_attempts = least(complete_attempts + 1, 1000) where id = {id}::uuid and status = 'pending' and ${changeable}
   returning ${recordColumns}, upload_key, (extract(epoch from expires_at) * 1000)::int8 as expires_at, expires_at < now() as has_expired`);
 
-export interface Quota {
+interface Quota {
   readonly closed: boolean;
   /** Null, here and below: no quota. Negative when the quota was lowered below what is in use. */
   readonly free_bytes: string | null;
@@ -347,7 +347,7 @@ export const findQuota = statement<Pick<ReservedFile, 'tenant' | 'bucket'>, Quot
     exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid = u.tenant_uuid) as has_bucket
   from tenant_usage u where tenant_uuid = {tenant}::text`);
 
-export type Contention = Omit<Quota, 'contended' | 'has_bucket'> & {
+type Contention = Omit<Quota, 'contended' | 'has_bucket'> & {
   /** Whether this upload has to give up: no other one holds anything, or this one does and all others that do are older and wait. */
   readonly gives_up: boolean;
 };

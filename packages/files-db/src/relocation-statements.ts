@@ -45,7 +45,7 @@ export const findAt = statement<{ readonly id: string; readonly bucket: string }
   `select id from files where id = {id}::uuid and status = 'available' and bucket = {bucket}::text`,
 );
 
-export interface Move {
+interface Move {
   readonly id: string;
   readonly key: string;
   readonly from: string;

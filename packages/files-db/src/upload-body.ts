@@ -22,7 +22,7 @@ const highWaterMark = 262_144;
 const headBytes = 64 * 1024;
 
 /** A body with a sample of its first bytes, which are still to be read from it. */
-export interface OpenedBody {
+interface OpenedBody {
   readonly body: Body;
   readonly sample: Uint8Array;
 }

@@ -24,7 +24,7 @@ import type { SentWith } from '../signing/payload-signing.ts';
 import { authorization, encodeKey, merged, Signatures, unsignedPayload } from '../signing/signature.ts';
 import type { Keys } from '../signing/signature.ts';
 
-export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
+interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
   /** Without a key, the bucket; without a bucket, the account. */
   readonly at: { readonly bucket?: string; readonly key?: string };
   /** Encoded and sorted, each parameter with a `=`. */

@@ -3,7 +3,7 @@ import type { StorageError } from '@coffer/storage-core';
 import type { Options } from 'postgres';
 
 /** Options for postgres.js, which reads all others from the URL. */
-export type DatabasePlace = Pick<
+type DatabasePlace = Pick<
   Options<{}>,
   'host' | 'port' | 'database' | 'user' | 'password' | 'ssl' | 'max' | 'connection' | 'target_session_attrs'
 >;

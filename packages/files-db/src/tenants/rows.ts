@@ -9,7 +9,7 @@ import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from '../field-checks.ts';
 import type { NewTenant, Tenant } from './tenant.ts';
 
-export interface TenantRow {
+interface TenantRow {
   readonly tenant_uuid: string;
   readonly tenant_slug: string;
   readonly state: 'active' | 'deleting' | 'deleted';
@@ -131,7 +131,7 @@ export const findLatelyFreed = statement<
   select bucket from freed_buckets where bucket = {bucket}::text and tenant_uuid = {tenant}::text
     and freed_at > clock_timestamp() - {seconds}::float8 * interval '1 second'`);
 
-export interface BucketClaim {
+interface BucketClaim {
   readonly tenant: string;
   readonly bucket: string;
   readonly onlyFirst: boolean;
