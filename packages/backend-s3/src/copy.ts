@@ -46,6 +46,9 @@ export async function copyObject(
   }
 }
 
+/** A copy before it matters how the server behaves. */
+type Inspected = Omit<Copy, 'profile'>;
+
 /** @returns undefined as `WrittenUnlessChanged` */
 async function inspectAndCopy(
   store: Store,
@@ -77,36 +80,35 @@ async function inspectAndCopy(
     ...aclHeader(acl),
     ...(storageClass !== undefined && { storageClass }),
   };
-  const copy: Copy = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, sharing, headers, ctx };
-  const written = await perform(store, copy).catch((error: unknown) => {
+  const inspected = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, sharing, headers, ctx };
+  const written = await perform(store, inspected).catch((error: unknown) => {
     throw translateAclError(error, requestedAcl);
   });
   if (written === undefined) return undefined;
   if (sourceAcl?.acl !== undefined) await store.administration.putObjectAcl(destination, sourceAcl.acl, ctx); // grants that no canned ACL matches
-  const { versionId: _versionId, ...described } = (isPinned(copy) ? undefined : await lookAtCopy(store, copy, written)) ?? {
+  const { versionId: _versionId, ...described } = (isPinned(inspected) ? undefined : await lookAtCopy(store, inspected, written)) ?? {
     ...from,
     metadata,
   };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
 
-async function perform(store: Store, copy: Copy): Promise<WrittenUnlessChanged> {
-  const { options, from, source, destination, ctx } = copy;
+async function perform(store: Store, inspected: Inspected): Promise<WrittenUnlessChanged> {
+  const copy: Copy = { ...inspected, profile: await profileFor(store, inspected) };
+  const { options, from, source, destination, profile, ctx } = copy;
   const { ifNoneMatch } = options;
-  const profile = await profileFor(store, copy);
   const unenforced =
     profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isPinned(copy) && !profile.copySourceCondition));
   const isSmall = from.size <= store.memory.partSize;
-  if (unenforced && isSmall && (await isPutEnforced(store, copy, profile)))
-    return withTags(store, copy, () => copySmall(store, copy, profile));
+  if (unenforced && isSmall && (await isPutEnforced(store, copy, profile))) return withTags(store, copy, () => copySmall(store, copy));
   if (unenforced && ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
   const isShared = from.versionId === undefined && !isSame(source, destination) && (await copy.sharing());
-  if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy, profile));
+  if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy));
   if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
-    return withTags(store, copy, () => copyLarge(store, copy, profile));
-  const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy, profile);
+    return withTags(store, copy, () => copyLarge(store, copy));
+  const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy);
   if (replacesMetadata(copy)) return withTags(store, copy, write);
-  return mayTakeOtherVersion(store, copy) ? copyLatest(store, copy, profile) : write();
+  return mayTakeOtherVersion(store, copy) ? copyLatest(store, copy) : write();
 }
 
 /** SeaweedFS prefers the version from before there were versions, in buckets that no longer keep any. */
@@ -115,25 +117,25 @@ function mayTakeOtherVersion(store: Store, copy: Copy): boolean {
 }
 
 /** Copies what was inspected; or if that has been replaced, whatever is there, as the caller has requested no particular version. */
-async function copyLatest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
+async function copyLatest(store: Store, copy: Copy): Promise<WrittenUnlessChanged> {
   const { from, options } = copy;
   try {
-    return await copyInOneRequest(store, copy, profile, from.etag);
+    return await copyInOneRequest(store, copy, from.etag);
   } catch (error) {
     if (!(await isAboutSource(store, copy, error))) throw error;
-    if (!(await isUnchanged(store, copy))) return options.ifNoneMatch === undefined ? copyInOneRequest(store, copy, profile) : undefined;
+    if (!(await isUnchanged(store, copy))) return options.ifNoneMatch === undefined ? copyInOneRequest(store, copy) : undefined;
     const isSmall = from.size <= store.memory.partSize;
-    return withTags(store, copy, () => (isSmall ? copyThroughClient(store, copy, profile) : copyByParts(store, copy, profile, true)));
+    return withTags(store, copy, () => (isSmall ? copyThroughClient(store, copy) : copyByParts(store, copy, true)));
   }
 }
 
-async function copyLarge(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyLarge(store: Store, copy: Copy): Promise<Written> {
   try {
-    return await copyByParts(store, copy, profile);
+    return await copyByParts(store, copy);
   } catch (error) {
     const isOfOther = mayTakeOtherVersion(store, copy) && (await isAboutSource(store, copy, error)) && (await isUnchanged(store, copy));
     if (!isOfOther) throw error;
-    return copyByParts(store, copy, profile, true);
+    return copyByParts(store, copy, true);
   }
 }
 
@@ -149,19 +151,19 @@ async function isPutEnforced(store: Store, { options, destination, ctx }: Copy, 
   return profile.conditionalPut && !(await keepsUncomparedVersions(store, destination.bucket, profile, ctx));
 }
 
-async function copySmall(store: Store, copy: Copy, profile: EndpointProfile): Promise<WrittenUnlessChanged> {
+async function copySmall(store: Store, copy: Copy): Promise<WrittenUnlessChanged> {
   try {
-    return await copyThroughClient(store, copy, profile);
+    return await copyThroughClient(store, copy);
   } catch (error) {
     if (!(await isAlwaysRefused(store, copy, error))) throw error;
-    return copyAndVerify(store, copy, profile);
+    return copyAndVerify(store, copy);
   }
 }
 
 /** For servers that ignore which version is requested: that is checked once the copy is made. */
-async function copyAndVerify(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+async function copyAndVerify(store: Store, copy: Copy): Promise<Written> {
   const { source, destination, from } = copy;
-  const written = await copyInOneRequest(store, copy, profile);
+  const written = await copyInOneRequest(store, copy);
   // Other ETags prove nothing: the server may give copies ETags of their own.
   if (!isVersionRequested(copy) || written.etag === from.etag || (await isUnchanged(store, copy))) return written;
   if (!isSame(source, destination)) await deleteObject(store, destination, noContext); // nobody knows which version it is
@@ -172,7 +174,7 @@ async function copyAndVerify(store: Store, copy: Copy, profile: EndpointProfile 
  * Conditions that the caller requested depend on how the server behaves, so that must be known. A condition of our own (see `isPinned`) is no
  * reason to refuse credentials that may not probe.
  */
-async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | undefined> {
+async function profileFor(store: Store, copy: Inspected): Promise<EndpointProfile | undefined> {
   const { options, destination, ctx } = copy;
   if (isVersionRequested(copy) || options.ifNoneMatch !== undefined) return store.endpoint.profile(destination.bucket, ctx);
   return replacesMetadata(copy) ? store.endpoint.profileIfAllowed(destination.bucket, ctx) : undefined;
@@ -195,10 +197,9 @@ async function withTags(
 async function copyInOneRequest(
   store: Store,
   copy: Copy,
-  profile: EndpointProfile | undefined,
   ifMatch: string | undefined = isPinned(copy) ? copy.from.etag : undefined,
 ): Promise<Written> {
-  const { source, destination, options, from, headers, carried, ctx } = copy;
+  const { source, destination, options, from, headers, carried, profile, ctx } = copy;
   const { contentType, metadata, acl, storageClass } = headers;
   const copyHeaders = {
     ...(acl !== undefined && { acl }),
@@ -215,17 +216,17 @@ async function copyInOneRequest(
  * An object may be copied over itself only if something about it is replaced. For other copies, MinIO drops `Expires` unless it is
  * replaced.
  */
-function replacesMetadata({ source, destination, carried }: Copy): boolean {
+function replacesMetadata({ source, destination, carried }: Inspected): boolean {
   return isSame(source, destination) || !Number.isNaN(Date.parse(carried.expires ?? ''));
 }
 
 /** Whether the copy has to be of the inspected version, because the content type and metadata that are sent belong to it. */
-function isPinned(copy: Copy): boolean {
+function isPinned(copy: Inspected): boolean {
   return isVersionRequested(copy) || replacesMetadata(copy);
 }
 
 /** Whether a particular version was requested: the one that was inspected. */
-function isVersionRequested({ options: { ifMatch, onlyIf } }: Copy): boolean {
+function isVersionRequested({ options: { ifMatch, onlyIf } }: Inspected): boolean {
   return ifMatch !== undefined || onlyIf !== undefined;
 }
 

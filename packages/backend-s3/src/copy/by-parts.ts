@@ -1,7 +1,6 @@
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { partSizeFor, smallestPart } from '../limits.ts';
-import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
 import type { Written } from '../transport.ts';
 import { writeByParts } from '../upload/multipart.ts';
@@ -21,13 +20,8 @@ function mayMisreadKey(store: Store, { key }: ObjectAddress): boolean {
 }
 
 /** For objects that a single request may not copy, or would take too long to copy. */
-export async function copyByParts(
-  store: Store,
-  copy: Copy,
-  profile: EndpointProfile | undefined,
-  throughClient: boolean = mayMisreadKey(store, copy.source),
-): Promise<Written> {
-  const { source, destination, options, from, headers, carried, ctx } = copy;
+export async function copyByParts(store: Store, copy: Copy, throughClient: boolean = mayMisreadKey(store, copy.source)): Promise<Written> {
+  const { source, destination, options, from, headers, carried, profile, ctx } = copy;
   const usual = throughClient ? store.memory.partSize : Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom));
   const size = partSizeFor(from.size, usual);
   let start = 0;

@@ -2,6 +2,7 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { toStorageError } from '../errors.ts';
+import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
 import type { CarriedHeaders, WriteHeaders, Written } from '../transport.ts';
 
@@ -16,6 +17,8 @@ export interface Copy {
   /** Whether the server may let the copy share the bytes of its source. */
   readonly sharing: () => Promise<boolean>;
   readonly headers: WriteHeaders;
+  /** What is known about the server; undefined if nothing depends on it, or if the credentials may not probe. */
+  readonly profile: EndpointProfile | undefined;
   readonly ctx: CallContext;
 }
 

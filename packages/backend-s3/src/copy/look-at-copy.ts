@@ -10,7 +10,7 @@ import type { Copy } from './copy-of.ts';
  * gives that away, or is one that the server gives to copies of objects that arrived in parts.
  * @returns what was copied; undefined if that is what was inspected, or if nothing tells any more
  */
-export async function lookAtCopy(store: Store, copy: Copy, { etag }: Written): Promise<ObjectInfo | undefined> {
+export async function lookAtCopy(store: Store, copy: Omit<Copy, 'profile'>, { etag }: Written): Promise<ObjectInfo | undefined> {
   const { source, destination, from, ctx } = copy;
   if (etag === from.etag) return undefined;
   for (const at of [destination, source]) {

@@ -7,7 +7,6 @@ import { putMatchFor } from '../etag.ts';
 import { AnswerBody } from '../http/answer-body.ts';
 import { isConnectionLost } from '../http/socket-errors.ts';
 import { guardBody } from '../open-body.ts';
-import type { EndpointProfile } from '../profile.ts';
 import { wrongLength } from '../ranges.ts';
 import type { Store } from '../store.ts';
 import { matchesWrite, recoverLostWrite } from '../upload/recover-lost-write.ts';
@@ -15,8 +14,8 @@ import { isSame } from './copy-of.ts';
 import type { Copy, WrittenUnlessChanged } from './copy-of.ts';
 
 /** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
-export async function copyThroughClient(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<WrittenUnlessChanged> {
-  const { source, destination, options, from, headers, carried, ctx } = copy;
+export async function copyThroughClient(store: Store, copy: Copy): Promise<WrittenUnlessChanged> {
+  const { source, destination, options, from, headers, carried, profile, ctx } = copy;
   const held = await store.memory.takeForCopy(from.size, ctx);
   const { buffer: data } = held;
   try {
