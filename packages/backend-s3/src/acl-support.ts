@@ -8,11 +8,11 @@ import type { Store } from './store.ts';
 
 /** @throws acl_not_supported if the server has no ACLs or ignores them; never for `private`, which every server does anyway */
 export async function assertAclSupported(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
-  if (aclHeader(acl).acl !== undefined) await assertAclsSupported(store, bucket, ctx);
+  if (aclHeader(acl).acl !== undefined) await assertMaySetAcls(store, bucket, ctx);
 }
 
 /** @throws acl_not_supported if the server has no ACLs or ignores them; access_denied if the credentials may not set them */
-export async function assertAclsSupported(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+export async function assertMaySetAcls(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   const { acl, aclDenied } = await store.endpoint.profile(bucket, ctx);
   if (aclDenied) throw accessDenied('s3:PutObjectAcl');
   if (!acl) throw aclsNotSupported(store);

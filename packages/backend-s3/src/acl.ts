@@ -1,6 +1,6 @@
 import type { Acl, AclOperations, CallContext, CannedAcl } from '@coffer/storage-core';
 
-import { aclsNotSupported, assertAclsSupported, translateAclError } from './acl-support.ts';
+import { aclsNotSupported, assertMaySetAcls, translateAclError } from './acl-support.ts';
 import { assertKeySupported } from './key-support.ts';
 import { lacksAcls } from './profile.ts';
 import type { Store } from './store.ts';
@@ -22,14 +22,14 @@ export function aclOperations(store: Store): AclOperations {
   return {
     getObjectAcl: (at, ctx) => read(at.bucket, ctx, () => transport.getAcl(at, ctx)),
     async setObjectAcl(at, acl, ctx) {
-      await assertAclsSupported(store, at.bucket, ctx);
+      await assertMaySetAcls(store, at.bucket, ctx);
       await assertKeySupported(store, at, ctx);
       await translated(administration.putObjectAcl(at, acl, ctx), acl);
       return transport.getAcl(at, ctx);
     },
     getBucketAcl: (bucket, ctx) => read(bucket, ctx, () => administration.getBucketAcl(bucket, ctx)),
     async setBucketAcl(bucket, acl, ctx) {
-      await assertAclsSupported(store, bucket, ctx);
+      await assertMaySetAcls(store, bucket, ctx);
       await translated(administration.putBucketAcl(bucket, acl, ctx), acl);
       return administration.getBucketAcl(bucket, ctx);
     },

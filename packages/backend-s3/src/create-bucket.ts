@@ -24,12 +24,13 @@ export async function createBucket(
     }
   };
   const { region: configured, isAws } = store.settings;
+  const wanted = region ?? configured;
   try {
-    await send(region ?? configured);
+    await send(wanted);
   } catch (error) {
     // A server other than AWS may have only one region, whatever region is signed for.
     const isUnknown = /LocationConstraint|InvalidRegion/.test(causeName(error));
-    if (isAws || !isUnknown || (region ?? configured) !== configured || configured === defaultRegion) throw error;
+    if (isAws || !isUnknown || wanted !== configured || wanted === defaultRegion) throw error;
     await send(defaultRegion);
   }
 }

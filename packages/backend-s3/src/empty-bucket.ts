@@ -8,7 +8,7 @@ import { batchesOf, deleteBatch, deleteObject, isPlainInXml } from './remove.ts'
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 import { abortUpload } from './upload/multipart.ts';
-import { openUploads } from './uploads.ts';
+import { openUploads } from './open-uploads.ts';
 
 // A server may be late to report a bucket as empty, or show keys only once others are gone.
 const maxIdleRounds = 3;

@@ -11,7 +11,7 @@ import type { Sweep } from './probe/abandoned-sandboxes.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import { abortUpload } from './upload/multipart.ts';
-import { openUploads } from './uploads.ts';
+import { openUploads } from './open-uploads.ts';
 
 // Together these stay below the default number of sockets, so a sweep blocks nobody.
 const [bucketsAtOnce, uploadsAtOnce] = [4, 2];

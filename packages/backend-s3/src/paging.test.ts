@@ -7,7 +7,7 @@ import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
-import { openUploads } from './uploads.ts';
+import { openUploads } from './open-uploads.ts';
 
 const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);

@@ -9,7 +9,7 @@ import { s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import type { S3BackendOptions } from '../options.ts';
 import type { EndpointProfile } from '../profile.ts';
-import { openUploads } from '../uploads.ts';
+import { openUploads } from '../open-uploads.ts';
 import { proxyTo } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
 import { accountOn } from './server.ts';

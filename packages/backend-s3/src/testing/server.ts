@@ -11,7 +11,7 @@ import type { S3BackendOptions } from '../options.ts';
 import { openSdk } from '../sdk/client.ts';
 import { settingsOf } from '../settings.ts';
 import type { PayloadSigning } from '../signing/payload-signing.ts';
-import { openUploads } from '../uploads.ts';
+import { openUploads } from '../open-uploads.ts';
 
 /** What these tests need of a server of the fixtures. */
 export interface TestServer {
