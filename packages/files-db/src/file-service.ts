@@ -66,8 +66,8 @@ export class FileService {
 
   /**
    * Streams a file into the tenant's bucket. A failed upload leaves nothing behind.
-   * @throws validation_failed, quota_exceeded, checksum_mismatch, invalid_argument, tenant_not_found, tenant_mismatch, file_not_found when
-   * the file is deleted in the meantime, and the errors of the body and the storage
+   * @throws validation_failed, quota_exceeded, checksum_mismatch, invalid_argument, tenant_not_found, tenant_mismatch, tenant_conflict,
+   * file_not_found when the file is deleted in the meantime, and the errors of the body and the storage
    */
   async uploadFile(file: UploadFileRequest, ctx?: CallContext): Promise<FileRecord> {
     return uploadDirectly(this.#parts, file, ctx);
@@ -75,7 +75,8 @@ export class FileService {
 
   /**
    * Creates a form or URL with which anybody who has it can upload exactly this file until it expires.
-   * @throws validation_failed, quota_exceeded, not_supported, no_such_bucket, tenant_not_found, tenant_mismatch
+   * @throws validation_failed, quota_exceeded, payload_too_large for more than the provider signs for, not_supported, no_such_bucket,
+   * tenant_not_found, tenant_mismatch, tenant_conflict
    */
   async createPresignedUpload(request: PresignedUploadRequest, ctx?: CallContext): Promise<PresignedFileUpload> {
     return presignUpload(this.#parts, request, ctx);

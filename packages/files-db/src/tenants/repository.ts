@@ -282,7 +282,7 @@ export class TenantRepository {
     if ((await renameTenant(transaction, { tenant, slug, slugUuid })).length === 0) throw slugTaken();
   }
 
-  async #claim(tenantUuid: string, bucket: string, options: ClaimOptions = {}): Promise<boolean> {
+  async #claim(tenantUuid: string, bucket: string, options: ClaimOptions): Promise<boolean> {
     assertBucketName(bucket);
     if (this.#reserved.has(bucket)) throw storageError('tenant_conflict', `The bucket "${bucket}" is reserved.`);
     const { onlyFirst = false, evenClosed = false, adopt = true, signal } = options;
