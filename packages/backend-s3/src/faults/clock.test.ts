@@ -6,6 +6,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 
 import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
+import { eventually } from '../testing/eventually.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
@@ -56,6 +57,16 @@ describe.each(transports)('when our clock is wrong (%s)', (transport) => {
     await calls[0]![1](backend);
     expect(bench.proxy.count('HEAD')).toBe(4);
     expect(bench.proxy.count('PUT')).toBe(1);
+  });
+
+  it.each([1, -1])('and is set by %i hours while the server is silent, a call fails with read_timeout all the same', async (hours) => {
+    const backend = bench.through({ timeout: 1 });
+    await calls[2]![1](backend);
+    bench.proxy.faults.answer = () => 'silence';
+    const unanswered = calls[2]![1](backend).catch((error: unknown) => error);
+    await eventually(() => bench.proxy.count('HEAD')).toBe(2);
+    setClock(hours);
+    expect(await unanswered).toMatchObject({ code: 'read_timeout' });
   });
 
   it('by days, a sweep leaves recent uploads and removes old ones', async () => {

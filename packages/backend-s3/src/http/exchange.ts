@@ -109,7 +109,7 @@ class Exchange implements WireUser {
   #waiting: NodeJS.Timeout | undefined;
   /** For a body that waits for its reader: the bytes that the reader had taken at the last check, and when the body last had to wait. */
   #taken = 0;
-  #pausedAt = 0;
+  #pausedAt = -Infinity;
   #isSettled = false;
   #stopWaiting = (): void => {};
   /** Nothing more will happen. */
@@ -275,7 +275,7 @@ class Exchange implements WireUser {
   timeOut(): void {
     const socket = this.#wire?.socket ?? null;
     const taken = this.#body?.taken ?? 0;
-    const isRead = taken > this.#taken || Date.now() - this.#pausedAt < this.timeout - slack;
+    const isRead = taken > this.#taken || performance.now() - this.#pausedAt < this.timeout - slack;
     if (socket?.isPaused() !== true || !isRead) return this.fail(timeoutError(socket));
     // Nothing arrived because the reader is still busy with what is here. Over TLS, the socket itself may hold some of it.
     this.#taken = taken;
@@ -285,7 +285,7 @@ class Exchange implements WireUser {
   #pause(socket: Socket): void {
     socket.pause();
     this.#taken = this.#body?.taken ?? 0;
-    this.#pausedAt = Date.now();
+    this.#pausedAt = performance.now();
   }
 
   readonly #abort = (): void => {

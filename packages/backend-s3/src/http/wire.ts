@@ -44,7 +44,7 @@ export class Wire {
   /** @param user also the agent's view of the request: it reads from it when the socket is returned */
   use(user: WireUser): void {
     this.#user = user;
-    this.#usedAt = Date.now();
+    this.#usedAt = performance.now();
     (this.socket as PooledSocket)._httpMessage = user;
   }
 
@@ -87,7 +87,7 @@ export class Wire {
     if (this.#user === undefined) return void socket.destroy();
     // When several timers are due together, Node also fires that of a socket which another timer's callback has just put to use.
     const { timeout = 0 } = socket;
-    if (Date.now() - this.#usedAt < timeout / 2) socket.setTimeout(timeout);
+    if (performance.now() - this.#usedAt < timeout / 2) socket.setTimeout(timeout);
     else this.#user.timeOut();
   };
 }

@@ -139,6 +139,18 @@ describe('credentials', () => {
     expect(asked).toBe(4);
   });
 
+  it('are fetched again after such a refusal even if the clock has been set back meanwhile', async () => {
+    vi.useFakeTimers();
+    let asked = 0;
+    const credentials = new Credentials(async () => (asked++, { accessKeyId: 'key', secretAccessKey: 'secret' }), new Clock());
+    const used = await credentials.load();
+    expect(await credentials.replace(used, nameless)).toBe(false);
+    vi.setSystemTime(Date.now() - 60 * minute);
+    vi.advanceTimersByTime(minute);
+    expect(await credentials.replace(used, nameless)).toBe(false);
+    expect(asked).toBe(3);
+  });
+
   it('of the default chain are read again from their file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'coffer-credentials-'));
     const path = join(folder, 'credentials');

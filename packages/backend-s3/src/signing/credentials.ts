@@ -15,7 +15,7 @@ type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Ident
 
 /** Milliseconds before their expiry at which keys are refreshed. */
 const refreshMargin = 300_000;
-/** Milliseconds between two attempts to replace keys that still work. */
+/** Milliseconds between two attempts to replace keys that still work, whatever the clock is set to meanwhile. */
 const refreshInterval = 30_000;
 const credentialErrors: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
 /** Names of refusals that give no reason, such as those of HEAD. */
@@ -53,7 +53,7 @@ export class Credentials {
   /** The keys; undefined if they have to be waited for. */
   get known(): Identity | undefined {
     const left = this.#remaining;
-    return left > refreshMargin || (left > 0 && Date.now() < this.#refreshAgainAt) ? this.#identity : undefined;
+    return left > refreshMargin || (left > 0 && performance.now() < this.#refreshAgainAt) ? this.#identity : undefined;
   }
 
   async load(): Promise<Identity> {
@@ -76,11 +76,11 @@ export class Credentials {
     if (this.#provide === undefined || !isAboutKeys(refusal)) return false;
     if (isSame(this.#identity, used)) {
       // Do not ask the provider at every refusal that may well mean something else.
-      if (!credentialErrors.has(refusal.name) && Date.now() < this.#suspectAgainAt) return false;
+      if (!credentialErrors.has(refusal.name) && performance.now() < this.#suspectAgainAt) return false;
       await this.#load(true).catch(() => {});
     }
     if (!isSame(this.#identity, used)) return true;
-    this.#suspectAgainAt = Date.now() + refreshInterval;
+    this.#suspectAgainAt = performance.now() + refreshInterval;
     return false;
   }
 
@@ -97,7 +97,7 @@ export class Credentials {
   }
 
   async #fetch(forceRefresh: boolean): Promise<Identity> {
-    this.#refreshAgainAt = Date.now() + refreshInterval;
+    this.#refreshAgainAt = performance.now() + refreshInterval;
     const late = new Error('The provider of credentials did not answer in time.');
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
