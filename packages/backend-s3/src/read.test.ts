@@ -34,6 +34,18 @@ describe.each(transports)('an object that has not changed (%s)', (transport) => 
   });
 });
 
+it.each(transports)('metadata has any name, also one that JavaScript gives a meaning (%s)', async (transport) => {
+  const server = await serve((_request, response) => {
+    const described = { etag: '"x"', 'last-modified': new Date().toUTCString(), 'content-length': 3 };
+    response.writeHead(200, { ...described, 'x-amz-meta-__proto__': 'x', 'x-amz-meta-constructor': 'y' }).end('abc');
+  });
+  const { metadata } = await backendTo(server, { transport }).head(at, noContext);
+  expect(Object.entries(metadata).sort()).toEqual([
+    ['__proto__', 'x'],
+    ['constructor', 'y'],
+  ]);
+});
+
 it.each(transports)('a not-modified object with an invalid date has no date (%s)', async (transport) => {
   const server = await serve((_request, response) => response.writeHead(304, { etag: '"x"', 'last-modified': 'some day' }).end());
   const read = await backendTo(server, { transport }).get(at, { ifNoneMatch: ['x'] }, noContext);

@@ -85,8 +85,10 @@ export function carriedIn({ headers }: Pick<IncomingMessage, 'headers'>): Carrie
   };
 }
 
+/** `fromEntries` sets what is assigned to no avail: a property named `__proto__`. */
 function metadataOf(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
-  const metadata: Record<string, string> = {};
-  for (const name in headers) if (name.startsWith(metadataPrefix)) metadata[name.slice(metadataPrefix.length)] = headers[name] as string;
-  return metadata;
+  const entries: [string, string][] = [];
+  for (const name in headers)
+    if (name.startsWith(metadataPrefix)) entries.push([name.slice(metadataPrefix.length), headers[name] as string]);
+  return Object.fromEntries(entries);
 }

@@ -85,6 +85,21 @@ export function validateAnswers(client: S3Client): void {
   );
 }
 
+/** The SDK assigns metadata by name, which does nothing if that is `__proto__`. */
+export function keepMetadata(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { Metadata: metadata } = result.output as { readonly Metadata?: object };
+      const value = (result.response as HttpResponse).headers['x-amz-meta-__proto__'];
+      if (metadata !== undefined && value !== undefined)
+        Object.defineProperty(metadata, '__proto__', { value, enumerable: true, configurable: true, writable: true });
+      return result;
+    },
+    { step: 'deserialize', name: 'metadata', priority: 'high' },
+  );
+}
+
 /** @throws {ForeignAnswerError} if the error is not one of S3 */
 function assertS3Error(status: number, headers: HttpResponse['headers'], document: string): void {
   if (new AnswerError(status, headers, document).name === 'NoS3AnswerError')

@@ -10,7 +10,7 @@ import { sizeMismatch } from '@coffer/storage-core';
 
 import type { Connection } from '../http/connection.ts';
 import type { Settings } from '../settings.ts';
-import { validateAnswers } from './answers.ts';
+import { keepMetadata, validateAnswers } from './answers.ts';
 import { addCorrections, addNetworkErrors, LearnedRegion, trackInDoubt } from './corrections.ts';
 
 export interface Sdk {
@@ -87,6 +87,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   });
   addContentMd5(client);
   validateAnswers(client);
+  keepMetadata(client);
   followClock(client, clock);
   addCorrections(client, connection, region);
   trackInDoubt(client);
