@@ -1,5 +1,7 @@
+import { storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
+import { causeName, causeStatus } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 export type Metadata = Readonly<Record<string, string>>;
@@ -34,6 +36,17 @@ export async function decodeMetadata(store: Store, bucket: string, metadata: Met
     name: (name) => (isKept ? name : name.replaceAll('.5f', '_').replaceAll('.2e', '.')),
     value: (value) => (/^=+$/.test(value) ? value.slice(1) : value),
   });
+}
+
+/** Bytes. Ceph keeps names in 100 bytes, of which it takes 20 itself. */
+const longestCephName = 80;
+
+/** Ceph answers 500 to metadata with a longer name, which no retry helps. @param sent metadata as it was sent */
+export function translateNameError(error: unknown, sent: Metadata = {}): unknown {
+  const isOfCeph = causeStatus(error) === 500 && causeName(error) === 'UnknownError';
+  if (!isOfCeph || !Object.keys(sent).some((name) => name.length > longestCephName)) return error;
+  const message = `The storage provider takes no metadata with a name this long; it may take ${longestCephName} characters, where a "_" may count as three.`;
+  return storageError('invalid_argument', message, { cause: error });
 }
 
 function changed(metadata: Metadata, to: Readonly<Record<'name' | 'value', (text: string) => string>>): Metadata {

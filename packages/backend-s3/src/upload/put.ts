@@ -7,7 +7,7 @@ import { aclHeader } from '../acl-header.ts';
 import { translateAclError } from '../acl-support.ts';
 import { isEtag, putMatchFor } from '../etag.ts';
 import { largestObject, largestPut, partSizeFor } from '../limits.ts';
-import { encodeMetadata } from '../metadata.ts';
+import { encodeMetadata, translateNameError } from '../metadata.ts';
 import type { Store } from '../store.ts';
 import type { KnownSums, WriteHeaders, Written } from '../transport.ts';
 import { keepsUncomparedVersions } from '../versioning.ts';
@@ -44,9 +44,10 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     store.tenants.note(ctx.tenant);
     await assertWriteSupported(store, at, options, ctx);
     const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
-    const { size, ...written } = await (body.kind === 'buffer'
-      ? putBuffer(store, { data: body.data, size: given }, write)
-      : putStream(store, body, write));
+    const writing = body.kind === 'buffer' ? putBuffer(store, { data: body.data, size: given }, write) : putStream(store, body, write);
+    const { size, ...written } = await writing.catch((error: unknown) => {
+      throw translateNameError(error, write.headers.metadata);
+    });
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
     const info = { ...at, size, contentType, storageClass, metadata: { ...metadata }, lastModified: new Date(), ...written };
     return sha256 === undefined ? info : { ...info, sha256 };
