@@ -71,7 +71,7 @@ export function drainOf(server: Server): Drain {
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   server.closeIdleConnections = () => {
-    if (Date.now() < idleUntil) return;
+    if (performance.now() < idleUntil) return;
     for (const [socket, { openResponses, bytesReadAtLastAnswer }] of connections)
       if (openResponses.length === 0 && bytesReadAtLastAnswer === socket.bytesRead) socket.destroy();
   };
@@ -86,13 +86,13 @@ export function drainOf(server: Server): Drain {
 
   return async (deadlineMs, idleMs = 0) => {
     await allAccepted(server, Math.min(acceptMs, deadlineMs));
-    idleUntil = Date.now() + idleMs;
+    idleUntil = performance.now() + idleMs;
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
-    const graceEnds = Date.now() + headGraceMs;
+    const graceEnds = performance.now() + headGraceMs;
     const closeIdle = (): void => {
       server.closeIdleConnections();
-      if (Date.now() < graceEnds) return;
+      if (performance.now() < graceEnds) return;
       for (const [socket, { openResponses }] of connections) if (openResponses.length === 0) socket.destroy();
     };
     // On a busy machine, requests may have arrived and not been read yet: that happens between timers and immediates.
@@ -117,12 +117,12 @@ export function drainOf(server: Server): Drain {
  * repeat what they sent.
  */
 async function allAccepted(server: Server, maxMs: number): Promise<void> {
-  const deadline = Date.now() + maxMs;
+  const deadline = performance.now() + maxMs;
   let hasAccepted = true;
   let turnMs = 0;
   const onConnection = (): void => void (hasAccepted = true);
   server.on('connection', onConnection);
-  while ((hasAccepted || turnMs > shortTurnMs) && Date.now() < deadline) {
+  while ((hasAccepted || turnMs > shortTurnMs) && performance.now() < deadline) {
     hasAccepted = false;
     // The first one may still belong to the current turn.
     for (let turn = 0; turn < 2; turn++) {

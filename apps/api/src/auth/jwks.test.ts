@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { JWK } from 'jose';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { keyFile, sign, testKey } from '../testing/forge.ts';
 import type { TestKey } from '../testing/forge.ts';
@@ -238,6 +238,18 @@ describe('a key set', () => {
         expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
       },
     );
+
+    it('is asked again also if the clock was set back since it failed', async () => {
+      keys = [one.jwk];
+      const verify = verifier();
+      answer = 'error';
+      await expect(verify(await tokenOf(one))).rejects.toMatchObject(unavailable);
+      answer = 'keys';
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 60_000 });
+      onTestFinished(() => void vi.useRealTimers());
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
+    });
 
     it('is a fault of ours when nobody answers, and the keys known already still hold', async () => {
       keys = [one.jwk];

@@ -43,14 +43,14 @@ export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_00
   let failure: { readonly at: number; readonly cause: unknown } | undefined;
   return async (header, token) => {
     // During the cooldown no request waits for a server that has just failed to answer.
-    if (failure === undefined || Date.now() - failure.at >= cooldownMs) {
+    if (failure === undefined || performance.now() - failure.at >= cooldownMs) {
       try {
         const key = await findKey(header, token);
         failure = undefined;
         return key;
       } catch (cause) {
         if (isAboutToken(cause)) throw cause;
-        failure = { at: Date.now(), cause };
+        failure = { at: performance.now(), cause };
       }
     }
     const last = remote.jwks();
