@@ -355,6 +355,31 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     },
   );
 
+  it('leaves a file where it is when the empty bucket of its tenant is deleted before the copy is made, and is now of no tenant', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    let beforeCopying: (() => Promise<unknown>) | undefined;
+    await open(
+      variant(inner, {
+        copy: async (...call) => {
+          const run = beforeCopying;
+          beforeCopying = undefined;
+          await run?.();
+          return inner.copy(...call);
+        },
+      }),
+    );
+    const file = await upload(rig, 'stays', { tenantContext: acme });
+    multiTenancy = true;
+    beforeCopying = async () => {
+      await rig.tenantService.deleteBucket('acme-uploads');
+      await rig.storage.createBucket('acme-uploads');
+    };
+    expect(await moveAll()).toEqual(['waits']);
+    expect(await now(file)).toMatchObject({ bucket: defaultBucket });
+    expect(await bytesOf(rig, await now(file))).toBe('stays');
+  });
+
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });
     await moveAll();

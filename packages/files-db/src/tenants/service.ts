@@ -149,11 +149,9 @@ export class TenantService {
       const known = tracked || owner !== undefined;
       if (!known || !hasCode(error, 'no_such_bucket')) throw error;
     }
-    if (force) {
-      if (owner !== undefined) await endClaims(sql, { tenant: owner, bucket }); // no file moves here from now on
-      // Rows whose objects went with the bucket, including rows added after the check.
-      for await (const _rows of deleteFiles(sql, { bucket }));
-    }
+    if (owner !== undefined) await endClaims(sql, { tenant: owner, bucket }); // no file moves here from now on
+    // Rows whose objects went with the bucket, including rows added after the check.
+    if (force) for await (const _rows of deleteFiles(sql, { bucket }));
     await this.#tenants.removeBucket(bucket);
     if (owner !== undefined) await this.#handleRecreated(bucket, { owner, force }, withoutSignal(ctx));
   }
