@@ -378,6 +378,9 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await moveAll()).toEqual(['waits']);
     expect(await now(file)).toMatchObject({ bucket: defaultBucket });
     expect(await bytesOf(rig, await now(file))).toBe('stays');
+    await rig.files.sweep({ now: inDays(30) });
+    expect(await rig.keys()).toEqual([`${defaultBucket}/${file.storageKey}`]);
+    expect(await rig.query('select 1 from files')).toHaveLength(1);
   });
 
   it('moves back and forth, and waits where a sweep clears the place', async () => {

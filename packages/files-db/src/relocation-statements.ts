@@ -86,17 +86,20 @@ export const switchLocation = statement<Move & { readonly etag: string; readonly
   select id from moved`);
 
 /**
- * For a copy that did not become the file: returns where the file is, if anywhere. Unless it is still where it was, whoever moved it has
- * ended the claim, and a copy made after that needs another one for the sweep to know of it. The file's row is locked first: its move may
- * be about to end the claim.
+ * For a copy that did not become the file: returns where the file is, if anywhere. Whoever moved it, or deleted the bucket, has ended the
+ * claim, and a copy made after that needs another one for the sweep to know of it. The file's row is locked first: its move may be about to
+ * end the claim.
  */
-export const abandonCopy = statement<Move & { readonly tenant: string; readonly seconds: number }, { readonly bucket: string | null }>(`
+export const abandonCopy = statement<
+  Omit<Move, 'from'> & { readonly tenant: string; readonly seconds: number },
+  { readonly bucket: string | null }
+>(`
   with file as (
     select bucket from files where id = {id}::uuid and status <> 'deleted' for update
   ), claimed as (
     insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
     select ${tombstoneIdOf('{to}::text')}, {tenant}::text, '', {id}::text, '', {to}::text, {key}::text, 'deleted', ${inSeconds('{seconds}::float8')}
-    where not exists (select from file where bucket in ({from}::text, {to}::text))
+    where not exists (select from file where bucket = {to}::text)
     on conflict (id) do nothing
   )
   select (select bucket from file) as bucket`);
