@@ -35,6 +35,7 @@ interface Write {
  * anything is sent, and the PUT can be retried. Larger bodies are sent part by part.
  */
 export async function putObject(store: Store, at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo> {
+  let write: Write | undefined;
   try {
     const given = body.kind === 'buffer' ? body.data.byteLength : 0;
     if (body.kind === 'stream') {
@@ -43,11 +44,10 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     }
     store.tenants.note(ctx.tenant);
     await assertWriteSupported(store, at, options, ctx);
-    const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
-    const writing = body.kind === 'buffer' ? putBuffer(store, { data: body.data, size: given }, write) : putStream(store, body, write);
-    const { size, ...written } = await writing.catch((error: unknown) => {
-      throw translateNameError(error, write.headers.metadata);
-    });
+    write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
+    const { size, ...written } = await (body.kind === 'buffer'
+      ? putBuffer(store, { data: body.data, size: given }, write)
+      : putStream(store, body, write));
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
     const info = { ...at, size, contentType, storageClass, metadata: { ...metadata }, lastModified: new Date(), ...written };
     return sha256 === undefined ? info : { ...info, sha256 };
@@ -55,7 +55,8 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     discard(body, error instanceof Error ? error : undefined);
     if (options.ifMatch !== undefined && (await refusesEveryMatch(store, at.bucket, error, ctx))) throw versionsNotCompared(error);
     // Servers differ about the error if there is no object to match.
-    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw translateAclError(error, options.acl);
+    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found'))
+      throw translateNameError(translateAclError(error, options.acl), write?.headers.metadata);
     throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
 }
