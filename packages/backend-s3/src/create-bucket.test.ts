@@ -1,7 +1,9 @@
+import { startGateway } from '@coffer/fixtures';
 import { noContext, readAll } from '@coffer/storage-core';
 import type { CannedAcl } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { s3Backend } from './backend.ts';
 import { createBucket } from './create-bucket.ts';
 import { openStore } from './open-store.ts';
 import { transports } from './testing/fault-bench.ts';
@@ -31,6 +33,19 @@ describe.each(transports)('creating a bucket that already belongs to us (%s)', (
   it('succeeds if an earlier attempt created it and its answer got lost', async () => {
     const lost: Answer = (request) => request.socket.destroy();
     expect(await created(lost, ours)).toMatchObject({ name: 'bucket' });
+  });
+});
+
+describe.each(transports)('an account that has as many buckets as it may have (%s)', (transport) => {
+  it('is told to the operator, on a real server', async () => {
+    const gateway = await startGateway();
+    open.push(() => gateway.stop());
+    const backend = s3Backend({ endpoint: gateway.endpoint, ...(await gateway.newUser(1)), transport });
+    open.push(() => backend.close());
+    await backend.buckets?.create(`first-${transport}`, {}, noContext);
+    const message = 'The storage provider allows this account no further bucket; raise the limit of the account.';
+    const second = backend.buckets?.create(`second-${transport}`, {}, noContext);
+    await expect(second).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false, message });
   });
 });
 

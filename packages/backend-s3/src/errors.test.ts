@@ -45,6 +45,9 @@ describe('toStorageError', () => {
     [503, 'SlowDown', 'storage_unavailable', true],
     [507, 'XMinioStorageFull', 'storage_unavailable', false],
     [507, 'InsufficientStorage', 'storage_unavailable', false],
+    [400, 'TooManyBuckets', 'storage_unavailable', false],
+    [403, 'UserSuspended', 'access_denied', false],
+    [409, 'InvalidBucketState', 'not_supported', false],
   ])('takes %i %s for %s', (status, name, code, retryable) => {
     const error = toStorageError(answer(status, name), about);
     expect(error).toMatchObject({ code, retryable });

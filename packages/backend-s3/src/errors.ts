@@ -37,7 +37,6 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   IllegalLocationConstraintException: 'invalid_argument',
   InvalidRegionName: 'invalid_argument',
   MalformedXML: 'invalid_argument',
-  MetadataTooLarge: 'invalid_argument',
   EntityTooLarge: 'payload_too_large',
   InvalidRange: 'range_not_satisfiable',
   PreconditionFailed: 'precondition_failed',
@@ -50,6 +49,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   NotImplemented: 'not_supported',
   MethodNotAllowed: 'not_supported',
   UnsupportedOperation: 'not_supported',
+  InvalidBucketState: 'not_supported',
   InvalidObjectState: 'object_archived',
   SlowDown: 'storage_unavailable',
   ServiceUnavailable: 'storage_unavailable',
@@ -57,33 +57,39 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   RequestTimeout: 'storage_unavailable',
   OperationAborted: 'storage_unavailable',
   MalformedXmlError: 'storage_unavailable',
-  NoS3AnswerError: 'storage_unavailable',
   NoSuchUpload: 'storage_unavailable',
   XMinioServerNotInitialized: 'storage_unavailable',
 };
 
-const accessDeniedMessages: Readonly<Record<string, string>> = {
-  InvalidAccessKeyId: 'The storage provider does not know the access key.',
-  SignatureDoesNotMatch:
+const full = 'The storage is full.';
+
+/** Errors that somebody has to end, so that trying again does not help: the code, and what is the matter. */
+const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> = {
+  InvalidAccessKeyId: ['access_denied', 'The storage provider does not know the access key.'],
+  SignatureDoesNotMatch: [
+    'access_denied',
     'The storage provider does not accept the secret key, or a proxy in front of it changes the host or path of requests.',
-  ExpiredToken: 'The credentials have expired.',
-  InvalidToken: 'The storage provider does not accept the session token.',
-  RequestTimeTooSkewed: "This machine's clock differs too much from that of the storage provider.",
-  CredentialsProviderError: 'There are no credentials for the storage provider.',
-};
-
-const messageByName: Readonly<Record<string, string>> = {
-  NoS3AnswerError:
+  ],
+  ExpiredToken: ['access_denied', 'The credentials have expired.'],
+  InvalidToken: ['access_denied', 'The storage provider does not accept the session token.'],
+  RequestTimeTooSkewed: ['access_denied', "This machine's clock differs too much from that of the storage provider."],
+  CredentialsProviderError: ['access_denied', 'There are no credentials for the storage provider.'],
+  AccountProblem: ['access_denied', 'The storage provider has a problem with this account.'],
+  UserSuspended: ['access_denied', 'The storage provider has suspended this account.'],
+  XMinioStorageFull: ['storage_unavailable', full],
+  InsufficientStorage: ['storage_unavailable', full],
+  QuotaExceeded: ['storage_unavailable', full],
+  XMinioAdminBucketQuotaExceeded: ['storage_unavailable', full],
+  TooManyBuckets: ['storage_unavailable', 'The storage provider allows this account no further bucket; raise the limit of the account.'],
+  NoS3AnswerError: [
+    'storage_unavailable',
     'The endpoint of the storage provider did not answer as an S3 server does: no S3 server is there, or a proxy before it answered.',
-  MetadataTooLarge: 'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
+  ],
+  MetadataTooLarge: [
+    'invalid_argument',
+    'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
+  ],
 };
-
-const storageFullNames: ReadonlySet<string> = new Set([
-  'XMinioStorageFull',
-  'InsufficientStorage',
-  'QuotaExceeded',
-  'XMinioAdminBucketQuotaExceeded',
-]);
 
 /** Turns whatever the provider, the SDK or the network failed with into a StorageError. Nothing else does. */
 export function toStorageError(cause: unknown, about: About): StorageError {
@@ -93,16 +99,13 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   const headers = error.$response?.headers ?? {};
   // The body leads to the socket and to the request with its signature, which must not be kept or logged.
   if (error.$response !== undefined) delete error.$response.body;
-  const refusal = accessDeniedMessages[name];
-  if (refusal !== undefined) return storageError('access_denied', refusal, { cause });
-  if (storageFullNames.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
+  const known = explained[name];
+  if (known !== undefined) return storageError(...known, { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
   // Ceph also answers NoSuchKey if a bucket is deleted during a request about the bucket.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
-  const known = messageByName[name];
-  if (known !== undefined) return storageError(code, known, { cause, retryable: false });
   const hint = name === '' && code === 'access_denied' ? ' It answers wrong keys in the same way.' : ''; // an answer to HEAD says no more
   return storageError(code, messageOf(code, about) + hint, { cause, ...detailsOf(code, headers) });
 }
@@ -114,7 +117,7 @@ export function accessDenied(permission: string): StorageError {
 
 /** The code of a single key's error in the answer to a batch. */
 export function codeOfName(name: string): StorageErrorCode {
-  return codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
+  return explained[name]?.[0] ?? codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
 }
 
 /** Answers to HEAD have no body and so no error name, and some servers leave names out. */
