@@ -19,8 +19,10 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   NoSuchBucket: 'no_such_bucket',
   BucketAlreadyExists: 'bucket_already_exists',
   BucketAlreadyOwnedByYou: 'bucket_already_exists',
+  BucketNameUnavailable: 'bucket_already_exists', // of Google, for a name that another account has
   BucketNotEmpty: 'bucket_not_empty',
   InvalidBucketName: 'invalid_bucket_name',
+  KeyTooLong: 'invalid_key',
   KeyTooLongError: 'invalid_key',
   InvalidObjectName: 'invalid_key',
   XMinioInvalidObjectName: 'invalid_key',
@@ -46,6 +48,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   XAmzContentSHA256Mismatch: 'checksum_mismatch',
   XAmzContentChecksumMismatch: 'checksum_mismatch',
   AccessControlListNotSupported: 'acl_not_supported',
+  InvalidBucketAclWithObjectOwnership: 'acl_not_supported', // of AWS, for a bucket that would be created with an ACL
   NotImplemented: 'not_supported',
   MethodNotAllowed: 'not_supported',
   UnsupportedOperation: 'not_supported',
@@ -91,6 +94,13 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
   ],
 };
 
+function explanationOf(name: string): readonly [StorageErrorCode, string] | undefined {
+  const isOfEncryption = /^(?:KMS\.|CloudKms)/.test(name);
+  return isOfEncryption
+    ? ['storage_unavailable', 'The storage provider cannot use the key that it encrypts this bucket with.']
+    : explained[name];
+}
+
 /** Turns whatever the provider, the SDK or the network failed with into a StorageError. Nothing else does. */
 export function toStorageError(cause: unknown, about: About): StorageError {
   if (isStorageError(cause)) return cause;
@@ -99,7 +109,7 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   const headers = error.$response?.headers ?? {};
   // The body leads to the socket and to the request with its signature, which must not be kept or logged.
   if (error.$response !== undefined) delete error.$response.body;
-  const known = explained[name];
+  const known = explanationOf(name);
   if (known !== undefined) return storageError(...known, { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
@@ -117,7 +127,7 @@ export function accessDenied(permission: string): StorageError {
 
 /** The code of a single key's error in the answer to a batch. */
 export function codeOfName(name: string): StorageErrorCode {
-  return explained[name]?.[0] ?? codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
+  return explanationOf(name)?.[0] ?? codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
 }
 
 /** Answers to HEAD have no body and so no error name, and some servers leave names out. */
