@@ -26,6 +26,11 @@ function parse(text: string): Map<string, number> {
   return samples;
 }
 
+const problem = (code: string, headers = {}) => ({
+  headers: { 'content-type': 'application/problem+json', 'x-request-id': expect.any(String), ...headers },
+  json: { code, request_id: expect.any(String) },
+});
+
 onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
   let api: TestApi;
 
@@ -191,7 +196,7 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
   });
 
   it('are served without a token on their own listener, which serves nothing else', async () => {
-    const server = metricsServer(api.registry);
+    const server = metricsServer(api.registry, { error() {} });
     await listen(server, { host: '127.0.0.1', port: 0, variable: 'METRICS_PORT' });
     const address = server.address();
     const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
@@ -203,8 +208,8 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     expect(await send(url, 'HEAD', '/metrics')).toMatchObject({ status: 200, text: '' });
     expect(await send(url, 'GET', '/metrics?x=1')).toMatchObject({ status: 200 });
     for (const path of ['/', '/api/v1/files', '/health/live', '/metrics/x'])
-      expect(await send(url, 'GET', path)).toMatchObject({ status: 404 });
-    expect(await send(url, 'POST', '/metrics')).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+      expect(await send(url, 'GET', path)).toMatchObject({ status: 404, ...problem('not_found') });
+    expect(await send(url, 'POST', '/metrics')).toMatchObject({ status: 405, ...problem('method_not_allowed', { allow: 'GET, HEAD' }) });
     const kept = await RawConnection.open(url);
     await kept.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
     await kept.answer();
@@ -226,9 +231,13 @@ it('that cannot be read are an error without the reason', async () => {
     throw new Error('top-secret');
   };
   new Gauge({ name: 'broken', help: 'Broken.', registers: [registry], collect });
-  const server = metricsServer(registry);
+  const logged: unknown[] = [];
+  const server = metricsServer(registry, { error: (...line: unknown[]) => void logged.push(line) });
   await listen(server, { host: '127.0.0.1', port: 0, variable: 'METRICS_PORT' });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  expect(await send(url, 'GET', '/metrics')).toMatchObject({ status: 500, text: '' });
+  const { text, ...answer } = await send(url, 'GET', '/metrics');
+  expect(answer).toMatchObject({ status: 500, ...problem('internal_error') });
+  expect(text).not.toContain('top-secret');
+  expect(logged).toEqual([[{ err: expect.objectContaining({ message: 'top-secret' }), request_id: answer.json.request_id }, 'no metrics']]);
   await closeNow(server);
 });

@@ -1,8 +1,13 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 
+import { isStorageError, storageError } from '@coffer/storage-core';
+import { sendProblem } from '@coffer/storage-core/http';
+import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 
+import { beginExchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { authErrors, problems } from './responses.ts';
 import type { Router } from './router.ts';
 import type { Services } from './services.ts';
@@ -29,19 +34,22 @@ export function metricsRoute(router: Router, services: Services): void {
 }
 
 /** The server on METRICS_PORT: metrics and nothing else, without a token. */
-export function metricsServer(registry: Registry): Server {
-  return createServer((request, response) => {
-    if (request.url?.split('?', 1)[0] !== '/metrics') {
-      response.writeHead(404).end();
-      return;
+export function metricsServer(registry: Registry, log: Pick<Logger, 'error'>): Server {
+  const answer = async ({ incoming, outgoing, path }: Exchange): Promise<void> => {
+    if (path !== '/metrics') throw storageError('not_found', 'There is nothing here but GET /metrics.');
+    if (incoming.method !== 'GET' && incoming.method !== 'HEAD') {
+      outgoing.setHeader('allow', 'GET, HEAD');
+      throw storageError('method_not_allowed', `${incoming.method} is not allowed here; use GET, HEAD.`);
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.writeHead(405, { allow: 'GET, HEAD' }).end();
-      return;
-    }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-      () => response.writeHead(500).end(),
-    );
+    const text = await registry.metrics();
+    outgoing.writeHead(200, { 'content-type': registry.contentType }).end(text);
+  };
+  return createServer((incoming, outgoing) => {
+    const exchange = beginExchange(incoming, outgoing);
+    answer(exchange).catch((error: unknown) => {
+      const { requestId } = exchange;
+      if (!isStorageError(error)) log.error({ err: error, request_id: requestId }, 'no metrics');
+      sendProblem(outgoing, error, requestId);
+    });
   });
 }

@@ -55,7 +55,7 @@ export async function serve(config: Config, log: Logger, signal: AbortSignal): P
     });
     const { port, host } = config.metrics;
     if (port !== undefined) {
-      const metrics = metricsServer(registry);
+      const metrics = metricsServer(registry, log);
       await listen(metrics, { host, port, variable: 'METRICS_PORT' });
       started.push(() => closeNow(metrics));
       log.info({ host, port: (metrics.address() as AddressInfo).port }, 'metrics listening');
