@@ -119,7 +119,7 @@ describe('JSON of requests', () => {
     const rule = { id: 'a', prefix: '', transition: { day: 1, days: 1, storage_class: 'GLACIER' } };
     const messages = async (method: string, path: string, body: unknown): Promise<unknown> => (await send(method, path, body)).json.errors;
     expect(await messages('POST', '/storage/buckets', wrong)).toEqual([
-      { field: 'region', message: expect.stringContaining('Too small') },
+      { field: 'region', message: '1 to 64 printable ASCII characters, without spaces' },
       { field: 'acl', message: expect.stringContaining('one of private, public-read') },
       { field: 'tenant_uuid', message: expect.stringContaining('control characters') },
     ]);

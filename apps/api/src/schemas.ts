@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { fileStatuses } from '@coffer/files-db';
-import { cannedAcls, contentTypeShape, isContentType, maxKeyBytes, tenantNameShape } from '@coffer/storage-core';
+import { cannedAcls, contentTypeShape, isContentType, maxKeyBytes, regionPattern, tenantNameShape } from '@coffer/storage-core';
 import { baseName, statusByCode } from '@coffer/storage-core/http';
 
 import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
@@ -95,12 +95,10 @@ export const Filename = plainText(1024)
   .pipe(z.string().min(1, 'a name, not a folder'))
   .openapi({ type: 'string', minLength: 1, maxLength: 1024, pattern: pathToName, example: 'document.pdf' });
 
-/** Of a new bucket. The provider decides which ones exist. */
+/** Of a new bucket. */
 export const RegionName = z
   .string()
-  .min(1)
-  .max(64)
-  .regex(/^[!-~]*$/, 'printable ASCII characters, without spaces')
+  .regex(regionPattern, '1 to 64 printable ASCII characters, without spaces')
   .openapi({ example: 'us-east-1' });
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });

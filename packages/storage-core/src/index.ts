@@ -106,6 +106,7 @@ export type {
   StorageServiceOptions,
   UploadFile,
 } from './service-options.ts';
+export { regionPattern } from './region.ts';
 export { SpoolFile } from './body/spool-file.ts';
 export { assertStorageClass, storageClasses } from './storage-class.ts';
 export type { StorageClass } from './storage-class.ts';
