@@ -41,11 +41,6 @@ export class AnswerBody extends Readable {
     this.#source = source;
   }
 
-  /** Bytes that the reader has taken. */
-  get taken(): number {
-    return this.received - this.readableLength;
-  }
-
   /** Milliseconds for which the reader has not wanted more; 0 if it does, or if there is no source. */
   get stalledFor(): number {
     return this.#fullSince === undefined || this.#source === undefined ? 0 : performance.now() - this.#fullSince;

@@ -42,8 +42,6 @@ interface Options {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Milliseconds by which the last byte may precede the moment its reader had to wait. */
-const slack = 100;
 /** Statuses that stand for one kind of refusal, whatever the body says. */
 const clearStatuses: ReadonlySet<number> = new Set([412, 413, 416]);
 /** Bodies up to this size (bytes) are collected instead of becoming a stream that holds a socket. */
@@ -107,9 +105,6 @@ class Exchange implements WireUser {
   /** The body of an answer that is opened, and too long to be collected. */
   #body: AnswerBody | undefined;
   #waiting: NodeJS.Timeout | undefined;
-  /** For a body that waits for its reader: the bytes that the reader had taken at the last check, and when the body last had to wait. */
-  #taken = 0;
-  #pausedAt = -Infinity;
   #isSettled = false;
   #stopWaiting = (): void => {};
   /** Nothing more will happen. */
@@ -220,7 +215,7 @@ class Exchange implements WireUser {
     if (this.#body === undefined && here + (answer.left ?? Infinity) > maxBuffered) {
       const { socket } = this.#wire!;
       this.#body = new AnswerBody({
-        flow: (isWanted) => (isWanted ? void socket.resume() : this.#pause(socket)),
+        flow: (isWanted) => void (isWanted ? socket.resume() : socket.pause()),
         abandon: (error) => this.fail(error),
       });
       this.#settle();
@@ -274,18 +269,9 @@ class Exchange implements WireUser {
 
   timeOut(): void {
     const socket = this.#wire?.socket ?? null;
-    const taken = this.#body?.taken ?? 0;
-    const isRead = taken > this.#taken || performance.now() - this.#pausedAt < this.timeout - slack;
-    if (socket?.isPaused() !== true || !isRead) return this.fail(timeoutError(socket));
-    // Nothing arrived because the reader is still busy with what is here. Over TLS, the socket itself may hold some of it.
-    this.#taken = taken;
-    socket.setTimeout(this.timeout); // it fires once
-  }
-
-  #pause(socket: Socket): void {
-    socket.pause();
-    this.#taken = this.#body?.taken ?? 0;
-    this.#pausedAt = performance.now();
+    // Nothing arrives because the reader has enough for the time being. guardBody ends a body that is not read for too long.
+    if (socket?.isPaused() === true) socket.setTimeout(this.timeout); // it fires once
+    else this.fail(timeoutError(socket));
   }
 
   readonly #abort = (): void => {
