@@ -239,6 +239,22 @@ describe('a key set', () => {
       },
     );
 
+    it('is asked again, for new keys and after a while, also if the clock was set back since it answered', async () => {
+      keys = [one.jwk];
+      const verify = verifier();
+      expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
+      const clock = vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3_600_000 });
+      onTestFinished(() => void clock.useRealTimers());
+      keys = [two.jwk];
+      await delay(60);
+      expect(await verify(await tokenOf(two))).toMatchObject({ subject: 'ann' });
+      expect(asked).toBe(2);
+      const start = performance.now();
+      vi.spyOn(performance, 'now').mockReturnValue(start + 600_001);
+      expect(await verify(await tokenOf(two, { n: 2 }))).toMatchObject({ subject: 'ann' });
+      expect(asked).toBe(3);
+    });
+
     it('is asked again also if the clock was set back since it failed', async () => {
       keys = [one.jwk];
       const verify = verifier();

@@ -24,20 +24,38 @@ const unavailable = (what: string, cause: unknown): Error =>
  * @throws storage_unavailable from the returned function, if it cannot find out whether the key exists
  */
 export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_000 }: KeyCaching = {}): JWTVerifyGetKey {
-  const remote = createRemoteJWKSet(new URL(url), { cooldownDuration: cooldownMs, cacheMaxAge: maxAgeMs, timeoutDuration: 5_000 });
+  // What jose would time by the system's clock, which may be set back, is timed here.
+  const forever = { cooldownDuration: Infinity, cacheMaxAge: Infinity };
+  const remote = createRemoteJWKSet(new URL(url), { ...forever, timeoutDuration: 5_000 });
+  let fetchedAt = -Infinity;
+  const isOlderThan = (ms: number): boolean => performance.now() - fetchedAt >= ms;
+  const fetchKeys = async (): Promise<void> => {
+    await remote.reload();
+    fetchedAt = performance.now();
+  };
+  const lookUp: JWTVerifyGetKey = async (header, token) => {
+    if (isOlderThan(maxAgeMs)) await fetchKeys();
+    try {
+      return await remote(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !isOlderThan(cooldownMs)) throw error;
+      await fetchKeys();
+      return remote(header, token);
+    }
+  };
   // The key may be newer than the last fetch: a rotation must not refuse its first tokens, which may arrive together. An unknown key is
   // waited for only once.
   const cooldowns = new LRUCache<string, Promise<void>>({ max: 1000, ttl: 60_000 });
   const findKey: JWTVerifyGetKey = async (header, token) => {
     try {
-      return await remote(header, token);
+      return await lookUp(header, token);
     } catch (error) {
       const kid = header?.kid ?? '';
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !remote.coolingDown) throw error;
+      if (!(error instanceof errors.JWKSNoMatchingKey) || isOlderThan(cooldownMs)) throw error;
       let cooldown = cooldowns.get(kid);
       if (cooldown === undefined) cooldowns.set(kid, (cooldown = delay(cooldownMs)));
-      await cooldown; // if it resolved long ago, nothing changes: jose fetches no keys during its cooldown
-      return remote(header, token);
+      await cooldown; // if it resolved long ago, nothing changes: no keys are fetched during a cooldown
+      return lookUp(header, token);
     }
   };
   let failure: { readonly at: number; readonly cause: unknown } | undefined;
