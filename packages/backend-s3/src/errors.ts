@@ -76,7 +76,10 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
   ExpiredToken: ['access_denied', 'The credentials have expired.'],
   InvalidToken: ['access_denied', 'The storage provider does not accept the session token.'],
   RequestTimeTooSkewed: ['access_denied', "This machine's clock differs too much from that of the storage provider."],
-  CredentialsProviderError: ['access_denied', 'There are no credentials for the storage provider.'],
+  CredentialsProviderError: [
+    'access_denied',
+    'There are no credentials for the storage provider: no keys are set, and the default chain of the AWS SDK has found none.',
+  ],
   AccountProblem: ['access_denied', 'The storage provider has a problem with this account.'],
   UserSuspended: ['access_denied', 'The storage provider has suspended this account.'],
   XMinioStorageFull: ['storage_unavailable', full],

@@ -30,7 +30,10 @@ export function chooseBucket(
   const { explicit, tenant, mapped } = request;
   if (explicit !== undefined) return { bucket: explicit, because: 'explicit' };
   if (policy.requireTenantContext && tenant === undefined) {
-    throw storageError('tenant_context_required', 'This deployment requires a tenant, and the request names none.');
+    throw storageError(
+      'tenant_context_required',
+      'This deployment requires a tenant: name one, with X-Tenant-ID, TENANT_ID or a tenantContext.',
+    );
   }
   if (!policy.multiTenancy) {
     if (policy.defaultBucket !== undefined) return { bucket: policy.defaultBucket, because: 'default' };
