@@ -66,7 +66,7 @@ export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors
 export { hasOwnedChunks, releaseChunk, withOwnedChunks } from './body/chunk-memory.ts';
 export { fileBody, isDirectSource, readInto } from './body/file-body.ts';
 export type { DirectSource, OpenFile } from './body/file-body.ts';
-export { takeWholeBody, wholeBody, wholeBodyLength } from './body/whole-body.ts';
+export { takeWholeBody, wholeBody } from './body/whole-body.ts';
 export type { HealthReport } from './health.ts';
 export { getStorageService, setStorageService } from './instance.ts';
 export { assertObjectKey, compareKeys, decodeKey, encodeKey, keyProblem, maxKeyBytes } from './key.ts';

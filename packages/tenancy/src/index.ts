@@ -3,5 +3,5 @@ export { chooseBucket, reservedBuckets, tenantBucketResolver } from './bucket-po
 export type { BucketPolicy } from './bucket-policy.ts';
 export { assertHeaderNames, decideTenant, roleOf, tenantFromClaims } from './claims.ts';
 export type { Claims, Role, TenantDecision } from './claims.ts';
-export { canonicalTenantUuid, isTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+export { canonicalTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 export type { TenantContext } from './tenant.ts';

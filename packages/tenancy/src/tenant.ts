@@ -4,11 +4,6 @@ import type { TenantContext } from '@coffer/storage-core';
 export { canonicalTenantUuid, isRealUuid } from '@coffer/storage-core';
 export type { TenantContext } from '@coffer/storage-core';
 
-/** Whether `value` can identify a tenant, that is, `tenantUuidProblem` finds nothing. */
-export function isTenantUuid(value: unknown): value is string {
-  return typeof value === 'string' && tenantUuidProblem(value) === undefined;
-}
-
 /** Why `value` cannot identify a tenant, or undefined if it can. It is opaque: it need not have the form of a UUID. */
 export function tenantUuidProblem(value: string): string | undefined {
   return tenantNameProblem('A tenant uuid', value);
