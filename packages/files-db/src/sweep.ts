@@ -99,7 +99,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   const { sql, storage } = parts;
   const { olderThanSeconds = sweepDelay, dryRun = false } = request;
   // A negative age would make rows due before their time.
-  if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
+  if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds must be a number of seconds, at least 0.');
   const now = request.now ?? (await databaseTime(sql));
   // PostgreSQL cannot read years before 0 as Date writes them, and no file is from before 1970.
   const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();

@@ -148,7 +148,7 @@ export class BucketService {
   /** Removes what killed processes left at the provider. @throws invalid_argument, not_supported */
   async sweep(options: SweepOptions, ctx: CallContext = noContext): Promise<SweepReport> {
     // A negative age or NaN would include uploads still in progress.
-    if (!(options.olderThan >= 0)) throw storageError('invalid_argument', 'olderThan is a number of seconds, at least 0.');
+    if (!(options.olderThan >= 0)) throw storageError('invalid_argument', 'olderThan must be a number of seconds, at least 0.');
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }
 

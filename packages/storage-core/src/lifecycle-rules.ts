@@ -19,5 +19,5 @@ export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
 /** Some servers cut a fraction down to whole days. */
 function assertDays(name: string, days: number | undefined, min: number): void {
   if (days === undefined || (Number.isSafeInteger(days) && days >= min)) return;
-  throw storageError('invalid_argument', `${name} of a lifecycle rule is a whole number of days, at least ${min}.`);
+  throw storageError('invalid_argument', `${name} of a lifecycle rule must be a whole number of days, at least ${min}.`);
 }

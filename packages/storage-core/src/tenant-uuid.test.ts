@@ -16,13 +16,13 @@ it('says why a name is invalid, and counts code points as characters', () => {
   for (const [wrong, problem] of [
     ['', 'A name must not be empty.'],
     ['🐘'.repeat(129), 'A name must have at most 128 characters.'],
-    ['\ud800', 'A name is well-formed Unicode.'],
-    ['a\u2028b', 'A name has no control characters.'],
-    ['a\u0085b', 'A name has no control characters.'],
-    ['\u3000a', 'A name has no white space at its ends.'],
-    ['\n', 'A name has no control characters.'],
-    [' ', 'A name has no white space at its ends.'],
-    ['a ', 'A name has no white space at its ends.'],
+    ['\ud800', 'A name must be well-formed Unicode.'],
+    ['a\u2028b', 'A name must have no control characters.'],
+    ['a\u0085b', 'A name must have no control characters.'],
+    ['\u3000a', 'A name must have no white space at its ends.'],
+    ['\n', 'A name must have no control characters.'],
+    [' ', 'A name must have no white space at its ends.'],
+    ['a ', 'A name must have no white space at its ends.'],
   ] as const)
     expect(tenantNameProblem('A name', wrong)).toBe(problem);
 });

@@ -34,9 +34,9 @@ export function tenantNameProblem(what: string, value: string): string | undefin
   if (value === '') return `${what} must not be empty.`;
   // A character is one code point; the first test avoids counting those of something huge.
   if (value.length > 2 * maxLength || Array.from(value).length > maxLength) return `${what} must have at most ${maxLength} characters.`;
-  if (!value.isWellFormed()) return `${what} is well-formed Unicode.`;
+  if (!value.isWellFormed()) return `${what} must be well-formed Unicode.`;
   if (wellShaped.test(value)) return undefined;
   return value.trim() === value || hasControl.test(value)
-    ? `${what} has no control characters.`
-    : `${what} has no white space at its ends.`;
+    ? `${what} must have no control characters.`
+    : `${what} must have no white space at its ends.`;
 }

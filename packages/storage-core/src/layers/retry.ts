@@ -23,7 +23,8 @@ export interface RetryPolicy {
 export function retry(policy: RetryPolicy): Around {
   const { retries, baseMs = 100, maxMs = 20_000 } = policy;
   // NaN, say from a variable that is not set, would never be reached.
-  if (!Number.isSafeInteger(retries) || retries < 0) throw storageError('invalid_argument', 'retries is a whole number of at least 0.');
+  if (!Number.isSafeInteger(retries) || retries < 0)
+    throw storageError('invalid_argument', 'retries must be a whole number of at least 0.');
   return async (call, next) => {
     let hasBegun = false;
     call.taps?.push(() => (hasBegun = true));

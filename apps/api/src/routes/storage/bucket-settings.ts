@@ -47,7 +47,7 @@ const LifecycleChange = bodySchema({
         if (expire_days === undefined && abort_multipart_days === undefined && transition === undefined)
           check.addIssue({ code: 'custom', path: [index], message: 'A rule has expire_days, abort_multipart_days or transition.' });
         if (rules.findIndex((rule) => rule.id === id) < index)
-          check.addIssue({ code: 'custom', path: [index, 'id'], message: 'Each rule has an id of its own.' });
+          check.addIssue({ code: 'custom', path: [index, 'id'], message: 'Each rule must have an id of its own.' });
       }
     }),
 }).openapi('LifecycleChange', { example: rulesExample });
