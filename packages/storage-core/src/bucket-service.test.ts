@@ -2,11 +2,12 @@ import { Readable } from 'node:stream';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import type { StorageBackend } from './backend.ts';
+import type { PresignedUpload, StorageBackend } from './backend.ts';
 import { noContext } from './context.ts';
 import { storageError } from './errors.ts';
 import { wrapBackend } from './layers/wrap-backend.ts';
 import { memoryBackend } from './memory-backend.ts';
+import type { ObjectAddress } from './object.ts';
 import { StorageService } from './storage-service.ts';
 
 let backend: StorageBackend;
@@ -239,6 +240,22 @@ describe('auto-provisioning', () => {
     await provisioned.deleteBucket('made-up', { force: true });
     await provisioned.uploadFile({ key: 'k', body: '' });
   });
+
+  it.each(['getPresignedUploadUrl', 'getPresignedDownloadUrl'] as const)(
+    'creates a bucket again that %s found to be gone',
+    async (presigning) => {
+      const sign = async ({ bucket }: ObjectAddress): Promise<PresignedUpload> => {
+        await backend.buckets?.head(bucket, noContext);
+        return { method: 'PUT', url: `https://storage.example/${bucket}`, fields: {}, headers: {}, expiresIn: 60 };
+      };
+      const presign = { upload: sign, download: sign };
+      service = new StorageService({ backend: { ...backend, presign }, defaultBucket: 'made-up', autoProvision: true });
+      await service[presigning]({ key: 'k' });
+      await backend.buckets?.delete('made-up', {}, noContext);
+      await expect(service[presigning]({ key: 'k' })).rejects.toMatchObject({ code: 'no_such_bucket' });
+      await service[presigning]({ key: 'k' });
+    },
+  );
 
   it('is not undone by another process that creates the bucket first', async () => {
     const { service: provisioned } = provisioning({

@@ -270,14 +270,14 @@ export class StorageService extends BucketService {
   async getPresignedUploadUrl(file: PresignUpload, ctx: CallContext = noContext): Promise<PresignedUpload> {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignUploadOptionsOf(file, this.#options.presignExpires);
-    return presign.upload(await this.#address(file, ctx), options, ctx);
+    return this.#withAddress(file, ctx, (at) => presign.upload(at, options, ctx));
   }
 
   /** A URL that gives this object to anyone who has it, until it expires. @throws not_supported, invalid_argument */
   async getPresignedDownloadUrl(file: PresignDownload, ctx: CallContext = noContext): Promise<PresignedDownload> {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignDownloadOptionsOf(file, this.#options.presignExpires);
-    return presign.download(await this.#address(file, ctx), options, ctx);
+    return this.#withAddress(file, ctx, (at) => presign.download(at, options, ctx));
   }
 
   async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<ObjectInfo> {
