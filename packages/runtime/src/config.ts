@@ -8,7 +8,7 @@ import { EnvReader } from './env-reader.ts';
 import type { Env } from './env-reader.ts';
 import { isInstalled } from './import-from.ts';
 import { keySetProblem } from './key-set.ts';
-import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeNumber } from './parsers.ts';
+import { baseUrl, databaseUrl, hostName, oneOf, pathFrom, resourceUrl, secretOf, text, wholeNumber } from './parsers.ts';
 
 /** The levels of pino, from the fewest lines to the most, and `silent`. */
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -124,7 +124,7 @@ function readAuth(env: EnvReader, { cwd, serve }: { readonly cwd: string; readon
   if (secret !== undefined && /[\r\n]$/.test(secret)) {
     env.warnings.push('AUTH_JWT_SECRET ends with a line end, which is taken as a part of it.');
   }
-  const jwksUrl = env.optional('AUTH_JWKS_URL', httpUrl);
+  const jwksUrl = env.optional('AUTH_JWKS_URL', resourceUrl);
   if (jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(jwksUrl).hostname)) {
     env.warnings.push('AUTH_JWKS_URL begins with http://: whoever is between here and there can sign tokens.');
   }
@@ -153,7 +153,7 @@ function readServer(env: EnvReader, serve: boolean): ServerConfig {
     );
   }
   if (host.includes('%') && !env.isSet('PUBLIC_URL')) env.mistake('PUBLIC_URL', 'is needed: no URL holds the zone in HOST.');
-  return { host, port: number, publicUrl: env.value('PUBLIC_URL', httpUrl, `http://${reachableHost(host)}:${number}`) };
+  return { host, port: number, publicUrl: env.value('PUBLIC_URL', baseUrl, `http://${reachableHost(host)}:${number}`) };
 }
 
 function readMetrics(env: EnvReader, server: ServerConfig, serve: boolean): Config['metrics'] {

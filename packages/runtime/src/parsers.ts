@@ -71,22 +71,33 @@ export const regionName: Parser<string> = (value) => {
   return /^[a-z0-9](?:[\w.-]{0,62})$/i.test(region) ? ok(region) : invalid('must be the name of a region, like us-east-1.');
 };
 
-/** Absolute, without credentials, query or trailing slashes. */
-export const httpUrl: Parser<string> = (value) => {
+/** Absolute, without credentials and fragment. */
+const parsedHttpUrl = (value: string): URL | undefined => {
   const url = URL.parse(value.trim());
-  const plain =
-    url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  return plain
-    ? ok(url.href.replace(/\/+$/, ''))
+  const isHttp = url !== null && /^https?:$/.test(url.protocol);
+  return isHttp && url.username === '' && url.password === '' && url.hash === '' ? url : undefined;
+};
+
+/** Requested as it is: a query or a slash at its end may belong to it. */
+export const resourceUrl: Parser<string> = (value) => {
+  const url = parsedHttpUrl(value);
+  return url === undefined ? invalid('must be a URL that begins with http:// or https://, without user name and fragment.') : ok(url.href);
+};
+
+/** The base of other URLs: without a query, and without slashes at its end. */
+export const baseUrl: Parser<string> = (value) => {
+  const url = parsedHttpUrl(value);
+  return url !== undefined && url.search === ''
+    ? ok(`${url.origin}${url.pathname}`.replace(/\/+$/, ''))
     : invalid('must be a URL that begins with http:// or https://, without user name, query and fragment.');
 };
 
-/** An `httpUrl`, or only its host, port and path; `secure` then decides the scheme. */
+/** A `baseUrl`, or only its host, port and path; `secure` then decides the scheme. */
 export const endpointUrl =
   (secure: boolean): Parser<string> =>
   (value) => {
     const hasScheme = value.includes('://');
-    const parsed = httpUrl(hasScheme ? value : `${secure ? 'https' : 'http'}://${value.trim()}`);
+    const parsed = baseUrl(hasScheme ? value : `${secure ? 'https' : 'http'}://${value.trim()}`);
     return 'value' in parsed ? parsed : invalid('must be a host, optionally with a port, or a URL that begins with http:// or https://.');
   };
 
