@@ -5,8 +5,8 @@ import type { CallContext } from '@coffer/storage-core';
 import { answerPreflight, lingerOver, sendProblem, setCorsHeaders } from '@coffer/storage-core/http';
 
 import type { LocalBackend } from '../backend.ts';
+import type { Exchange } from './exchange.ts';
 import { answerRead } from './read.ts';
-import type { Exchange } from './read.ts';
 import { answerForm, answerPut } from './write.ts';
 
 /** What the handler serves, and to which origins. */

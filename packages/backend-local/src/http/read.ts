@@ -1,28 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-
-import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { isSigned } from '../access.ts';
 import type { ReadGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
-
-/** An object, and the query of its URL. */
-export interface Target {
-  readonly at: ObjectAddress;
-  readonly query: URLSearchParams;
-}
-
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly ctx: CallContext;
-}
-
-/** The call is counted for the tenant that the signature names. */
-export function contextFor({ ctx }: Exchange, { tenant }: { readonly tenant?: string }): CallContext {
-  return tenant === undefined ? ctx : { ...ctx, tenant };
-}
+import { contextFor } from './exchange.ts';
+import type { Exchange, Target } from './exchange.ts';
 
 /** GET and HEAD: a URL presigned for GET works for both. */
 export async function answerRead(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {

@@ -4,9 +4,9 @@ import { assertPlainBody, contentLength, requestBody, writeConditionsOf } from '
 
 import type { WriteGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
+import { contextFor } from './exchange.ts';
+import type { Exchange, Target } from './exchange.ts';
 import { receiveFile } from './form.ts';
-import { contextFor } from './read.ts';
-import type { Exchange, Target } from './read.ts';
 
 /** PUT with the raw body. Conditions and checksums in its headers are honoured, or refused where they cannot be. */
 export async function answerPut(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
