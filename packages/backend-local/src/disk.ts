@@ -2,9 +2,7 @@ import { lstatSync } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { storageError } from '@coffer/storage-core';
-
-import { codeOf } from './errors.ts';
+import { codeOf, linkError } from './errors.ts';
 import { sync } from './sync.ts';
 
 /**
@@ -16,9 +14,7 @@ import { sync } from './sync.ts';
 export function assertDirectory(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return false;
-  if (!stats.isDirectory()) {
-    throw storageError('access_denied', 'The storage directory holds a link or a file where a directory belongs.');
-  }
+  if (!stats.isDirectory()) throw linkError();
   return true;
 }
 

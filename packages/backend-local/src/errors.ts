@@ -98,6 +98,11 @@ function errorOf(cause: unknown, meaning: Meaning): StorageError {
   return storageError(meaning.code, meaning.message, { cause, ...(meaning.retryable !== undefined && { retryable: meaning.retryable }) });
 }
 
+/** The error for a link or a file where a directory belongs. */
+export function linkError(): StorageError {
+  return errorOf(undefined, link);
+}
+
 function meaningOf(cause: unknown): Meaning | undefined {
   const code = codeOf(cause);
   if (code === 'ERR_INVALID_STATE') return { code: 'storage_unavailable', message: 'The storage is closed.', retryable: false };

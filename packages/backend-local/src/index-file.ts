@@ -1,4 +1,4 @@
-import { close, closeSync, fdatasync, fstatSync, lstatSync, open, openSync } from 'node:fs';
+import { close, closeSync, fstatSync, lstatSync, open, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { DatabaseSync } from 'node:sqlite';
@@ -9,10 +9,10 @@ import { storageError } from '@coffer/storage-core';
 import { CoalescedSync } from './coalesced-sync.ts';
 import { isBusy, isFailedWrite, isFull, toOpeningError, toStorageError } from './errors.ts';
 import { Reserve } from './reserve.ts';
+import { datasync } from './sync.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
-const datasync = promisify(fdatasync);
 
 const layoutVersion = 1;
 
@@ -85,7 +85,7 @@ export class IndexFile {
     this.#reservesRestored = this.#restoreReserves(); // only writers have to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
-    this.#sync = new CoalescedSync(() => datasync(wal));
+    this.#sync = new CoalescedSync(() => datasync({ fd: wal }));
   }
 
   /**

@@ -13,6 +13,6 @@ export async function sync({ fd }: FileHandle): Promise<void> {
 }
 
 /** The same, without the timestamps of the file. */
-export async function datasync({ fd }: FileHandle): Promise<void> {
+export async function datasync({ fd }: Pick<FileHandle, 'fd'>): Promise<void> {
   await fdatasync(fd);
 }

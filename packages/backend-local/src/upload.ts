@@ -80,7 +80,7 @@ function bytesOf(chunk: unknown): Uint8Array {
 
 function assertDeclared(actual: Digests, declared: Declared): void {
   for (const name of ['md5', 'sha256'] as const) {
-    if (declared[name] !== undefined && declared[name].toLowerCase() !== actual[name]) {
+    if (declared[name] !== undefined && declared[name] !== actual[name]) {
       throw storageError('checksum_mismatch', `The ${name} of the body does not match the declared one.`);
     }
   }
