@@ -3,7 +3,6 @@ export const defaultContentType = 'application/octet-stream';
 
 const byExtension: Readonly<Record<string, string>> = {
   avif: 'image/avif',
-  bin: 'application/octet-stream',
   bmp: 'image/bmp',
   bz2: 'application/x-bzip2',
   cjs: 'text/javascript',
@@ -73,7 +72,7 @@ export function contentTypeOf(name: string): string {
   const dot = name.lastIndexOf('.');
   if (dot < 0 || dot < name.lastIndexOf('/')) return defaultContentType;
   const extension = name.slice(dot + 1).toLowerCase();
-  return Object.hasOwn(byExtension, extension) ? (byExtension[extension] ?? defaultContentType) : defaultContentType;
+  return (Object.hasOwn(byExtension, extension) ? byExtension[extension] : undefined) ?? defaultContentType;
 }
 
 // RFC 9110, sections 5.6 and 8.3.1. Each character can be matched in only one way, which keeps hostile input linear.

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 
 import { DirectListeners } from './direct-listeners.ts';
+import { prematureCloseError } from './errors.ts';
 
 // From the global registry, so that streams of another copy of this package are recognised too.
 const method: unique symbol = Symbol.for('@coffer/read-into') as never;
@@ -112,6 +113,6 @@ class FileBody extends Readable implements DirectSource {
   }
 
   #assertOpen(): void {
-    if (this.destroyed && !this.readableEnded) throw this.errored ?? new Error('The body was closed before its end.');
+    if (this.destroyed && !this.readableEnded) throw this.errored ?? prematureCloseError();
   }
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { storageError } from '../errors.ts';
+import { alreadyReadError } from './errors.ts';
 
 /** A body that is in memory. It works like any other stream, but a reader that recognises it gets its bytes with much less work. */
 class WholeBody extends Readable {
@@ -19,7 +19,7 @@ class WholeBody extends Readable {
     const { bytes, signal } = this;
     this.bytes = undefined;
     if (signal?.aborted === true) return this.#fail(signal.reason as Error);
-    if (bytes === undefined) return this.#fail(storageError('invalid_argument', 'The body has been read already.'));
+    if (bytes === undefined) return this.#fail(alreadyReadError());
     if (bytes.length > 0) this.push(bytes);
     this.push(null);
   }

@@ -35,7 +35,7 @@ const parameter = new RegExp(
 
 /** A validation_failed error, for a form that cannot be read. */
 export function malformedForm(message: string, cause?: unknown): Error {
-  return storageError('validation_failed', message, cause === undefined ? {} : { cause });
+  return storageError('validation_failed', message, { cause });
 }
 
 /** @throws validation_failed when the head does not name a part of a form */

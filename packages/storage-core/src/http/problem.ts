@@ -111,6 +111,6 @@ export function sendProblem(response: ServerResponse, thrown: unknown, requestId
 
 /** One error (validation_failed) for several mistakes in a request. */
 export function validationFailed(errors: readonly FieldError[]): StorageError {
-  const text = errors.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
+  const text = errors.map(({ field, message }) => `${field}: ${message}`).join('; ');
   return storageError('validation_failed', text, { errors });
 }
