@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { storageError } from '@coffer/storage-core';
 import { assertPlainBody, contentLength, payloadTooLarge, readBody, validationFailed } from '@coffer/storage-core/http';
 
+import { hasBody } from './unread-body.ts';
+
 export interface JsonLimits {
   /** Default 1 MiB. */
   readonly maxBytes?: number | undefined;
@@ -15,15 +17,13 @@ export interface JsonLimits {
  * @throws unsupported_media_type, payload_too_large, validation_failed
  */
 export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576, timeoutMs = 30_000 }: JsonLimits = {}): Promise<unknown> {
+  if (!hasBody(incoming)) return undefined;
   const type = incoming.headers['content-type'];
-  const length = contentLength(incoming);
-  const empty = length === 0 || (length === undefined && incoming.headers['transfer-encoding'] === undefined);
-  if (empty) return undefined;
   if (type === undefined || !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw storageError('unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
   }
   assertPlainBody(incoming);
-  if (length !== undefined && length > maxBytes) throw payloadTooLarge(maxBytes);
+  if ((contentLength(incoming) ?? 0) > maxBytes) throw payloadTooLarge(maxBytes);
   const text = textOf(await readBody(incoming, maxBytes, timeoutMs));
   if (text.trim() === '') return undefined;
   try {

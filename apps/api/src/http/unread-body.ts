@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { lingerAtEnd } from '@coffer/storage-core/http';
+import { contentLength, lingerAtEnd } from '@coffer/storage-core/http';
 
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+export function hasBody(incoming: IncomingMessage): boolean {
+  return incoming.headers['transfer-encoding'] !== undefined || (contentLength(incoming) ?? 0) > 0;
 }
 
 /**
