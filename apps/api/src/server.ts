@@ -6,15 +6,16 @@ import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
-import { contentLength, lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
+import { lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
+import { hasValidHost } from './http/host.ts';
 import { pipelineQueue } from './http/pipeline-queue.ts';
-import { closeIfUnread, hasBody } from './http/unread-body.ts';
+import { closeIfAnsweredEarly, closeIfUnread, mayBeAnsweredEarly } from './http/unread-body.ts';
 import { logRequest } from './observe/request-log.ts';
 import { requestMetrics } from './observe/request-metrics.ts';
 import { problemText, refuseBody, refuseUnparsed } from './refusal.ts';
@@ -23,11 +24,8 @@ import type { Services } from './services.ts';
 const headersTimeoutMs = 15_000;
 // A load balancer answers 502 when it finds its connection closed. Google's keep theirs open for 600 s, which cannot be configured.
 const keepAliveMs = 620_000;
-const longBodyBytes = 2_097_152;
 const localPath = '/local/';
 const localRoute = '/local/{bucket}/{key}';
-// RFC 3986, section 3.2: a name or an address, and a port.
-const hostPattern = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /** The HTTP server: what all requests have in common, below the framework. */
 export function createApiServer(services: Services): Server {
@@ -58,8 +56,7 @@ export function createApiServer(services: Services): Server {
     exchangeBySocket.set(incoming.socket, exchange);
     const isLast = stopping() || hasAmbiguousFraming(incoming);
     if (isLast) outgoing.setHeader('connection', 'close');
-    const closesEarly =
-      hasLongBody(incoming) || (hasBody(incoming) && (incoming.headers.upgrade !== undefined || !readsWholeBody(incoming)));
+    const closesEarly = mayBeAnsweredEarly(incoming);
     if (closesEarly) closeIfAnsweredEarly(incoming, outgoing);
     // Node closes the connection if it did not ask for the body with 100 Continue; proxies send the body all the same.
     const expectsContinue = incoming.headers.expect !== undefined;
@@ -200,56 +197,12 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
   };
 }
 
-/** RFC 9112, section 3.2: an HTTP/1.1 request names its host, once. */
-function hasValidHost({ headers: { host }, httpVersion, rawHeaders }: IncomingMessage): boolean {
-  const isNamed = host !== undefined || httpVersion === '1.0';
-  return isNamed && hostPattern.test(host ?? '') && countHosts(rawHeaders) <= 1;
-}
-
-/** Number of Host headers; Node keeps the first one. */
-function countHosts(headers: readonly string[]): number {
-  let hosts = 0;
-  for (let name = 0; name < headers.length; name += 2) if (headers[name]!.length === 4 && headers[name]!.toLowerCase() === 'host') hosts++;
-  return hosts;
-}
-
 /**
  * HTTP/1.0 has no chunked encoding. A proxy may have seen the end of the request elsewhere, so that what follows is no request to it:
  * RFC 9112, section 6.1.
  */
 function hasAmbiguousFraming({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined;
-}
-
-/**
- * Whether the body may take longer than the server waits for it after the answer. Unknown for a chunked body, so false: when the request
- * is refused at once, all of it may have arrived without being parsed yet.
- */
-function hasLongBody(incoming: IncomingMessage): boolean {
-  return (contentLength(incoming) ?? 0) > longBodyBytes;
-}
-
-/** Whether routes of this method read the whole body before any answer other than a refusal. */
-function readsWholeBody({ method }: IncomingMessage): boolean {
-  return method === 'PUT' || method === 'POST' || method === 'PATCH';
-}
-
-/**
- * An answer before the end of the body announces that the connection closes. Otherwise a client would send its next request, such as the
- * same one with a new token, into a connection that is cut while the rest of the body is still on its way. Nor may a proxy send
- * another client's request in place of a body that nobody reads: see `closeIfUnread`.
- *
- * Also, if a request asks for another protocol, which it does not get, Node loses what arrives together with the end of its body: the next
- * request of a client that was answered before the body was complete, as Java's client sends it.
- */
-function closeIfAnsweredEarly(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  let keepsAlive = outgoing.shouldKeepAlive;
-  Object.defineProperty(outgoing, 'shouldKeepAlive', {
-    get: () => keepsAlive && incoming.complete, // read when Node writes the head
-    set: (value: boolean) => {
-      keepsAlive = value;
-    },
-  });
 }
 
 /** Asks for the body only once it is being read: a client that is refused before that need not send it. */
