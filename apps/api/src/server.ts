@@ -5,7 +5,6 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
-import type { CallContext } from '@coffer/storage-core';
 import { lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
@@ -30,13 +29,12 @@ const localRoute = '/local/{bucket}/{key}';
 /** The HTTP server: what all requests have in common, below the framework. */
 export function createApiServer(services: Services): Server {
   const { runtime, log, stopping, registry } = services;
+  const { localHttp } = runtime;
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const exchangeBySocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
   const pipeline = pipelineQueue();
   const countRequest = requestMetrics(registry);
-  // The handler also takes a context with request id and abort signal, which the runtime passes on.
-  const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const observe = (exchange: Exchange): void => {
     exchange.outgoing.once('close', () => {

@@ -1,7 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-
 import type { LocalBackend } from '@coffer/backend-local';
-import type { LocalHttpOptions } from '@coffer/backend-local/http';
+import type { LocalHttpHandler, LocalHttpOptions } from '@coffer/backend-local/http';
 import type { TenantRepository } from '@coffer/files-db';
 import { observe, StorageService, wrapBackend } from '@coffer/storage-core';
 import type { Observer, StorageBackend } from '@coffer/storage-core';
@@ -29,7 +27,7 @@ export interface StorageRuntime {
   readonly config: Config;
   readonly storage: StorageService;
   /** With the local backend: serves presigned URLs and public objects below `/local/`; false for any other request. */
-  readonly localHttp?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+  readonly localHttp?: LocalHttpHandler;
   /** Releases the backend's sockets and files. */
   readonly close: () => Promise<void>;
   /** Calls `close` at the end of an `await using` block. */
