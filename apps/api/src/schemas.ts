@@ -58,8 +58,14 @@ export function booleanParam(description: string) {
   return booleanText.openapi({ type: 'boolean', description });
 }
 
-/** Where a page of a list begins. */
-export const Cursor = z.string().max(1024).openapi({ description: '`next_cursor` of the page before; absent for the first page.' });
+/** Which page of a list, and how long; for its query. */
+export function pageParams(what: string) {
+  const description = `Maximum number of ${what} on one page; default 100.`;
+  return {
+    limit: integerParam({ min: 1, max: 1000, description, example: 100 }).optional(),
+    cursor: z.string().max(1024).optional().openapi({ description: '`next_cursor` of the page before; absent for the first page.' }),
+  };
+}
 
 /** Text that selects keys: at most as long as a key. */
 export function listingText(description: string) {
@@ -77,7 +83,7 @@ export const plain = String.raw`^[^\x00-\x1f\x7f-\x9f]*$`;
 const isPlain = new RegExp(plain);
 
 /** Text that PostgreSQL and logs can hold. */
-export function plainText(max: number) {
+function plainText(max: number) {
   return z
     .string()
     .min(1)
@@ -85,6 +91,9 @@ export function plainText(max: number) {
     .refine((value) => value.isWellFormed() && isPlain.test(value), 'no control characters and no lone surrogates')
     .openapi({ pattern: plain });
 }
+
+/** The subject of a token, which is the owner of the files that it uploads. */
+export const Subject = plainText(255);
 
 /** Plain text whose last segment is a name: not empty, `.` or `..`. */
 const pathToName = String.raw`^(?:[^\x00-\x1f\x7f-\x9f]*[/\\])?(?:\.{3,}|\.*[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*)$`;

@@ -5,6 +5,7 @@ import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
 import { LRUCache } from 'lru-cache';
 
+import { Subject } from '../schemas.ts';
 import type { Identity } from './identity.ts';
 import { jwksFromFile, jwksFromUrl } from './jwks.ts';
 import type { KeyCaching } from './jwks.ts';
@@ -24,7 +25,6 @@ const asymmetric = ['RS256', 'ES256', 'EdDSA', 'Ed25519'];
 const cacheMs = 30_000;
 const clockToleranceSeconds = 5;
 const maxTokenLength = 16_384;
-const maxSubjectLength = 255;
 
 interface CachedIdentity {
   readonly identity: Identity;
@@ -101,16 +101,9 @@ async function verifyWith(token: string, keys: JWTVerifyGetKey, options: JWTVeri
 }
 
 function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
-  const subject: unknown = payload.sub;
-  // The subject is stored in a column and logged.
-  const isText =
-    typeof subject === 'string' &&
-    subject !== '' &&
-    subject.length <= maxSubjectLength &&
-    subject.isWellFormed() &&
-    !/\p{Cc}/u.test(subject);
-  if (!isText) throw unauthorized();
-  return { subject, role: roleOf(payload), claimed: tenantFromClaims(payload, tenantClaim) };
+  const subject = Subject.safeParse(payload.sub);
+  if (!subject.success) throw unauthorized();
+  return { subject: subject.data, role: roleOf(payload), claimed: tenantFromClaims(payload, tenantClaim) };
 }
 
 function unauthorized(cause?: unknown): Error {

@@ -9,8 +9,7 @@ import {
   booleanParam,
   CannedAclSchema,
   Count,
-  Cursor,
-  integerParam,
+  pageParams,
   TenantId,
   RegionName,
   TenantSchema,
@@ -70,15 +69,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     access,
     tags: ['Tenants'],
     request: {
-      query: z.object({
-        limit: integerParam({
-          min: 1,
-          max: 1000,
-          description: 'Maximum number of tenants on one page; default 100.',
-          example: 100,
-        }).optional(),
-        cursor: Cursor.optional(),
-      }),
+      query: z.object(pageParams('tenants')),
     },
     responses: {
       ...json(200, TenantListSchema, { description: 'One page', example: { tenants: [tenantExample], next_cursor: null } }),

@@ -6,7 +6,7 @@ import type { Access } from '../../guard.ts';
 import { closeIfUnread } from '../../http/unread-body.ts';
 import { answerJson, bucketErrors, json, jsonBodyErrors, problems, providerErrors, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { ContentType, Count, FileSchema, Filename, plainText } from '../../schemas.ts';
+import { ContentType, Count, FileSchema, Filename, Subject } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -66,7 +66,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
         content_type: ContentType,
         size_bytes: Count,
         is_public: z.boolean().optional(),
-        owner_id: plainText(255).optional(),
+        owner_id: Subject.optional(),
         sha256: z
           .string()
           .regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')

@@ -7,7 +7,7 @@ import { fileExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
 import { answerJson, empty, json, jsonBodyErrors, problems, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { Cursor, FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
+import { FileSchema, Filename, pageParams, Subject } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -32,14 +32,8 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       query: z.object({
-        limit: integerParam({
-          min: 1,
-          max: 1000,
-          description: 'Maximum number of files on one page; default 100.',
-          example: 100,
-        }).optional(),
-        cursor: Cursor.optional(),
-        owner_id: plainText(255).optional().openapi({ description: 'Only files of this owner.' }),
+        ...pageParams('files'),
+        owner_id: Subject.optional().openapi({ description: 'Only files of this owner.' }),
         status: z
           .enum(fileStatuses, `one of ${fileStatuses.join(', ')}`)
           .optional()

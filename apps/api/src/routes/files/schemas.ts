@@ -5,7 +5,7 @@ import { validationFailed } from '@coffer/storage-core/http';
 
 import { formFields } from '../../body-schemas.ts';
 import { parseJson } from '../../http/json-body.ts';
-import { booleanText, plainText } from '../../schemas.ts';
+import { booleanText, Subject } from '../../schemas.ts';
 
 /** Any string: one that is not a uuid names no file, so it is 404 like every missing file. */
 export const FileId = z.object({
@@ -27,7 +27,7 @@ export const Metadata = z
   .openapi({ type: 'object', additionalProperties: {}, description: metadataRules, example: { project: 'apollo' } });
 
 const fields = z.object({
-  owner_id: plainText(255).optional(),
+  owner_id: Subject.optional(),
   is_public: booleanText.optional(),
   metadata: z.string().transform(metadataOf).pipe(Metadata).optional(),
 });
