@@ -4,6 +4,9 @@ import { tenantNameShape } from '@coffer/storage-core';
 
 import { presignedUrlExample } from './examples.ts';
 
+const etagExample = '"9a0364b9e99bb480dd25e1f0284c8555"';
+const timeExample = 'Wed, 21 Oct 2026 07:28:00 GMT';
+
 /**
  * Headers in the OpenAPI document; their values are validated where they are used. None has an `example`: /docs would send it
  * unasked, with a tenant, a condition or a checksum that is not the reader's.
@@ -25,14 +28,11 @@ export const tenantHeader = z.object({
 /** For routes that send bytes. */
 export const readHeaders = z.object({
   Range: requestHeader('One range of bytes.', 'bytes=0-1023'),
-  'If-Range': requestHeader(
-    'Send the range only if the ETag, or time, is still this one; otherwise send the whole.',
-    '"9a0364b9e99bb480dd25e1f0284c8555"',
-  ),
-  'If-Match': requestHeader('ETags, or `*`.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-None-Match': requestHeader('ETags, or `*`: the answer is 304 if the ETag is one of them.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-Modified-Since': requestHeader('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
-  'If-Unmodified-Since': requestHeader('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'If-Range': requestHeader('Send the range only if the ETag, or time, is still this one; otherwise send the whole.', etagExample),
+  'If-Match': requestHeader('ETags, or `*`.', etagExample),
+  'If-None-Match': requestHeader('ETags, or `*`: the answer is 304 if the ETag is one of them.', etagExample),
+  'If-Modified-Since': requestHeader('A time.', timeExample),
+  'If-Unmodified-Since': requestHeader('A time.', timeExample),
 });
 
 // Base64 of 32 and of 16 bytes: the unused bits of the last character must be 0.
@@ -52,16 +52,16 @@ export const checksumHeaders = z.object({
 /** The same for objects, whose key may already exist. */
 export const writeHeaders = checksumHeaders.extend({
   'If-None-Match': requestHeader('`*`: write only if there is no object with this key.', '*').openapi({ pattern: String.raw`^\*$` }),
-  'If-Match': requestHeader('One ETag: write only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({
+  'If-Match': requestHeader('One ETag: write only over that object.', etagExample).openapi({
     pattern: '^"[^",]+"$',
   }),
 });
 
 /** For routes that delete. */
 export const deleteHeaders = z.object({
-  'If-Match': requestHeader('ETags, or `*`: delete only an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-None-Match': requestHeader('ETags, or `*`: do not delete an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-Unmodified-Since': requestHeader('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'If-Match': requestHeader('ETags, or `*`: delete only an object that matches.', etagExample),
+  'If-None-Match': requestHeader('ETags, or `*`: do not delete an object that matches.', etagExample),
+  'If-Unmodified-Since': requestHeader('A time.', timeExample),
 });
 
 /** Headers of an answer in the OpenAPI document. */
@@ -84,12 +84,12 @@ export const answerHeaders: AnswerHeaders = {
 };
 
 /** On answers to a write. */
-export const writtenHeaders: AnswerHeaders = { ETag: answerHeader('ETag of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
+export const writtenHeaders: AnswerHeaders = { ETag: answerHeader('ETag of what was written.', etagExample) };
 
 /** On a 304, which has no bytes because the client has them. */
 export const unchangedHeaders: AnswerHeaders = {
-  ETag: answerHeader('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'Last-Modified': answerHeader('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  ETag: answerHeader('Changes with the bytes.', etagExample),
+  'Last-Modified': answerHeader('When the object was written.', timeExample),
   'Cache-Control': answerHeader(
     'A copy may be kept, but must be revalidated each time; without `private`, shared caches may keep one as well.',
     'private, no-cache',
