@@ -6,25 +6,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientOf } from '../testing/client.ts';
 import type { Client } from '../testing/client.ts';
 import { ask } from '../testing/request.ts';
-import { scratch, serve } from '../testing/storage.ts';
+import { serve } from '../testing/storage.ts';
 import type { Served } from '../testing/storage.ts';
 import { localHttpHandler } from './handler.ts';
 
 let served: Served;
 let client: Client;
-let remove: () => Promise<void>;
 
 beforeAll(async () => {
-  const { path, remove: removeScratch } = await scratch();
-  remove = removeScratch;
-  served = await serve(path, { corsOrigins: ['https://app.example', 'https://two.example'] });
+  served = await serve({ corsOrigins: ['https://app.example', 'https://two.example'] });
   client = clientOf(served);
 });
 
-afterAll(async () => {
-  await served.stop();
-  await remove();
-});
+afterAll(() => served.stop());
 
 describe('pages of other origins', () => {
   it('may use the storage when they are allowed to', async () => {

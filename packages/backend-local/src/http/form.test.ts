@@ -10,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { ask, boundary, formOf } from '../testing/request.ts';
 import type { Answer, Part } from '../testing/request.ts';
-import { leftoversIn, scratch, serve } from '../testing/storage.ts';
+import { leftoversIn, serve } from '../testing/storage.ts';
 import type { Served } from '../testing/storage.ts';
 import { localHttpHandler } from './handler.ts';
 
@@ -18,21 +18,15 @@ const data = randomBytes(3_000_000);
 const file: Part = { name: 'file', value: data, filename: 'any name.bin', type: 'application/x-ignored' };
 const at = { bucket: 'bucket', key: 'form/übung' };
 
-let root: string;
 let served: Served;
 let upload: PresignedUpload;
 let fields: readonly Part[];
-let remove: () => Promise<void>;
 
 beforeAll(async () => {
-  ({ path: root, remove } = await scratch());
-  served = await serve(root);
+  served = await serve();
 });
 
-afterAll(async () => {
-  await served.stop();
-  await remove();
-});
+afterAll(() => served.stop());
 
 beforeEach(async () => {
   await served.backend.delete(at, noContext);
@@ -47,7 +41,7 @@ const post = (body: Buffer, options: { readonly headers?: Record<string, string>
 async function assertNothingStored(): Promise<void> {
   const error = await served.backend.head(at, noContext).catch((cause: unknown) => cause);
   expect(hasCode(error, 'file_not_found')).toBe(true);
-  await expect.poll(() => leftoversIn(root, served.backend)).toEqual([]);
+  await expect.poll(() => leftoversIn(served.root, served.backend)).toEqual([]);
 }
 
 describe('a presigned form', () => {

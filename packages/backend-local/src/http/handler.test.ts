@@ -10,25 +10,19 @@ import type { LocalBackend } from '../backend.ts';
 import { clientOf } from '../testing/client.ts';
 import type { Client } from '../testing/client.ts';
 import { ask, boundary, formOf } from '../testing/request.ts';
-import { scratch, serve } from '../testing/storage.ts';
+import { serve } from '../testing/storage.ts';
 import type { Served } from '../testing/storage.ts';
 import { localHttpHandler } from './handler.ts';
 
 let served: Served;
 let client: Client;
-let remove: () => Promise<void>;
 
 beforeAll(async () => {
-  const { path, remove: removeScratch } = await scratch();
-  remove = removeScratch;
-  served = await serve(path, { corsOrigins: ['https://app.example', 'https://two.example'] });
+  served = await serve();
   client = clientOf(served);
 });
 
-afterAll(async () => {
-  await served.stop();
-  await remove();
-});
+afterAll(() => served.stop());
 
 describe('objects without a token', () => {
   it.each(['public-read', 'public-read-write'] as const)('are served when their ACL is %s', async (acl) => {

@@ -6,26 +6,18 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { clientOf } from '../testing/client.ts';
 import type { Client } from '../testing/client.ts';
 import { ask } from '../testing/request.ts';
-import { leftoversIn, scratch, serve } from '../testing/storage.ts';
+import { leftoversIn, serve } from '../testing/storage.ts';
 import type { Served } from '../testing/storage.ts';
 
-let root: string;
 let served: Served;
 let client: Client;
-let remove: () => Promise<void>;
 
 beforeAll(async () => {
-  const { path, remove: removeScratch } = await scratch();
-  root = path;
-  remove = removeScratch;
-  served = await serve(path, { corsOrigins: ['https://app.example', 'https://two.example'] });
+  served = await serve();
   client = clientOf(served);
 });
 
-afterAll(async () => {
-  await served.stop();
-  await remove();
-});
+afterAll(() => served.stop());
 
 describe('presigned PUTs', () => {
   beforeEach(async () => {
@@ -78,7 +70,7 @@ describe('presigned PUTs', () => {
     }
     expect((await put({ 'x-amz-checksum-crc32': 'AAAAAA==' })).status).toBe(400);
     expect(await client.isAbsent('up')).toBe(true);
-    expect(await leftoversIn(root, served.backend)).toEqual([]);
+    expect(await leftoversIn(served.root, served.backend)).toEqual([]);
     expect((await put({ 'content-md5': sum('md5', 'bytes'), digest: `SHA-256=${sum('sha256', 'bytes')}` })).status).toBe(200);
   });
 
@@ -103,7 +95,7 @@ describe('presigned PUTs', () => {
     if (!(answer instanceof Error)) expect(answer).toMatchObject({ status: 400 });
     expect(sent).toBeLessThan(64_000_000);
     expect(await client.isAbsent('bound')).toBe(true);
-    expect(await leftoversIn(root, served.backend)).toEqual([]);
+    expect(await leftoversIn(served.root, served.backend)).toEqual([]);
   });
 
   it('take just the type that was signed', async () => {
@@ -124,7 +116,7 @@ describe('presigned PUTs', () => {
       send: (request) => request.write(randomBytes(3_000_000), () => request.destroy()),
     });
     await expect(leaving).rejects.toThrow();
-    await expect.poll(() => leftoversIn(root, served.backend)).toEqual([]);
+    await expect.poll(() => leftoversIn(served.root, served.backend)).toEqual([]);
     expect(await client.isAbsent('up')).toBe(true);
   });
 

@@ -8,8 +8,9 @@ import { join, relative } from 'node:path';
 import { noContext } from '@coffer/storage-core';
 
 import { localBackend } from '../backend.ts';
-import type { LocalBackend, LocalBackendOptions } from '../backend.ts';
+import type { LocalBackend } from '../backend.ts';
 import { localHttpHandler } from '../http/handler.ts';
+import type { LocalHttpOptions } from '../http/handler.ts';
 
 /** A directory for one test, removed by `remove`. */
 export async function scratch(): Promise<{ readonly path: string; remove(): Promise<void> }> {
@@ -36,32 +37,33 @@ export async function leftoversIn(root: string, backend: LocalBackend): Promise<
 export interface Served {
   readonly url: string;
   readonly backend: LocalBackend;
+  /** The directory of the backend. */
+  readonly root: string;
   stop(): Promise<void>;
 }
 
-/** A backend behind a real server, with an empty bucket called `bucket`. */
-export async function serve(
-  root: string,
-  options: Omit<LocalBackendOptions, 'root' | 'presign'> & { readonly corsOrigins?: readonly string[] } = {},
-): Promise<Served> {
-  const { corsOrigins, ...local } = options;
+/** A backend behind a real server, with an empty bucket called `bucket`, in a directory that is removed with it. */
+export async function serve(handling: Omit<LocalHttpOptions, 'backend'> = {}): Promise<Served> {
+  const { path: root, remove } = await scratch();
   const server: Server = createServer((request, response) => {
-    const handle = localHttpHandler({ backend, ...(corsOrigins !== undefined && { corsOrigins }) });
     void handle(request, response).then((handled) => {
       if (!handled) response.writeHead(404).end('not ours');
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const backend = localBackend({ root, presign: { baseUrl: url, secret: 'a secret of the tests' }, ...local });
+  const backend = localBackend({ root, presign: { baseUrl: url, secret: 'a secret of the tests' } });
+  const handle = localHttpHandler({ backend, ...handling });
   await backend.buckets!.create('bucket', {}, noContext);
   return {
     url,
     backend,
+    root,
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await backend.close();
+      await remove();
     },
   };
 }
