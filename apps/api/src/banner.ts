@@ -1,3 +1,4 @@
+import type { AuthConfig } from '@coffer/runtime';
 import { SignJWT } from 'jose';
 
 const demoTenant = { tenant_uuid: '4c0ffe2a-0000-4000-8000-000000000001', tenant_slug: 'demo' };
@@ -7,10 +8,11 @@ const lifetime = '30d';
 export async function welcome(options: {
   readonly url: string;
   readonly secret: Uint8Array;
-  readonly issuer: string | undefined;
-  readonly audience: string | undefined;
+  /** What tokens must be like. */
+  readonly auth: Pick<AuthConfig, 'issuer' | 'audience' | 'tenantClaim'>;
 }): Promise<string> {
-  const { url, secret, issuer, audience } = options;
+  const { url, secret, auth } = options;
+  const { issuer, audience, tenantClaim } = auth;
   const sign = (claims: Record<string, unknown>, subject: string): Promise<string> => {
     const token = new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setSubject(subject).setIssuedAt().setExpirationTime(lifetime);
     if (issuer !== undefined) token.setIssuer(issuer);
@@ -18,7 +20,7 @@ export async function welcome(options: {
     return token.sign(secret);
   };
   const admin = await sign({ roles: ['admin'] }, 'admin');
-  const tenant = await sign({ metadata: demoTenant }, 'demo-user');
+  const tenant = await sign({ [tenantClaim]: demoTenant }, 'demo-user');
   return `
 Coffer is ready.
 

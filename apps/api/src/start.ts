@@ -50,9 +50,8 @@ async function announce(config: Config, { generatedSecret }: Serving, log: Logge
   log.info({ version, url, port, backend: config.storage.backend }, 'listening');
   // Tokens are shown to a person or to `npm start`, and never logged.
   if (generatedSecret === undefined || !(process.stdout.isTTY || process.argv.includes('--welcome'))) return;
-  const { issuer, audience } = config.auth;
   process.stdout.on('error', () => {}); // nobody is there to read it
-  process.stdout.write(await welcome({ url, secret: generatedSecret, issuer, audience }));
+  process.stdout.write(await welcome({ url, secret: generatedSecret, auth: config.auth }));
 }
 
 async function exit(code: number, log: Logger): Promise<never> {
