@@ -17,12 +17,12 @@ it('says why a name is invalid, and counts code points as characters', () => {
     ['', 'A name must not be empty.'],
     ['🐘'.repeat(129), 'A name must have at most 128 characters.'],
     ['\ud800', 'A name must be well-formed Unicode.'],
-    ['a\u2028b', 'A name must have no control characters.'],
-    ['a\u0085b', 'A name must have no control characters.'],
-    ['\u3000a', 'A name must have no white space at its ends.'],
-    ['\n', 'A name must have no control characters.'],
-    [' ', 'A name must have no white space at its ends.'],
-    ['a ', 'A name must have no white space at its ends.'],
+    ['a\u2028b', 'A name must not contain control characters.'],
+    ['a\u0085b', 'A name must not contain control characters.'],
+    ['\u3000a', 'A name must not begin or end with white space.'],
+    ['\n', 'A name must not contain control characters.'],
+    [' ', 'A name must not begin or end with white space.'],
+    ['a ', 'A name must not begin or end with white space.'],
   ] as const)
     expect(tenantNameProblem('A name', wrong)).toBe(problem);
 });

@@ -37,6 +37,6 @@ export function tenantNameProblem(what: string, value: string): string | undefin
   if (!value.isWellFormed()) return `${what} must be well-formed Unicode.`;
   if (wellShaped.test(value)) return undefined;
   return value.trim() === value || hasControl.test(value)
-    ? `${what} must have no control characters.`
-    : `${what} must have no white space at its ends.`;
+    ? `${what} must not contain control characters.`
+    : `${what} must not begin or end with white space.`;
 }

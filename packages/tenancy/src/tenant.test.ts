@@ -18,14 +18,14 @@ describe('the shape of a tenant', () => {
     ['x'.repeat(129), 'at most 128 characters'],
     ['🐘'.repeat(129), 'at most 128 characters'],
     ['x'.repeat(1_000_000), 'at most 128 characters'],
-    ['a\0b', 'no control characters'],
-    ['a\nb', 'no control characters'],
-    ['a\u0085b', 'no control characters'],
-    ['a\u2028b', 'no control characters'],
+    ['a\0b', 'control characters'],
+    ['a\nb', 'control characters'],
+    ['a\u0085b', 'control characters'],
+    ['a\u2028b', 'control characters'],
     ['a\ud800', 'well-formed'],
-    [' a', 'no white space'],
-    ['a\u00a0', 'no white space'],
-    ['\ufeffa', 'no white space'],
+    [' a', 'white space'],
+    ['a\u00a0', 'white space'],
+    ['\ufeffa', 'white space'],
   ])('refuses %j', (value, reason) => {
     expect(tenantUuidProblem(value)).toContain(reason);
     expect(tenantSlugProblem(value)).toContain(reason);

@@ -45,9 +45,9 @@ const LifecycleChange = bodySchema({
     .superRefine((rules, check) => {
       for (const [index, { id, expire_days, abort_multipart_days, transition }] of rules.entries()) {
         if (expire_days === undefined && abort_multipart_days === undefined && transition === undefined)
-          check.addIssue({ code: 'custom', path: [index], message: 'A rule has expire_days, abort_multipart_days or transition.' });
+          check.addIssue({ code: 'custom', path: [index], message: 'must have expire_days, abort_multipart_days or transition' });
         if (rules.findIndex((rule) => rule.id === id) < index)
-          check.addIssue({ code: 'custom', path: [index, 'id'], message: 'Each rule must have an id of its own.' });
+          check.addIssue({ code: 'custom', path: [index, 'id'], message: 'must be different from the ids of the other rules' });
       }
     }),
 }).openapi('LifecycleChange', { example: rulesExample });
