@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 
-import { bucketNameProblem, storageError } from '@coffer/storage-core';
+import { bucketNameProblem, canonicalTenantUuid, isRealUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 
-import { canonicalTenantUuid, isRealUuid, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+import { tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 
 /*
  * Two tenants never share a bucket, because every name has one of two forms, and no name has both:
@@ -21,6 +21,7 @@ interface Pattern {
 
 const maxNameLength = 63;
 const hashDigits = 16;
+const hashEnding = new RegExp(`-[0-9a-f]{${hashDigits}}$`);
 const allowedPlaceholders = 'allowed are {tenant_slug} and {tenant_uuid}';
 
 /** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined if it can. */
@@ -101,7 +102,7 @@ function hashed(values: readonly string[], digest: string): readonly string[] {
 /** Whether a clean name has something like a hash where a hashed name has one: before the last literal. */
 function looksHashed({ literals }: Pattern, name: string): boolean {
   const end = name.length - (literals.at(-1)?.length ?? 0);
-  return /-[0-9a-f]{16}$/.test(name.slice(0, end));
+  return hashEnding.test(name.slice(0, end));
 }
 
 /** Whether a clean name can be read in only one way: next to a slug, the uuid must have a fixed length (`a-b` + `c` is `a` + `b-c`). */

@@ -1,7 +1,7 @@
-import { storageError, tenantNameProblem } from '@coffer/storage-core';
+import { canonicalTenantUuid, storageError, tenantNameProblem } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 
-import { canonicalTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+import { namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 
 /** An `admin` may do anything; a `service` acts for the tenant it names; a `user` acts for its own. */
 export type Role = 'admin' | 'service' | 'user';

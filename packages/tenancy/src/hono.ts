@@ -1,10 +1,9 @@
-import { storageError } from '@coffer/storage-core';
+import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Context, MiddlewareHandler } from 'hono';
 
 import { assertHeaderNames, decideTenant, isRecord, roleOf, tenantFromClaims } from './claims.ts';
 import type { Claims, Role, TenantDecision } from './claims.ts';
-import { canonicalTenantUuid } from './tenant.ts';
 
 /** What `tenantContext` adds to `c.var`. */
 export interface TenantVariables {

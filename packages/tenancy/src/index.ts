@@ -3,5 +3,6 @@ export { chooseBucket, reservedBuckets, tenantBucketResolver } from './bucket-po
 export type { BucketPolicy } from './bucket-policy.ts';
 export { assertHeaderNames, decideTenant, roleOf, tenantFromClaims } from './claims.ts';
 export type { Claims, Role, TenantDecision } from './claims.ts';
-export { canonicalTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
-export type { TenantContext } from './tenant.ts';
+export { namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+export { canonicalTenantUuid } from '@coffer/storage-core';
+export type { TenantContext } from '@coffer/storage-core';

@@ -1,9 +1,6 @@
 import { canonicalTenantUuid, tenantNameProblem } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 
-export { canonicalTenantUuid, isRealUuid } from '@coffer/storage-core';
-export type { TenantContext } from '@coffer/storage-core';
-
 /** Why `value` cannot identify a tenant, or undefined if it can. It is opaque: it need not have the form of a UUID. */
 export function tenantUuidProblem(value: string): string | undefined {
   return tenantNameProblem('A tenant uuid', value);
