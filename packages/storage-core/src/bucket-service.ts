@@ -15,6 +15,7 @@ import type { StorageServiceOptions } from './service-options.ts';
 
 /** The part of `StorageService` that manages buckets. */
 export class BucketService {
+  /** With its layers: a call through it is observed, and retried, like one of the service's own. */
   readonly backend: StorageBackend;
   protected readonly provisioner: BucketProvisioner;
   readonly #region: string | undefined;

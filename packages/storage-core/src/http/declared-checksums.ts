@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 import { validationFailed } from './problem.ts';
 
+/** The checksums that a request declares for its body, in lower-case hex. */
 export interface DeclaredChecksums {
-  /** Lower-case hex. */
   readonly sha256?: string;
   readonly md5?: string;
 }
