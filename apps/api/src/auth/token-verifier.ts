@@ -5,7 +5,7 @@ import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
 import { LRUCache } from 'lru-cache';
 
-import { Subject } from '../schemas.ts';
+import { Subject } from '../request-schemas.ts';
 import type { Identity } from './identity.ts';
 import { jwksFromFile, jwksFromUrl } from './jwks.ts';
 import type { KeyCaching } from './jwks.ts';

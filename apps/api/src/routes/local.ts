@@ -3,7 +3,8 @@ import { z } from '@hono/zod-openapi';
 import { readHeaders, writeHeaders, writtenHeaders } from '../documented-headers.ts';
 import { empty, objectAnswers, problems } from '../responses.ts';
 import type { Router } from '../router.ts';
-import { anyBytes, BucketName, ObjectKey } from '../schemas.ts';
+import { BucketName, ObjectKey } from '../request-schemas.ts';
+import { anyBytes } from '../schemas.ts';
 import type { Access } from '../guard.ts';
 
 const access: Access = { role: 'anybody', needsStorage: true };

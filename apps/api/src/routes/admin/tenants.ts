@@ -5,17 +5,8 @@ import { tenantExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import {
-  booleanParam,
-  CannedAclSchema,
-  Count,
-  pageParams,
-  TenantId,
-  RegionName,
-  TenantSchema,
-  TenantSlug,
-  TenantUuid,
-} from '../../schemas.ts';
+import { booleanParam, CannedAclSchema, pageParams, TenantId, RegionName, TenantSlug, TenantUuid } from '../../request-schemas.ts';
+import { Count, TenantSchema } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { tenantView } from '../../views.ts';

@@ -24,7 +24,7 @@ import {
   tenantErrors,
 } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { booleanParam } from '../../schemas.ts';
+import { booleanParam } from '../../request-schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { FileId } from './schemas.ts';

@@ -5,7 +5,7 @@ import { validationFailed } from '@coffer/storage-core/http';
 
 import { formFields } from '../../body-schemas.ts';
 import { parseJson } from '../../http/json-body.ts';
-import { booleanText, Subject } from '../../schemas.ts';
+import { booleanText, Subject } from '../../request-schemas.ts';
 
 /** Any string: one that is not a uuid names no file, so it is 404 like every missing file. */
 export const FileId = z.object({

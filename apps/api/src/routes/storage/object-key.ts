@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { decodeKey } from '@coffer/storage-core';
 
 import type { AppContext } from '../../app-env.ts';
-import { ObjectKey } from '../../schemas.ts';
+import { ObjectKey } from '../../request-schemas.ts';
 
 const objectsPath = '/api/v1/storage/objects/';
 
