@@ -86,15 +86,12 @@ onEachBackend('the bucket of a request', ({ start, bucket }) => {
       });
     });
 
-    it.each(['', ' ', 'a'.repeat(200), '\u0001'.replace('\u0001', 'a\tb'), 'acme, acme'])(
-      'is asked for by no tenant called %j',
-      async (id) => {
-        const { status, json } = await api.send('GET', '/api/v1/files', { headers: { ...(await service()), 'x-tenant-id': id } });
-        expect({ status, code: json.code }).toSatisfy(
-          ({ status: got, code }) => (got === 400 && code === 'validation_failed') || (got === 404 && code === 'tenant_not_found'),
-        );
-      },
-    );
+    it.each(['', ' ', 'a'.repeat(200), 'a\tb', 'acme, acme'])('is asked for by no tenant called %j', async (id) => {
+      const { status, json } = await api.send('GET', '/api/v1/files', { headers: { ...(await service()), 'x-tenant-id': id } });
+      expect({ status, code: json.code }).toSatisfy(
+        ({ status: got, code }) => (got === 400 && code === 'validation_failed') || (got === 404 && code === 'tenant_not_found'),
+      );
+    });
   });
 
   describe('without multi-tenancy', () => {
