@@ -258,6 +258,13 @@ describe('mistakes', () => {
     expect(Object.keys(mistakesOf(env)).toSorted()).toEqual(Object.keys(env).toSorted());
   });
 
+  it('come with the misspelt variables that may be their cause', () => {
+    expect(mistakesOf({ STORAGE_S3_SECRET_KEY: 'x', STORAGE_S3_ACCES_KEY: 'x', COFFER_OTHER: 'x' })).toEqual({
+      STORAGE_S3_ACCESS_KEY: expect.stringContaining('is missing') as string,
+      STORAGE_S3_ACCES_KEY: 'is no variable of Coffer; did you mean STORAGE_S3_ACCESS_KEY?',
+    });
+  });
+
   it('never show a value', () => {
     const secret = 'hunter2hunter2';
     const names = Object.keys(parse().sources).filter((name) => !['STORAGE_BACKEND', 'HOST'].includes(name));

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 
 import { ConfigError } from './config-error.ts';
+import type { ConfigMistake } from './config-error.ts';
 import { isOwnBackend, noSuchBackend, readStorage } from './config-storage.ts';
 import type { StorageConfig } from './config-storage.ts';
 import { EnvReader } from './env-reader.ts';
@@ -94,16 +95,20 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
   const logLevel = env.value('LOG_LEVEL', oneOf(logLevels), 'info');
   const tenantId = env.optional('TENANT_ID', text);
 
+  const misspelt: ConfigMistake[] = [];
   for (const name of env.unread(['STORAGE_', 'AUTH_', 'COFFER_'])) {
     if (name in storage.extra || knownElsewhere.test(name) || isServiceLink(name, variables)) continue;
     const suggestion = env.closest(name);
-    env.warnings.push(`${name} is no variable of Coffer${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`);
+    const message = `is no variable of Coffer${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`;
+    env.warnings.push(`${name} ${message}`);
+    if (suggestion !== undefined) misspelt.push({ variable: name, message });
   }
   if (env.mistakes.length > 0) {
     // Loading the backend reports this too, but only happens once everything else is right.
     const { enabled, backend } = storage;
     if (enabled && !isOwnBackend(backend) && !isInstalled(cwd, backend)) env.mistake('STORAGE_BACKEND', noSuchBackend);
-    throw new ConfigError(env.mistakes);
+    // A variable may be missing because it is misspelt.
+    throw new ConfigError([...env.mistakes, ...misspelt]);
   }
   return deepFreeze({
     storage,
