@@ -1,4 +1,10 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { promisify } from 'node:util';
 
 import { describe, expect, it } from 'vitest';
 
@@ -20,6 +26,21 @@ describe('docker/', () => {
   it('runs the major version of Node that is pinned', () => {
     const [major] = read('.node-version').split('.');
     expect(dockerfile).toContain(`ARG NODE_IMAGE=node:${major}-`);
+  });
+
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+  const hosts = ['127.0.0.1', '0.0.0.0', '', ...(hasIpv6 ? ['::1', '[::1]', '::', '[::]'] : [])];
+  it.each(hosts)('finds the server healthy where it listens: HOST=%s', async (host) => {
+    const [, ...check] = JSON.parse(/^ {2}CMD (.*)$/m.exec(dockerfile)?.[1] ?? '') as string[];
+    const server = createServer((request, response) => response.writeHead(request.url === '/health/live' ? 200 : 404).end());
+    server.listen(0, host === '' ? '127.0.0.1' : host.replaceAll(/[[\]]/g, ''));
+    try {
+      await once(server, 'listening');
+      const env = { HOST: host, PORT: String((server.address() as AddressInfo).port) };
+      await promisify(execFile)(process.execPath, check, { env });
+    } finally {
+      server.close();
+    }
   });
 
   it('sets variables that exist', () => {
