@@ -204,6 +204,44 @@ it('leaves an answer alone that has been written, and not been sent yet', async 
   await drained;
 });
 
+it.runIf(process.platform === 'linux')('waits for the client to receive what the kernel still holds of an answer', async () => {
+  const size = 2 * 1_048_576; // more than a client's kernel takes before the client reads, and less than the server's
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end(Buffer.alloc(size));
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
+  const received = once(server, 'request');
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const [, outgoing] = (await received) as [unknown, ServerResponse];
+  if (!outgoing.writableFinished) await once(outgoing, 'finish');
+  let isDrained = false;
+  const closed = once(server, 'close');
+  const drained = drain(20_000).then(() => (isDrained = true));
+  await closed;
+  await new Promise((resolve) => setTimeout(resolve, 500)); // nothing is left for Node to do
+  expect(isDrained).toBe(false);
+  expect((await buffer(socket)).length).toBeGreaterThan(size);
+  await drained;
+});
+
+it.runIf(process.platform === 'linux')('does not wait for a client that reads nothing beyond the deadline', async () => {
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end(Buffer.alloc(2 * 1_048_576));
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
+  const received = once(server, 'request');
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await received;
+  await drain(1000);
+  socket.destroy();
+});
+
 it('answers a request whose head was half here, and whose client had no answer yet', async () => {
   vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, since the server waits only a second for heads
   const server = createServer((incoming, outgoing) => {

@@ -1,11 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 import { findExchange } from './exchange.ts';
+import { allReceived } from './unsent.ts';
 
 /**
- * Stops accepting connections and lets requests in flight finish, for at most `deadlineMs`. Then cuts them, and gives their handlers a
- * moment to undo what they wrote. Handlers whose client has gone get the same time.
+ * Stops accepting connections and lets requests in flight finish, and clients receive the answers, for at most `deadlineMs`. Then cuts
+ * them, and gives their handlers a moment to undo what they wrote. Handlers whose client has gone get the same time.
  *
  * A proxy sends requests over idle connections until it notices that they are closed, and those on their way fail. Idle connections
  * therefore stay for `idleMs`, default 0, or until the answer to their next request, which tells the proxy that it is the last.
@@ -77,8 +78,10 @@ export function drainOf(server: Server): Drain {
   };
 
   const closeAll = server.closeAllConnections.bind(server);
+  let isForced = false;
   const forcedClose = new Promise<void>((resolve) => {
     server.closeAllConnections = () => {
+      isForced = true;
       closeAll();
       resolve();
     };
@@ -86,6 +89,7 @@ export function drainOf(server: Server): Drain {
 
   return async (deadlineMs, idleMs = 0) => {
     await allAccepted(server, Math.min(acceptMs, deadlineMs));
+    const { port } = server.address() as AddressInfo;
     idleUntil = performance.now() + idleMs;
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
@@ -102,7 +106,7 @@ export function drainOf(server: Server): Drain {
     clearInterval(idle);
     // The server learns that requests were cut before their handlers do.
     const lastHandled = unfinished === 0 ? Promise.resolve() : new Promise<void>((resolve) => (onLast = resolve));
-    await Promise.race([lastHandled, forcedClose]);
+    await Promise.race([Promise.all([lastHandled, allReceived(port, () => isForced)]), forcedClose]);
     clearTimeout(deadline);
     if (unfinished === 0) return;
     const rollbackTimer = setTimeout(() => onLast(), rollbackMs);
