@@ -46,7 +46,7 @@ export function requestMetrics(register: Registry): (exchange: Exchange) => void
   };
 }
 
-/** The status that the client received: a client that cut its body short, for example, no longer receives the error, and counts as gone. */
+/** The status that the client received: one that reset its connection within the body no longer receives the error, and counts as gone. */
 function reportedStatus(exchange: Exchange): number {
   const { outgoing, refusalStatus } = exchange;
   const status = statusOf(exchange) ?? clientClosedRequest;
