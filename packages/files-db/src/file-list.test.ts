@@ -193,8 +193,9 @@ describe.each(['embedded', 'debian'] as const)('the rows that lists read on Post
     await rig.query('truncate files');
     await insert(0x01900000, 'available', acme.tenantUuid);
     await rig.query(`update files set storage_key = id::text, etag = ''`);
+    const to = await rig.tenants.bucketFor(acme);
     for (const { id } of await rig.query<{ id: string }>('select id from files limit 200')) {
-      const move = { id, key: id, from: 'b', to: 'acme-uploads' };
+      const move = { id, key: id, from: 'b', to };
       await claimDestination(database.sql, { ...move, seconds: 1e10 });
       expect(await switchLocation(database.sql, { ...move, etag: '', sweepIn: 1e10 })).toHaveLength(1);
     }

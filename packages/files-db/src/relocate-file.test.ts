@@ -355,33 +355,38 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     },
   );
 
-  it('leaves a file where it is when the empty bucket of its tenant is deleted before the copy is made, and is now of no tenant', async () => {
-    await rig.close();
-    const inner = presigning(memoryBackend());
-    let beforeCopying: (() => Promise<unknown>) | undefined;
-    await open(
-      variant(inner, {
-        copy: async (...call) => {
-          const run = beforeCopying;
-          beforeCopying = undefined;
-          await run?.();
-          return inner.copy(...call);
-        },
-      }),
-    );
-    const file = await upload(rig, 'stays', { tenantContext: acme });
-    multiTenancy = true;
-    beforeCopying = async () => {
-      await rig.tenantService.deleteBucket('acme-uploads');
-      await rig.storage.createBucket('acme-uploads');
-    };
-    expect(await moveAll()).toEqual(['waits']);
-    expect(await now(file)).toMatchObject({ bucket: defaultBucket });
-    expect(await bytesOf(rig, await now(file))).toBe('stays');
-    await rig.files.sweep({ now: inDays(30) });
-    expect(await rig.keys()).toEqual([`${defaultBucket}/${file.storageKey}`]);
-    expect(await rig.query('select 1 from files')).toHaveLength(1);
-  });
+  it.each(['place is claimed', 'copy is made'])(
+    'leaves a file where it is when the empty bucket of its tenant is deleted before the %s, and is now of no tenant',
+    async (when) => {
+      await rig.close();
+      const inner = presigning(memoryBackend());
+      let beforeCopying: (() => Promise<unknown>) | undefined;
+      await open(
+        variant(inner, {
+          copy: async (...call) => {
+            const run = beforeCopying;
+            beforeCopying = undefined;
+            await run?.();
+            return inner.copy(...call);
+          },
+        }),
+      );
+      const file = await upload(rig, 'stays', { tenantContext: acme });
+      multiTenancy = true;
+      const loseBucket = async (): Promise<void> => {
+        await rig.tenantService.deleteBucket('acme-uploads');
+        await rig.storage.createBucket('acme-uploads');
+      };
+      if (when === 'copy is made') beforeCopying = loseBucket;
+      else vi.spyOn(rig.tenants, 'keeps').mockImplementationOnce(async () => loseBucket().then(() => true));
+      expect(await moveAll()).toEqual(['waits']);
+      expect(await now(file)).toMatchObject({ bucket: defaultBucket });
+      expect(await bytesOf(rig, await now(file))).toBe('stays');
+      await rig.files.sweep({ now: inDays(30) });
+      expect(await rig.keys()).toEqual([`${defaultBucket}/${file.storageKey}`]);
+      expect(await rig.query('select 1 from files')).toHaveLength(1);
+    },
+  );
 
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });

@@ -52,24 +52,29 @@ interface Move {
   readonly to: string;
 }
 
-const unchangedFile = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
-  and (upload_key is null or complete_attempts <= 1)`;
+/** That the bucket is on record as the tenant's is read anew: another one may have it by now, and its own claims would not be ended. */
+const movableFile = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
+  and (upload_key is null or complete_attempts <= 1)
+  and exists (select from tenant_buckets b where b.bucket = {to}::text and b.tenant_uuid = files.tenant_uuid)`;
 
-/** Claims the place for a copy, for so many seconds. No row when the file is not where it was, or a sweep is clearing the place. */
+/**
+ * Claims the place for a copy, for so many seconds. No row when the file is not where it was, the bucket is not its tenant's any more, or a
+ * sweep is clearing the place.
+ */
 export const claimDestination = statement<Move & { readonly seconds: number }, { readonly id: string }>(`
   insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
   select ${tombstoneIdOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', ${inSeconds('{seconds}::float8')}
-  from files where ${unchangedFile} for update
+  from files where ${movableFile} for update
   on conflict (id) do update set sweep_at = excluded.sweep_at where ${unclaimed('files')}
   returning id`);
 
 /**
  * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
- * write to. No row when the file is not where it was, or the copy's place is not claimed any more.
+ * write to. No row when the file is not where it was, the bucket is not its tenant's any more, or the copy's place is not claimed any more.
  */
 export const switchLocation = statement<Move & { readonly etag: string; readonly sweepIn: number }, { readonly id: string }>(`
   with file as (
-    select * from files where ${unchangedFile} for update
+    select * from files where ${movableFile} for update
   ), claimed as (
     delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and ${unclaimed('f')} returning f.id
   ), moved as (
