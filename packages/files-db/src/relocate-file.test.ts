@@ -355,11 +355,12 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     },
   );
 
-  it.each(['place is claimed', 'copy is made'])(
+  it.each(['place is claimed', 'copy is made', 'copy is made by a process that is killed then'])(
     'leaves a file where it is when the empty bucket of its tenant is deleted before the %s, and is now of no tenant',
     async (when) => {
       await rig.close();
       const inner = presigning(memoryBackend());
+      const killed = Promise.withResolvers<string>();
       let beforeCopying: (() => Promise<unknown>) | undefined;
       await open(
         variant(inner, {
@@ -367,7 +368,10 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
             const run = beforeCopying;
             beforeCopying = undefined;
             await run?.();
-            return inner.copy(...call);
+            const copied = await inner.copy(...call);
+            if (!when.endsWith('killed then')) return copied;
+            killed.resolve('killed');
+            return new Promise(() => {});
           },
         }),
       );
@@ -377,9 +381,9 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
         await rig.tenantService.deleteBucket('acme-uploads');
         await rig.storage.createBucket('acme-uploads');
       };
-      if (when === 'copy is made') beforeCopying = loseBucket;
-      else vi.spyOn(rig.tenants, 'keeps').mockImplementationOnce(async () => loseBucket().then(() => true));
-      expect(await moveAll()).toEqual(['waits']);
+      if (when === 'place is claimed') vi.spyOn(rig.tenants, 'keeps').mockImplementationOnce(async () => loseBucket().then(() => true));
+      else beforeCopying = loseBucket;
+      expect(await Promise.race([moveAll(), killed.promise])).toEqual(when.endsWith('killed then') ? 'killed' : ['waits']);
       expect(await now(file)).toMatchObject({ bucket: defaultBucket });
       expect(await bytesOf(rig, await now(file))).toBe('stays');
       await rig.files.sweep({ now: inDays(30) });

@@ -65,7 +65,7 @@ export const claimDestination = statement<Move & { readonly seconds: number }, {
   insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
   select ${tombstoneIdOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', ${inSeconds('{seconds}::float8')}
   from files where ${movableFile} for update
-  on conflict (id) do update set sweep_at = excluded.sweep_at where ${unclaimed('files')}
+  on conflict (id) do update set tenant_uuid = excluded.tenant_uuid, sweep_at = excluded.sweep_at where ${unclaimed('files')}
   returning id`);
 
 /**
@@ -76,7 +76,7 @@ export const switchLocation = statement<Move & { readonly etag: string; readonly
   with file as (
     select * from files where ${movableFile} for update
   ), claimed as (
-    delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and ${unclaimed('f')} returning f.id
+    delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and f.tenant_uuid = file.tenant_uuid and ${unclaimed('f')} returning f.id
   ), moved as (
     update files f set bucket = {to}::text, etag = {etag}::text, upload_key = null, expires_at = null, sweep_at = null
     from file, claimed where f.id = file.id
@@ -86,14 +86,15 @@ export const switchLocation = statement<Move & { readonly etag: string; readonly
     select ${tombstoneIdOf('{from}::text')}, file.tenant_uuid, '', file.filename, file.content_type, file.bucket, file.storage_key,
       file.upload_key, 'deleted', file.expires_at, greatest(${inSeconds('{sweepIn}::float8')}, file.sweep_at, file.expires_at)
     from file, moved
-    on conflict (id) do update set upload_key = excluded.upload_key, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at
+    on conflict (id) do update set tenant_uuid = excluded.tenant_uuid, upload_key = excluded.upload_key, expires_at = excluded.expires_at,
+      sweep_at = excluded.sweep_at
   )
   select id from moved`);
 
 /**
- * For a copy that did not become the file: returns where the file is, if anywhere. Whoever moved it, or deleted the bucket, has ended the
- * claim, and a copy made after that needs another one for the sweep to know of it. The file's row is locked first: its move may be about to
- * end the claim.
+ * For a copy that did not become the file: returns where the file is, if anywhere. Whoever moved it has removed the claim, and so does a
+ * sweep after days: a copy made after that needs another one for the sweep to know of it. The file's row is locked first: its move may be
+ * about to remove the claim.
  */
 export const abandonCopy = statement<
   Omit<Move, 'from'> & { readonly tenant: string; readonly seconds: number },
@@ -109,7 +110,10 @@ export const abandonCopy = statement<
   )
   select (select bucket from file) as bucket`);
 
-/** Ends the claims in a tenant's bucket that was deleted: a copy that was deleted with it must not become the file. Reads `files_by_status`. */
+/**
+ * Ends the claims in a tenant's bucket that was deleted: a copy that was deleted with it must not become the file. The tombstones stay, as
+ * nobody's: if the bucket is made again, a copy may still come, and only the sweep removes that of a killed process. Reads `files_by_status`.
+ */
 export const endClaims = statement<{ readonly tenant: string; readonly bucket: string }, never>(`
-  delete from files where status = 'deleted' and tenant_uuid = {tenant}::text and sweep_at is not null and bucket = {bucket}::text
-    and owner_id = '' and upload_key is null`);
+  update files set tenant_uuid = null where status = 'deleted' and tenant_uuid = {tenant}::text and sweep_at is not null
+    and bucket = {bucket}::text and owner_id = ''`);
