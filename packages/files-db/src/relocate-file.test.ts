@@ -392,6 +392,42 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     },
   );
 
+  it.each(['sweep', 'deletion of the bucket'])(
+    'leaves a file where it is when a %s has removed the copy that is about to become it, and another process gives up its own',
+    async (how) => {
+      await rig.close();
+      const inner = presigning(memoryBackend());
+      const [verified, swept] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      let copies = 0;
+      await open(
+        variant(inner, {
+          head: async (...call) => {
+            const info = await inner.head(...call);
+            verified.resolve();
+            await swept.promise;
+            return info;
+          },
+          copy: async (...call) => {
+            if (++copies === 1) return inner.copy(...call);
+            if (how !== 'sweep') await rig.tenantService.deleteBucket('acme-uploads', { force: true });
+            else await rig.query(`update files set sweep_at = now() - interval '3 days' where status = 'deleted'`);
+            await rig.files.sweep();
+            throw storageError('storage_unavailable', 'not now');
+          },
+        }),
+      );
+      const file = await upload(rig, 'stays', { tenantContext: acme });
+      multiTenancy = true;
+      const [stray] = await strays();
+      const slow = rig.tenantService.relocateFile(stray!, keep);
+      await verified.promise;
+      expect(await codeOf(rig.tenantService.relocateFile(stray!, keep))).toBe('storage_unavailable');
+      swept.resolve();
+      expect(await slow).toBe('waits');
+      expect(await bytesOf(rig, await now(file))).toBe('stays');
+    },
+  );
+
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });
     await moveAll();

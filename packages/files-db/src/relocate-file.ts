@@ -106,8 +106,8 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
 
 /** Called when the copy did not become the file. @returns whether the file is still where it was */
 async function withoutCopy({ sql, storage }: Parts, file: StrayFile, to: string, ctx: CallContext): Promise<boolean> {
-  const { id, key, from, tenant } = file;
-  const [found] = await abandonCopy(sql, { id, key, to, tenant: tenant.tenantUuid, seconds: claimSeconds });
+  const { id, key, from } = file;
+  const [found] = await abandonCopy(sql, { id, key, to, seconds: claimSeconds });
   const bucket = found?.bucket ?? undefined;
   if (bucket === undefined) await removeObject(storage, { bucket: to, key }, withoutSignal(ctx)); // if that fails, the sweep does it
   return bucket === from;

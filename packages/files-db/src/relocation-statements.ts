@@ -93,26 +93,23 @@ export const switchLocation = statement<Move & { readonly etag: string; readonly
 
 /**
  * For a copy that did not become the file: returns where the file is, if anywhere. Whoever moved it has removed the claim, and so does a
- * sweep after days: a copy made after that needs another one for the sweep to know of it. The file's row is locked first: its move may be
- * about to remove the claim.
+ * sweep after days: a copy made after that needs a tombstone for the sweep to know of it. It has no tenant, and so is no claim: another process
+ * would take it for its own, whose copy is gone. The file's row is locked first: its move may be about to remove the claim.
  */
-export const abandonCopy = statement<
-  Omit<Move, 'from'> & { readonly tenant: string; readonly seconds: number },
-  { readonly bucket: string | null }
->(`
+export const abandonCopy = statement<Omit<Move, 'from'> & { readonly seconds: number }, { readonly bucket: string | null }>(`
   with file as (
     select bucket from files where id = {id}::uuid and status <> 'deleted' for update
   ), claimed as (
     insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
-    select ${tombstoneIdOf('{to}::text')}, {tenant}::text, '', {id}::text, '', {to}::text, {key}::text, 'deleted', ${inSeconds('{seconds}::float8')}
+    select ${tombstoneIdOf('{to}::text')}, null, '', {id}::text, '', {to}::text, {key}::text, 'deleted', ${inSeconds('{seconds}::float8')}
     where not exists (select from file where bucket = {to}::text)
     on conflict (id) do nothing
   )
   select (select bucket from file) as bucket`);
 
 /**
- * Ends the claims in a tenant's bucket that was deleted: a copy that was deleted with it must not become the file. The tombstones stay, as
- * nobody's: if the bucket is made again, a copy may still come, and only the sweep removes that of a killed process. Reads `files_by_status`.
+ * Ends the claims in a tenant's bucket that was deleted: a copy that was deleted with it must not become the file. The tombstones stay,
+ * without a tenant: if the bucket is made again, a copy may still come, and only the sweep removes that of a killed process. Reads `files_by_status`.
  */
 export const endClaims = statement<{ readonly tenant: string; readonly bucket: string }, never>(`
   update files set tenant_uuid = null where status = 'deleted' and tenant_uuid = {tenant}::text and sweep_at is not null
