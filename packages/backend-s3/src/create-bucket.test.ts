@@ -5,6 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
 import { createBucket } from './create-bucket.ts';
+import { AnswerError } from './documents/answer-error.ts';
+import { toStorageError } from './errors.ts';
 import { openStore } from './open-store.ts';
 import { transports } from './testing/fault-bench.ts';
 import { errorDocument } from './testing/front.ts';
@@ -89,4 +91,41 @@ describe.each(transports)('the LocationConstraint of a new bucket (%s)', (transp
     ['is not to blame for other errors', 'InvalidArgument', { configured: 'eu-west-1' }, ['eu-west-1', 'invalid_argument']],
     ['is not to blame for an ACL', 'NotImplemented', { acl: 'aws-exec-read' }, ['nowhere, aws-exec-read', 'invalid_argument']],
   ])('%s', async (_what, code, options, told) => expect(await placesAskedFor(code, options)).toEqual(told));
+});
+
+describe('a new bucket of AWS', () => {
+  /** @returns the hosts that were asked, where the bucket is looked for afterwards, and the outcome */
+  const asked = async (region: string, configured: string): Promise<readonly unknown[]> => {
+    const store = openStore({ accessKey: 'who', secretKey: 'secret', region: configured });
+    open.push(() => store.connection.close());
+    const host = (): string => store.connection.bucketEndpoints.of('bucket').host.replace(/^bucket\.s3\.|\.amazonaws\.com$/g, '');
+    const hosts: string[] = [];
+    const administration = {
+      ...store.administration,
+      async createBucket() {
+        hosts.push(host());
+        const about = { bucket: 'bucket', permission: 's3:CreateBucket' };
+        if (host() === 'mars-1') throw toStorageError(Object.assign(new Error('no such host'), { code: 'ENOTFOUND' }), about);
+        const error = new AnswerError(400, {}, errorDocument('IllegalLocationConstraintException'));
+        if (host() !== 'us-east-1' && host() !== region) throw toStorageError(error, about);
+      },
+    };
+    const ended: unknown = await createBucket({ ...store, administration }, 'bucket', { region }, noContext).then(
+      () => 'created',
+      (error: unknown) => (error as { code: unknown }).code,
+    );
+    return [...hosts, `then ${host()}`, ended];
+  };
+
+  it.each([
+    ['eu-west-1', 'us-east-1', ['us-east-1', 'then us-east-1', 'created']],
+    ['us-east-1', 'eu-west-1', ['eu-west-1', 'us-east-1', 'then us-east-1', 'created']],
+    ['ap-south-1', 'eu-west-1', ['eu-west-1', 'ap-south-1', 'then ap-south-1', 'created']],
+    ['mars-1', 'eu-west-1', ['eu-west-1', 'mars-1', 'then eu-west-1', 'invalid_argument']],
+  ])(
+    'is asked for where it is to be, if the configured region cannot create it there: in %s, from %s',
+    async (region, configured, told) => {
+      expect(await asked(region, configured)).toEqual(told);
+    },
+  );
 });

@@ -3,7 +3,7 @@ import type { CallContext, CannedAcl } from '@coffer/storage-core';
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
 import { wasInDoubt } from './in-doubt.ts';
-import { causeName } from './provider-error.ts';
+import { causeName, causeStatus } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 // The first region has no LocationConstraint.
@@ -28,9 +28,23 @@ export async function createBucket(
   try {
     await send(wanted);
   } catch (error) {
+    if (isAws && causeName(error) === 'IllegalLocationConstraintException') return sendTo(store, bucket, wanted, error, () => send(wanted));
     // A server other than AWS may have only one region, whatever region is signed for.
     const isUnknown = /LocationConstraint|InvalidRegion/.test(causeName(error));
     if (isAws || !isUnknown || wanted !== configured || wanted === defaultRegion) throw error;
     await send(defaultRegion);
+  }
+}
+
+/** The regions of AWS, but the first, create only their own buckets. @throws `refusal` if there is no such region */
+async function sendTo(store: Store, bucket: string, region: string, refusal: unknown, send: () => Promise<void>): Promise<void> {
+  const { bucketEndpoints } = store.connection;
+  const used = bucketEndpoints.of(bucket);
+  if (!bucketEndpoints.learn(bucket, used, region)) throw refusal;
+  try {
+    await send();
+  } catch (error) {
+    bucketEndpoints.learn(bucket, bucketEndpoints.of(bucket), used.region);
+    throw causeStatus(error) === undefined ? refusal : error;
   }
 }
