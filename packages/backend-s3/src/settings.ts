@@ -1,6 +1,7 @@
 import { assertOptions } from './check-options.ts';
 import { largestPut, smallestPart } from './limits.ts';
 import type { S3BackendOptions } from './options.ts';
+import { placedIn } from './signing/bucket-endpoints.ts';
 
 type Undefaulted = 'endpoint' | 'publicEndpoint' | 'credentials' | 'spoolDirectory';
 
@@ -14,14 +15,15 @@ const mib = 2 ** 20;
 /** @throws invalid_argument */
 export function settingsOf(options: S3BackendOptions): Settings {
   assertOptions(options);
-  const { endpoint, accessKey, secretKey } = options;
-  const isAws = endpoint === undefined || isAwsHost(new URL(endpoint).hostname);
+  const { accessKey, secretKey, region = 'us-east-1' } = options;
+  const isAws = options.endpoint === undefined || isAwsHost(new URL(options.endpoint).hostname);
+  const endpoint = placedIn(region, options.endpoint);
   const credentials =
     options.credentials ??
     (accessKey === undefined || secretKey === undefined ? undefined : { accessKeyId: accessKey, secretAccessKey: secretKey });
   return {
     name: options.name ?? 's3',
-    region: options.region ?? 'us-east-1',
+    region,
     forcePathStyle: options.forcePathStyle ?? !isAws,
     verifySsl: options.verifySsl ?? true,
     maxPoolConnections: options.maxPoolConnections ?? 10,
@@ -37,12 +39,12 @@ export function settingsOf(options: S3BackendOptions): Settings {
     copyByPartsFrom: Math.min(options.copyByPartsFrom ?? 2 ** 30, largestPut),
     isAws,
     endpoint,
-    publicEndpoint: options.publicEndpoint ?? endpoint,
+    publicEndpoint: placedIn(region, options.publicEndpoint) ?? endpoint,
     spoolDirectory: options.spoolDirectory,
     credentials,
   };
 }
 
 function isAwsHost(host: string): boolean {
-  return /(?:^|\.)(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(host);
+  return /(?:^|\.)(?:amazonaws\.(?:com(?:\.cn)?|eu)|api\.aws)$/.test(host);
 }

@@ -70,7 +70,12 @@ describe('rules between variables', () => {
       publicEndpoint: 'https://ceph.example',
       forcePathStyle: true,
     });
-    for (const host of ['s3.eu-west-1.amazonaws.com', 's3.cn-north-1.amazonaws.com.cn', 's3.eu-west-1.api.aws'])
+    for (const host of [
+      's3.eu-west-1.amazonaws.com',
+      's3.cn-north-1.amazonaws.com.cn',
+      's3.eusc-de-east-1.amazonaws.eu',
+      's3.eu-west-1.api.aws',
+    ])
       expect(s3({ STORAGE_S3_ENDPOINT: `https://${host}` }).forcePathStyle).toBe(false);
     expect(s3({ STORAGE_S3_ENDPOINT: 'https://amazonaws.com.evil.example' }).forcePathStyle).toBe(true);
     const aws = 'https://s3.eu-west-1.amazonaws.com';

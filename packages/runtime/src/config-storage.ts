@@ -191,5 +191,5 @@ function readS3(env: EnvReader, backend: string): S3Config {
 }
 
 function isAws(endpoint: string): boolean {
-  return /(?:^|\.)(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname);
+  return /(?:^|\.)(?:amazonaws\.(?:com(?:\.cn)?|eu)|api\.aws)$/.test(new URL(endpoint).hostname);
 }

@@ -18,6 +18,13 @@ describe('places', () => {
     ['AWS in Europe alone', { region: 'eusc-de-east-1' }, 'bucket.s3.eusc-de-east-1.amazonaws.eu/'],
     ['AWS with paths', { forcePathStyle: true }, 's3.us-east-1.amazonaws.com/bucket/'],
     ['an endpoint of AWS', { endpoint: 'https://s3.amazonaws.com' }, 'bucket.s3.amazonaws.com/'],
+    [
+      'the endpoint of AWS, with another region',
+      { endpoint: 'https://s3.amazonaws.com', region: 'eu-west-1' },
+      'bucket.s3.eu-west-1.amazonaws.com/',
+    ],
+    ['an endpoint in Europe alone', { endpoint: 'https://s3.eusc-de-east-1.amazonaws.eu' }, 'bucket.s3.eusc-de-east-1.amazonaws.eu/'],
+    ['an accelerated endpoint', { endpoint: 'https://s3-accelerate.amazonaws.com' }, 'bucket.s3-accelerate.amazonaws.com/'],
     ['another server', { endpoint: 'http://storage.test:9000' }, 'storage.test:9000/bucket/'],
     ['another server with hosts', { endpoint: 'https://storage.test', forcePathStyle: false }, 'bucket.storage.test/'],
     ['a path', { endpoint: 'https://storage.test/s3/' }, 'storage.test/s3/bucket/'],
@@ -46,6 +53,14 @@ describe('places', () => {
     expect(urlOf({}, 'bucket', 'eu-west-1')).toBe('bucket.s3.eu-west-1.amazonaws.com/');
     expect(urlOf({ endpoint: 'https://s3.us-east-1.amazonaws.com' }, 'bucket', 'eu-west-1')).toBe('bucket.s3.eu-west-1.amazonaws.com/');
     expect(urlOf({ endpoint: 'https://s3.amazonaws.com' }, 'bucket', 'eu-west-1')).toBe('bucket.s3.eu-west-1.amazonaws.com/');
+    const kinds = ['s3.dualstack', 's3-fips', 's3-fips.dualstack'];
+    for (const kind of kinds) {
+      const endpoint = `https://${kind}.us-east-1.amazonaws.com`;
+      expect(urlOf({ endpoint }, 'bucket', 'us-west-2')).toBe(`bucket.${kind}.us-west-2.amazonaws.com/`);
+    }
+    const legacy = 'https://s3-eu-west-1.amazonaws.com';
+    expect(urlOf({ endpoint: legacy, region: 'eu-west-1' }, 'bucket', 'us-west-2')).toBe('bucket.s3-us-west-2.amazonaws.com/');
+    expect(urlOf({ endpoint: 'https://s3-accelerate.amazonaws.com' }, 'bucket', 'eu-west-1')).toBe('bucket.s3-accelerate.amazonaws.com/');
     const endpoint = 'https://bucket.vpce-1.s3.us-east-1.vpce.amazonaws.com';
     expect(urlOf({ endpoint, forcePathStyle: true }, 'bucket', 'eu-west-1')).toBe(`${endpoint.slice(8)}/bucket/`);
     expect(urlOf({ endpoint: 'http://storage.test' }, 'bucket', 'eu-west-1')).toBe('storage.test/bucket/');

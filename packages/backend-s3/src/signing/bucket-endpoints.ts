@@ -48,9 +48,7 @@ export class BucketEndpoints {
 
 function endpointOf({ endpoint, forcePathStyle, isAws, region: configured }: Settings, bucket: string, region: string): BucketEndpoint {
   const url = new URL(endpoint ?? `https://${awsHost(region)}`);
-  // Endpoints of a private network serve every region that they reach.
-  const isRegional = isAws && /^s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?$/.test(url.hostname);
-  if (isRegional && region !== configured) url.hostname = awsHost(region);
+  if (isAws && region !== configured) url.hostname = inRegion(url.hostname, region);
   const isHosted = !forcePathStyle && isIP(withoutBrackets(url.hostname)) === 0 && isHostable(bucket);
   if (isHosted) url.hostname = `${bucket}.${url.hostname}`;
   const base = url.pathname.replace(/\/+$/, '');
@@ -61,6 +59,12 @@ function endpointOf({ endpoint, forcePathStyle, isAws, region: configured }: Set
     host: url.host,
     prefix: isHosted || bucket === '' ? `${base}/` : `${base}/${uriEncode(bucket)}/`,
   };
+}
+
+/** The host of AWS for another region, of the same kind. Endpoints of a private network serve every region that they reach. */
+function inRegion(host: string, region: string): string {
+  if (host === globalHost) return awsHost(region);
+  return /^s3[.-]/.test(host) ? host.replace(regionalHost, (found, own: string) => found.replace(own, region)) : host;
 }
 
 /** The region becomes part of a host name and of a header, so it may contain nothing else. */
@@ -75,6 +79,16 @@ function isHostable(bucket: string): boolean {
 
 function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '');
+}
+
+const globalHost = 's3.amazonaws.com';
+const regionalHost = /[.-]((?:[a-z]+-){2,3}\d+)\.amazonaws\.(?:com(?:\.cn)?|eu)$/;
+
+/** An endpoint as it is; if it is the global one of AWS, that of the region: it belongs to the first one, and does not find new buckets of others. */
+export function placedIn(region: string, endpoint: string | undefined): string | undefined {
+  if (endpoint === undefined || region === 'us-east-1') return endpoint;
+  const { protocol, host } = new URL(endpoint);
+  return host === globalHost ? `${protocol}//${awsHost(region)}` : endpoint;
 }
 
 const domains: readonly [string, string][] = [
