@@ -6,8 +6,15 @@ import type { ObjectVersion, Upload } from './transport.ts';
 /** A lifecycle rule that the bucket already has. */
 export interface ExistingRule extends LifecycleRule {
   readonly isEnabled: boolean;
+  /** Which small objects AWS moves to other storage classes. The same in all rules of the bucket, and lost unless it is written back. */
+  readonly smallObjects?: string;
   /** The rule in the format of the driver that read it. It may contain more than Coffer understands. */
   readonly raw: unknown;
+}
+
+/** What the rules that the bucket already has say about small objects; undefined if there are none, or if the server does not say. */
+export function smallObjectsOf(rules: readonly (LifecycleRule | ExistingRule)[]): string | undefined {
+  return rules.flatMap((rule) => ('raw' in rule && rule.smallObjects !== undefined ? [rule.smallObjects] : []))[0];
 }
 
 export interface CorsRule {

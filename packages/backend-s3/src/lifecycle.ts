@@ -35,6 +35,6 @@ export async function getRules(store: Store, bucket: string, ctx: CallContext): 
   }
 }
 
-function known({ isEnabled: _isEnabled, raw: _raw, ...rule }: ExistingRule): LifecycleRule {
+function known({ isEnabled: _isEnabled, raw: _raw, smallObjects: _smallObjects, ...rule }: ExistingRule): LifecycleRule {
   return rule;
 }

@@ -5,7 +5,7 @@ import type { CORSRule } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
 import { corsFor } from './cors.ts';
@@ -16,7 +16,9 @@ import type { EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
 import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
+import { newStage } from './testing/lean.ts';
 import { proxyTo } from './testing/proxy.ts';
+import { answering, ok } from './testing/scripted.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
 const idless = (rule: unknown): object => ({ ...(rule as object), id: undefined });
@@ -211,6 +213,29 @@ it.each(transports)('rules that cannot be read are not replaced (%s)', async (tr
   }
   await backend.buckets?.delete(bucket, { force: true }, noContext);
   await backend.close();
+});
+
+describe('the rules of AWS for small objects', () => {
+  const { serve, backendTo, clear } = newStage();
+  afterEach(clear);
+
+  it.each(transports)('stay as they are when the abort of stale uploads is added (%s)', async (transport) => {
+    const smallObjects = 'varies_by_storage_class';
+    const header = 'x-amz-transition-default-minimum-object-size';
+    const archive = '<Rule><ID>archive</ID><Filter/><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>';
+    const allowed = ['GET', 'HEAD', 'PUT', 'POST'].map((method) => `<AllowedMethod>${method}</AllowedMethod>`).join('');
+    const cors = `<CORSRule><AllowedOrigin>*</AllowedOrigin>${allowed}<AllowedHeader>*</AllowedHeader></CORSRule>`;
+    const server = await serve((request, response) => {
+      if (request.method === 'PUT') return ok(request, response);
+      const isCors = request.url?.includes('cors') === true;
+      return isCors
+        ? answering(`<CORSConfiguration>${cors}</CORSConfiguration>`)(request, response)
+        : answering(`<LifecycleConfiguration>${archive}</LifecycleConfiguration>`, { [header]: smallObjects })(request, response);
+    });
+    await backendTo(server, { transport }).buckets?.provision?.('bucket', { corsOrigins: ['*'] }, noContext);
+    const written = server.requests.filter(({ method }) => method === 'PUT');
+    expect(written.map(({ headers }) => headers[header])).toEqual([smallObjects]);
+  });
 });
 
 describe('a rule that is refused', () => {

@@ -91,7 +91,7 @@ function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: Life
 }
 
 /** Reads an answer to GetBucketLifecycleConfiguration. */
-export function rulesFrom(answer: string): readonly ExistingRule[] {
+export function rulesFrom(answer: string, smallObjects?: string): readonly ExistingRule[] {
   return childrenOf(subresourceOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
     const expireDays = numberIn(rule, 'Expiration', 'Days');
     const abortMultipartDays = numberIn(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation');
@@ -103,6 +103,7 @@ export function rulesFrom(answer: string): readonly ExistingRule[] {
       ...(abortMultipartDays !== undefined && { abortMultipartDays }),
       ...(storageClass !== undefined && { transition: { days: numberIn(rule, 'Transition', 'Days') ?? 0, storageClass } }),
       isEnabled: textOf(rule, 'Status') === 'Enabled',
+      ...(smallObjects !== undefined && { smallObjects }),
       raw: rule,
     };
   });

@@ -1,5 +1,6 @@
 import type { CallContext } from '@coffer/storage-core';
 
+import { smallObjectsOf } from '../administration.ts';
 import type { Administration } from '../administration.ts';
 import { aclDocument, aclFrom } from '../documents/acl.ts';
 import {
@@ -21,11 +22,13 @@ import {
 import { queryOf } from '../signing/signature.ts';
 import type { DocumentRequest, LeanClient } from './client.ts';
 
+const smallObjectsHeader = 'x-amz-transition-default-minimum-object-size';
+
 type Target = Pick<DocumentRequest, 'at' | 'query'>;
 
 /** The infrequent calls without the SDK, which a server would have to keep in memory for them. */
 export function leanAdministration(client: LeanClient): Administration {
-  const get = <T>(permission: string, target: Target, ctx: CallContext, read: (document: string) => T): Promise<T> =>
+  const get = <T>(permission: string, target: Target, ctx: CallContext, read: Parameters<typeof client.document<T>>[3]): Promise<T> =>
     client.document(permission, { method: 'GET', ...target }, ctx, read);
   const put = (permission: string, { headers = [], ...request }: Omit<DocumentRequest, 'method'>, ctx: CallContext): Promise<void> => {
     const all = request.document === undefined ? ['content-length', '0', ...headers] : headers;
@@ -47,9 +50,15 @@ export function leanAdministration(client: LeanClient): Administration {
     setVersioning: (bucket, enabled, ctx) =>
       put('s3:PutBucketVersioning', { at: { bucket }, query: 'versioning=', document: versioningDocument(enabled) }, ctx),
 
-    getRules: (bucket, ctx) => get('s3:GetLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx, rulesFrom),
-    putRules: (bucket, rules, ctx) =>
-      put('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=', document: rulesDocument(rules) }, ctx),
+    getRules: (bucket, ctx) =>
+      get('s3:GetLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx, (document, headers) =>
+        rulesFrom(document, headers[smallObjectsHeader] as string | undefined),
+      ),
+    putRules(bucket, rules, ctx) {
+      const smallObjects = smallObjectsOf(rules);
+      const headers = smallObjects === undefined ? [] : [smallObjectsHeader, smallObjects];
+      return put('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=', headers, document: rulesDocument(rules) }, ctx);
+    },
     deleteRules: (bucket, ctx) => remove('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx),
 
     getCors: (bucket, ctx) => get('s3:GetBucketCORS', { at: { bucket }, query: 'cors=' }, ctx, corsFrom),

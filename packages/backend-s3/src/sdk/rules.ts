@@ -3,9 +3,10 @@ import {
   GetBucketLifecycleConfigurationCommand,
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3';
-import type { LifecycleRule as S3Rule, S3Client, TransitionStorageClass } from '@aws-sdk/client-s3';
+import type { LifecycleRule as S3Rule, S3Client, TransitionDefaultMinimumObjectSize, TransitionStorageClass } from '@aws-sdk/client-s3';
 import type { LifecycleRule } from '@coffer/storage-core';
 
+import { smallObjectsOf } from '../administration.ts';
 import type { Administration, ExistingRule } from '../administration.ts';
 import { call } from '../call.ts';
 
@@ -14,15 +15,20 @@ export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'p
     async getRules(bucket, ctx) {
       const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket });
       const about = { bucket, permission: 's3:GetLifecycleConfiguration' };
-      const { Rules = [] } = await call(about, ctx, (options) => client.send(command, options));
-      return Rules.map(ruleFrom);
+      const output = await call(about, ctx, (options) => client.send(command, options));
+      const { Rules = [], TransitionDefaultMinimumObjectSize: smallObjects } = output;
+      return Rules.map((rule) => ({ ...ruleFrom(rule), ...(smallObjects !== undefined && { smallObjects }) }));
     },
     async putRules(bucket, rules, ctx) {
       const existing = rules.flatMap((rule) => ('raw' in rule ? [rule.raw as S3Rule] : []));
       // AWS does not accept rules with a filter beside rules of the older kind, whose prefix has none.
       const isOlder = existing.length > 0 && existing.every(({ Prefix }) => Prefix !== undefined);
       const configuration = { Rules: rules.map((rule) => ('raw' in rule ? (rule.raw as S3Rule) : ruleTo(rule, isOlder))) };
-      const command = new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration });
+      const command = new PutBucketLifecycleConfigurationCommand({
+        Bucket: bucket,
+        LifecycleConfiguration: configuration,
+        TransitionDefaultMinimumObjectSize: smallObjectsOf(rules) as TransitionDefaultMinimumObjectSize | undefined,
+      });
       await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => client.send(command, options));
     },
     async deleteRules(bucket, ctx) {
