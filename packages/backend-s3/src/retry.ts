@@ -33,7 +33,8 @@ const throttlingNames: ReadonlySet<string> = new Set([
   'ThrottlingException',
   'TooManyRequestsException',
 ]);
-const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
+/** `OperationAborted`: AWS is still at work on another change of the bucket, Swift on another write of the object. */
+const transientNames: ReadonlySet<string> = new Set(['OperationAborted', 'RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
 /** What a starting server, or a proxy in front of one that is down, answers. */
 const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 

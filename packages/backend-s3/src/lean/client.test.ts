@@ -141,6 +141,14 @@ describe('failures', () => {
     expect(server.requests.map(({ headers }) => headers['content-length'])).toEqual(['10', '10']);
   });
 
+  it.each(['lean', 'sdk'] as const)('because of another change at the same time are tried again (%s)', async (transport) => {
+    const server = await serve(refusal(409, 'OperationAborted'), ok);
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 1, transport });
+    open.push(() => store.connection.close());
+    await store.administration.setVersioning('bucket', true, noContext);
+    expect(server.requests).toHaveLength(2);
+  });
+
   it('that last are the error of the last attempt', async () => {
     const server = await serve(refusal(500, 'InternalError'));
     await expect(transportTo(server, { maxRetries: 2 }).head(at, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });

@@ -11,7 +11,7 @@ import { sizeMismatch } from '@coffer/storage-core';
 import type { Connection } from '../http/connection.ts';
 import type { Settings } from '../settings.ts';
 import { keepMetadata, validateAnswers } from './answers.ts';
-import { addCorrections, addNetworkErrors, LearnedRegion, trackInDoubt } from './corrections.ts';
+import { addCorrections, addTransientErrors, LearnedRegion, trackInDoubt } from './corrections.ts';
 
 export interface Sdk {
   readonly client: S3Client;
@@ -91,7 +91,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   followClock(client, clock);
   addCorrections(client, connection, region);
   trackInDoubt(client);
-  addNetworkErrors(client);
+  addTransientErrors(client);
   return {
     client,
     signerFor(signingEndpoint) {

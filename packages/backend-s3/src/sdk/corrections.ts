@@ -6,7 +6,7 @@ import type { Connection } from '../http/connection.ts';
 import { isConnectionLost } from '../http/socket-errors.ts';
 import { isInDoubt } from '../in-doubt.ts';
 import { isConnectError } from '../network-errors.ts';
-import { headerOf, statusOf } from '../provider-error.ts';
+import { headerOf, nameOf, statusOf } from '../provider-error.ts';
 import type { Settings } from '../settings.ts';
 import { isRegion } from '../signing/bucket-endpoints.ts';
 
@@ -54,18 +54,19 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
   );
 }
 
-/** Makes the SDK retry requests that failed because of the network in ways it does not recognize. */
-export function addNetworkErrors(client: S3Client): void {
+/** Makes the SDK retry requests that failed in ways it does not recognize: because of the network, or of another change at the same time. */
+export function addTransientErrors(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       try {
         return await next(args);
       } catch (error) {
-        if (error instanceof Error && (isConnectError(error) || isConnectionLost(error))) Object.assign(error, { $retryable: {} });
+        const isTransient = isConnectError(error) || isConnectionLost(error) || nameOf(error) === 'OperationAborted';
+        if (error instanceof Error && isTransient) Object.assign(error, { $retryable: {} });
         throw error;
       }
     },
-    { step: 'finalizeRequest', name: 'networkErrors', priority: 'low' },
+    { step: 'finalizeRequest', name: 'transientErrors', priority: 'low' },
   );
 }
 
