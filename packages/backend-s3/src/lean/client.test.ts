@@ -10,7 +10,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { openStore } from '../open-store.ts';
 import { newStage } from '../testing/lean.ts';
-import { ok, refusal } from '../testing/scripted.ts';
+import { answering, ok, refusal } from '../testing/scripted.ts';
 
 const at = { bucket: 'bucket', key: 'a b' };
 const data = Buffer.from('ten bytes!');
@@ -60,6 +60,14 @@ describe('what a server finds wrong', () => {
     await transport.put(at, payload, described, noContext);
     await transport.put({ ...at, bucket: 'another' }, payload, described, noContext);
     expect(server.requests.map(regionOf)).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1', 'us-east-1']);
+  });
+
+  it('with the region of the account is corrected', async () => {
+    const buckets = answering('<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>');
+    const server = await serve(refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>eu-west-1</Region>'), buckets);
+    const transport = transportTo(server, { maxRetries: 0 });
+    for (let round = 0; round < 2; round++) await transport.listBuckets({}, noContext);
+    expect(server.requests.map(regionOf)).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1']);
   });
 
   it('with the region a second time is an error', async () => {

@@ -31,9 +31,9 @@ export class BucketEndpoints {
     return this.#endpoints.get(bucket) ?? this.#remember(bucket, this.#settings.region);
   }
 
-  /** @returns whether the bucket is in another region than `used` */
-  learn(bucket: string | undefined, used: BucketEndpoint, region: string | undefined): boolean {
-    if (bucket === undefined || region === undefined || region === used.region || !isRegion(region)) return false;
+  /** Without a bucket: for requests about the account. @returns whether it is in another region than `used` */
+  learn(bucket = '', used: BucketEndpoint, region: string | undefined): boolean {
+    if (region === undefined || region === used.region || !isRegion(region)) return false;
     this.#remember(bucket, region);
     return true;
   }
