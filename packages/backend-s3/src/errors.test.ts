@@ -21,6 +21,7 @@ describe('toStorageError', () => {
     [404, '', 'file_not_found', false],
     [403, 'AccessDenied', 'access_denied', false],
     [403, 'InvalidObjectState', 'object_archived', false],
+    [403, 'ObjectNotInActiveTierError', 'object_archived', false],
     [400, 'InvalidStorageClass', 'invalid_argument', false],
     [400, 'MetadataTooLarge', 'invalid_argument', false],
     [400, 'AccessControlListNotSupported', 'acl_not_supported', false],
@@ -66,6 +67,22 @@ describe('toStorageError', () => {
 
   it('hints at the permission that may be missing', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), { ...about, permission: 's3:PutObjectAcl' }).message).toContain('s3:PutObjectAcl');
+  });
+
+  it.each([
+    [
+      'because no identity-based policy allows the kms:GenerateDataKey action',
+      'the credentials may lack the permission kms:GenerateDataKey.',
+    ],
+    [
+      'with an explicit deny in a resource-based policy',
+      'a policy denies kms:GenerateDataKey to these credentials, or to requests like this one.',
+    ],
+  ])('names what AWS refused: %s', (why, told) => {
+    const user = 'User: arn:aws:iam::123456789012:user/who';
+    const message = `${user} is not authorized to perform: kms:GenerateDataKey on resource: "arn:aws:kms:a:1:key/b" ${why}`;
+    const error = toStorageError(Object.assign(answer(403, 'AccessDenied'), { message }), about);
+    expect(error.message).toBe(`The storage provider refused; ${told}`);
   });
 
   it('blames nothing but the metadata if they are too large for the provider', () => {

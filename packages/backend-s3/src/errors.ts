@@ -11,6 +11,8 @@ export interface About {
   readonly key?: string;
   /** The permission that the credentials need. */
   readonly permission: string;
+  /** A policy refuses it to them, whatever else they may do. */
+  readonly isForbidden?: boolean;
 }
 
 const codeByName: Readonly<Record<string, StorageErrorCode>> = {
@@ -54,6 +56,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   UnsupportedOperation: 'not_supported',
   InvalidBucketState: 'not_supported',
   InvalidObjectState: 'object_archived',
+  ObjectNotInActiveTierError: 'object_archived',
   SlowDown: 'storage_unavailable',
   ServiceUnavailable: 'storage_unavailable',
   InternalError: 'storage_unavailable',
@@ -119,8 +122,15 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   // Ceph also answers NoSuchKey if a bucket is deleted during a request about the bucket.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
+  if (code === 'access_denied') about = { ...about, ...refusedBy(error.message) };
   const hint = name === '' && code === 'access_denied' ? ' It answers wrong keys in the same way.' : ''; // an answer to HEAD says no more
   return storageError(code, messageOf(code, about) + hint, { cause, ...detailsOf(code, headers) });
+}
+
+/** AWS says what exactly was refused: that may be the use of a key for the encryption, or due to a condition on how requests are made. */
+function refusedBy(message = ''): Partial<About> {
+  const [, permission] = /is not authorized to perform: ([\w-]+:\w+)/.exec(message) ?? [];
+  return { ...(permission !== undefined && { permission }), isForbidden: message.includes('with an explicit deny') };
 }
 
 /** The error of credentials that are known to lack a permission. */
@@ -157,7 +167,7 @@ function detailsOf(code: StorageErrorCode, headers: Readonly<Record<string, stri
   return { retryAfter: seconds > 0 ? seconds : 1 };
 }
 
-function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }: About): string {
+function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission, isForbidden = false }: About): string {
   const messages: Partial<Record<StorageErrorCode, string>> = {
     file_not_found: `There is no object "${key}" in the bucket "${bucket}".`,
     no_such_bucket: `There is no bucket "${bucket}".`,
@@ -170,7 +180,9 @@ function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }
     range_not_satisfiable: 'The range lies outside the object.',
     precondition_failed: 'The object is not in the state that the condition asks for.',
     checksum_mismatch: 'The checksum of the bytes does not match the declared one.',
-    access_denied: `The storage provider refused; the credentials may lack the permission ${permission}.`,
+    access_denied: isForbidden
+      ? `The storage provider refused; a policy denies ${permission} to these credentials, or to requests like this one.`
+      : `The storage provider refused; the credentials may lack the permission ${permission}.`,
     acl_not_supported: 'The storage provider does not support access control lists here.',
     not_supported: 'The storage provider does not support this.',
     object_archived: `The object "${key}" is archived; restore it before reading it.`,
