@@ -28,6 +28,25 @@ it.each(transports)('a forced deletion aborts open uploads if the server keeps t
   expect(isOpen).toBe(false);
 });
 
+describe.each(transports)('a forced deletion of versions that the server protects (%s)', (transport) => {
+  it.each([
+    ['AccessDenied', 'access_denied', /object lock .*s3:DeleteObjectVersion/],
+    ['InvalidRequest', 'access_denied', /object lock/], // of MinIO
+    ['InternalError', 'storage_unavailable', /\(storage_unavailable\)/],
+  ])('says why they may be: %s', async (name, code, message) => {
+    const failed = `<Error><Key>key</Key><VersionId>1</VersionId><Code>${name}</Code></Error>`;
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'POST') return answering(`<DeleteResult>${failed}</DeleteResult>`)(request, response);
+      if (method === 'DELETE') return refusal(503, name)(request, response);
+      const version = '<Version><Key>key</Key><VersionId>1</VersionId></Version>';
+      return answering(`<ListVersionsResult>${url.includes('versions') ? version : ''}</ListVersionsResult>`)(request, response);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+  });
+});
+
 describe.each(transports)('a forced deletion with an open upload that cannot be aborted (%s)', (transport) => {
   it.each([
     ['NoSuchUpload', 404, undefined],

@@ -1,5 +1,5 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
-import type { CallContext } from '@coffer/storage-core';
+import type { CallContext, StorageError, StorageErrorCode } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { wasInDoubt } from './in-doubt.ts';
@@ -128,7 +128,14 @@ async function removeListed(store: Store, bucket: string, listed: readonly Objec
   // marker without a version.
   const { together = [], alone = [] } = Object.groupBy(listed, ({ key }) => (isPlainInXml(key.trim()) ? 'together' : 'alone'));
   const [failure] = (await inParallel(batchesOf(together), 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
-  if (failure !== undefined)
-    throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
+  if (failure !== undefined) throw notDeleted(bucket, failure.code);
   await inParallel(alone, 4, ({ key, versionId }) => deleteObject(store, { bucket, key }, ctx, versionId));
+}
+
+/** MinIO calls it an invalid request to delete a version under object lock. */
+function notDeleted(bucket: string, code: StorageErrorCode): StorageError {
+  const what = `Not every object of the bucket "${bucket}" could be deleted`;
+  if (code !== 'access_denied' && code !== 'invalid_argument') return storageError(code, `${what} (${code}).`);
+  const why = 'object lock may protect some of them, or the credentials may lack the permission s3:DeleteObjectVersion';
+  return storageError('access_denied', `${what}; ${why}.`);
 }
