@@ -20,6 +20,7 @@ describe('toStorageError', () => {
     [404, 'NoSuchBucket', 'no_such_bucket', false],
     [404, '', 'file_not_found', false],
     [403, 'AccessDenied', 'access_denied', false],
+    [503, 'AccessDenied', 'access_denied', false], // after a 200
     [403, 'InvalidObjectState', 'object_archived', false],
     [403, 'ObjectNotInActiveTierError', 'object_archived', false],
     [400, 'InvalidStorageClass', 'invalid_argument', false],

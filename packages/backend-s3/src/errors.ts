@@ -16,6 +16,7 @@ export interface About {
 }
 
 const codeByName: Readonly<Record<string, StorageErrorCode>> = {
+  AccessDenied: 'access_denied',
   NoSuchKey: 'file_not_found',
   NoSuchVersion: 'file_not_found',
   NoSuchBucket: 'no_such_bucket',
@@ -140,7 +141,7 @@ export function accessDenied(permission: string): StorageError {
 
 /** The code of a single key's error in the answer to a batch. */
 export function codeOfName(name: string): StorageErrorCode {
-  return explanationOf(name)?.[0] ?? codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
+  return explanationOf(name)?.[0] ?? codeByName[name] ?? 'storage_unavailable';
 }
 
 /** Answers to HEAD have no body and so no error name, and some servers leave names out. */
