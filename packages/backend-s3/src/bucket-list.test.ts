@@ -5,7 +5,7 @@ import { listBuckets } from './bucket-list.ts';
 import type { Store } from './store.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
-import { answering } from './testing/scripted.ts';
+import { answering, refusal } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -31,6 +31,23 @@ it('reads the buckets of AWS page by page, all with the same prefix', async () =
   asked.splice(0, 3, 1, 2);
   await listBuckets(store, noContext);
   expect(asked.at(-1)).toEqual({ maxBuckets: 1000 });
+});
+
+it.each(transports)('lists buckets of regions that the endpoint does not lead to (%s)', async (transport) => {
+  const named = (name: string, region: string): string =>
+    `<Bucket><Name>${name}</Name><BucketRegion>${region}</BucketRegion><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>`;
+  const all = named('far', 'eu-west-1') + named('near', 'us-east-1');
+  const server = await serve((request, response) => {
+    const { pathname } = new URL(request.url ?? '', 'http://localhost');
+    const elsewhere = refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' });
+    if (pathname.startsWith('/far')) return elsewhere(request, response);
+    const versions = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>';
+    const list = `<ListAllMyBucketsResult><Buckets>${all}</Buckets></ListAllMyBucketsResult>`;
+    return answering(pathname === '/' ? list : versions)(request, response);
+  });
+  const listed = await backendTo(server, { transport }).buckets!.list(noContext);
+  const shown = listed.map(({ name, region, versioningEnabled }) => [name, region, versioningEnabled]);
+  expect(shown).toEqual([['far', 'eu-west-1', false], ['near', 'us-east-1', true]]); // prettier-ignore
 });
 
 it.each(transports)('an endpoint whose address points into a bucket is no server without buckets (%s)', async (transport) => {

@@ -46,7 +46,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
           region ?? regionOf(store, name, ctx),
           store.administration.getVersioning(name, ctx),
         ]).catch(ignoreInaccessible);
-        return { name, createdAt, region: known ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
+        return { name, createdAt, region: known ?? region ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
@@ -71,9 +71,9 @@ async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Prom
   }
 }
 
-/** A listed bucket that cannot be inspected: it was deleted meanwhile, or we may not look into it. */
+/** A listed bucket that cannot be inspected: it was deleted meanwhile, we may not look into it, or a private endpoint does not lead there. */
 function ignoreInaccessible(error: unknown): [undefined, undefined] {
-  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported')) return [undefined, undefined];
+  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported') || causeStatus(error) === 301) return [undefined, undefined];
   throw error;
 }
 
