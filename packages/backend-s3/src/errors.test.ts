@@ -55,6 +55,8 @@ describe('toStorageError', () => {
     [400, 'TooManyBuckets', 'storage_unavailable', false],
     [403, 'UserSuspended', 'access_denied', false],
     [409, 'InvalidBucketState', 'not_supported', false],
+    [403, 'PathStyleDomainForbidden', 'storage_unavailable', false],
+    [403, 'SecondLevelDomainForbidden', 'storage_unavailable', false],
   ])('takes %i %s for %s', (status, name, code, retryable) => {
     const error = toStorageError(answer(status, name), about);
     expect(error).toMatchObject({ code, retryable });
@@ -195,6 +197,10 @@ describe('toStorageError', () => {
     expect(toStorageError(untrusted, about)).toMatchObject({ code: 'storage_unavailable', retryable: false });
     expect(toStorageError(answer(403), about).message).toContain('wrong keys');
     expect(toStorageError(answer(403, 'AccessDenied'), about).message).not.toContain('wrong keys');
+  });
+
+  it.each(['PathStyleDomainForbidden', 'SecondLevelDomainForbidden'])('names the option that the provider insists on (%s)', (name) => {
+    expect(toStorageError(answer(403, name), about).message).toContain('STORAGE_S3_FORCE_PATH_STYLE=false');
   });
 
   it('names everything that may cause a signature mismatch', () => {

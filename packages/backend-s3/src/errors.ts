@@ -69,6 +69,8 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
 };
 
 const full = 'The storage is full.';
+const inHostName =
+  'The storage provider takes the bucket only as part of the host name: set STORAGE_S3_FORCE_PATH_STYLE=false, which is the option forcePathStyle.';
 
 /** Errors that somebody has to end, so that trying again does not help: the code, and what is the matter. */
 const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> = {
@@ -91,6 +93,8 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
   QuotaExceeded: ['storage_unavailable', full],
   XMinioAdminBucketQuotaExceeded: ['storage_unavailable', full],
   TooManyBuckets: ['storage_unavailable', 'The storage provider allows this account no further bucket; raise the limit of the account.'],
+  PathStyleDomainForbidden: ['storage_unavailable', inHostName], // of Tencent
+  SecondLevelDomainForbidden: ['storage_unavailable', inHostName], // of Alibaba
   NoS3AnswerError: [
     'storage_unavailable',
     'The endpoint of the storage provider did not answer as an S3 server does: no S3 server is there, or a proxy before it answered.',
