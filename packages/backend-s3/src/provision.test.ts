@@ -238,6 +238,22 @@ describe('the rules of AWS for small objects', () => {
   });
 });
 
+it("goes without CORS rules where those are of Google's kind, as long as nothing is known about the server", async () => {
+  const cors = '<?xml version="1.0"?><CorsConfig><Cors><Origins><Origin>*</Origin></Origins></Cors></CorsConfig>';
+  const written: string[] = [];
+  const account = await behindFront(await startS3('ceph'), (method, path) => {
+    if (method === 'PUT' && path.startsWith('/provision-')) written.push(path.split('?')[1] ?? '');
+    return method === 'GET' && path.includes('?cors') ? { status: 200, body: cors } : undefined;
+  });
+  const backend = s3Backend(account);
+  const bucket = newName();
+  await backend.buckets?.create(bucket, {}, noContext);
+  await backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+  expect(written).toEqual(['', 'lifecycle=']);
+  await backend.buckets?.delete(bucket, {}, noContext);
+  await backend.close();
+});
+
 describe('a rule that is refused', () => {
   const refused = '<?xml version="1.0"?><Error><Code>InvalidArgument</Code></Error>';
 
