@@ -59,25 +59,25 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'conditional_put',
       profile.conditionalPut,
       'PutObject enforces If-None-Match',
-      'PutObject ignores If-None-Match: writes with it are refused with not_supported',
+      'PutObject does not enforce If-None-Match: writes with it are refused with not_supported',
     ),
     ability(
       'conditional_versions',
       profile.conditionalPutOfVersions,
       'PutObject also enforces it in buckets that keep versions',
-      'PutObject ignores it in buckets that keep versions: such writes are refused there with not_supported',
+      'PutObject does not enforce it in buckets that keep versions: such writes are refused there with not_supported',
     ),
     ability(
       'match_put',
       putMatch !== false,
       `PutObject enforces If-Match${putMatch === 'bare' ? ', of an ETag without quotes' : ''}`,
-      'PutObject ignores If-Match: writes with it are refused with not_supported',
+      'PutObject does not enforce If-Match: writes with it are refused with not_supported',
     ),
     ability(
       'conditional_complete',
       profile.conditionalComplete,
       'CompleteMultipartUpload enforces conditions',
-      'CompleteMultipartUpload ignores conditions: conditional uploads of large objects use one PutObject; those of unknown size are refused with not_supported',
+      'CompleteMultipartUpload does not enforce conditions: conditional uploads of large objects use one PutObject; those of unknown size are refused with not_supported',
     ),
     ability(
       'conditional_copy',
@@ -89,7 +89,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'copy_source_condition',
       profile.copySourceCondition,
       'CopyObject enforces conditions on its source',
-      'CopyObject ignores conditions on its source: Coffer checks what was copied',
+      'CopyObject does not enforce conditions on its source: Coffer checks what was copied',
     ),
     {
       name: 'checksums',

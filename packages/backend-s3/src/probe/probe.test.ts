@@ -27,6 +27,16 @@ it.each(['lean', 'sdk'] as const)('does not take just any refusal for that of a 
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
+// As Backblaze B2 does.
+it.each(transports)('does not take a server that refuses every condition of a write for one that enforces them (%s)', async (transport) => {
+  const conditions = ['if-none-match', 'if-match', 'x-amz-copy-source-if-match'];
+  const options = await behindFront(ceph, (method, _path, headers) =>
+    /^P/.test(method) && conditions.some((name) => name in headers) ? { status: 501, body: errorDocument('NotImplemented') } : undefined,
+  );
+  const none = { conditionalPut: false, putMatch: false, conditionalComplete: false, conditionalCopy: false, copySourceCondition: false };
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...none, acl: true });
+});
+
 it.each(transports)('does not take missing permissions for missing features (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,

@@ -29,8 +29,9 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
   const sandbox = await openSandbox(store, bucket);
   try {
     const write = writerTo(store);
+    const copyOf = (ifMatch: string): Promise<unknown> => store.transport.copy({ ...object, ifMatch }, sandbox.at('copy'), {}, noContext);
     const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];
-    const [{ etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
+    const [written, { etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
     const [
       region,
       areSignaturesChecked,
@@ -50,11 +51,13 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       checksSignatures(store, sandbox),
       presignedPutsOf(store, sandbox, object),
       aclTakesEffect(store, sandbox, write),
-      allRefused(write(object, 'object', { ifNoneMatch: '*' })),
-      putMatchOf(matched, etag, write),
-      allRefused(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })),
+      isEnforced([write(object, 'object', { ifNoneMatch: '*' })], () => write(sandbox.at('put'), 'put', { ifNoneMatch: '*' })),
+      putMatchOf(matched, written.etag, write),
+      isEnforced([writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })], () =>
+        writePart(store, sandbox.at('put-by-parts'), { ifNoneMatch: '*' }),
+      ),
       copyNoneMatchOf(store, sandbox, object, write),
-      allRefused(store.transport.copy({ ...object, ifMatch: otherEtag }, sandbox.at('copy'), {}, noContext)),
+      isEnforced([copyOf(otherEtag)], () => copyOf(etag)),
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
       metadataKept(store, sandbox.at('metadata'), write),
@@ -102,6 +105,14 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
   }
 }
 
+/**
+ * Whether a condition is enforced: requests that it rules out are refused, and one that meets it is not. Some servers, such as Backblaze B2,
+ * refuse every request that has a condition.
+ */
+async function isEnforced(ruledOut: readonly Promise<unknown>[], met: () => Promise<unknown>): Promise<boolean> {
+  return (await allRefused(...ruledOut)) && isAccepted(met());
+}
+
 /** @param etag the current ETag of the object */
 async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promise<EndpointProfile['putMatch']> {
   for (const [name, spell] of [
@@ -119,7 +130,7 @@ async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAdd
   const copyTo = (at: ObjectAddress): Promise<unknown> => store.transport.copy(object, at, { ifNoneMatch: '*' }, noContext);
   const taken = sandbox.at('object-taken');
   await write(taken, 'taken');
-  return (await allRefused(copyTo(taken))) && isAccepted(copyTo(sandbox.at('object-copied')));
+  return isEnforced([copyTo(taken)], () => copyTo(sandbox.at('object-copied')));
 }
 
 async function metadataKept(

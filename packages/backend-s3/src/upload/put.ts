@@ -93,7 +93,7 @@ async function headersFor(
   const { conditionalPut, conditionalComplete } = profile;
   const match = ifMatch === undefined ? undefined : putMatchFor(profile, ifMatch);
   if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && match === undefined)) {
-    throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
+    throw storageError('not_supported', 'This storage provider does not enforce the conditions of a write.');
   }
   if (options.ifNoneMatch !== undefined && (await keepsUncomparedVersions(store, bucket, profile, ctx))) throw versionsNotCompared();
   return { headers: match === undefined ? headers : { ...headers, ifMatch: match }, byParts: conditionalComplete };
@@ -202,7 +202,10 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
       return put;
     }
     if (!write.byParts) {
-      throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; declare the size.');
+      throw storageError(
+        'not_supported',
+        'This storage provider does not enforce conditions on uploads of unknown length; declare the size.',
+      );
     }
     return await putParts(store, { reader, stream, partSize, first: { held, end } }, write);
   } finally {
@@ -252,7 +255,7 @@ async function putParts(
  * Sends the stream as it arrives in a single PUT: on some servers the only kind of write whose condition is enforced. It has one attempt.
  */
 async function putStreaming(store: Store, stream: Readable, size: number, { at, headers, options, ctx }: Write): Promise<Put> {
-  if (size > largestPut) throw storageError('not_supported', 'This storage provider ignores conditions on objects over 5 GiB.');
+  if (size > largestPut) throw storageError('not_supported', 'This storage provider does not enforce conditions on objects over 5 GiB.');
   const sums = new DeclaredSums(options);
   const giveUp = new AbortController();
   const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
