@@ -18,9 +18,11 @@ const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
 const there =
-  (etag: string, size = 9 * mib): Answer =>
-  (_request, response) =>
-    response.writeHead(200, { etag: `"${etag}"`, 'content-length': size, 'content-type': 'text/plain' }).end();
+  (etag: string, size = 9 * mib, version = 'null'): Answer =>
+  (_request, response) => {
+    const headers = { etag: `"${etag}"`, 'content-length': size, 'content-type': 'text/plain', 'x-amz-version-id': version };
+    response.writeHead(200, headers).end();
+  };
 const privately = answering('<AccessControlPolicy><Owner><ID></ID></Owner><AccessControlList/></AccessControlPolicy>');
 const copied = answering('<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>');
 const partCopied = answering('<CopyPartResult><ETag>&quot;part&quot;</ETag></CopyPartResult>');
@@ -188,6 +190,32 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(ranges).toEqual([`bytes=0-${6 * mib - 1}`, `bytes=${6 * mib}-${9 * mib - 1}`]);
     expect(seen(server, 'POST').filter((url) => url.includes('uploadId='))).toEqual([]);
     expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']); // and not the object at the destination
+  });
+
+  it.each([
+    [501, 'NotImplemented'],
+    [400, 'InvalidArgument'],
+  ])('by parts is made in one request where the server copies no parts (%i %s)', async (status, code) => {
+    const server = await serve((request, response) => {
+      const isPart = request.url?.includes('partNumber=') === true;
+      return (isPart ? refusal(status, code) : copying(there('before')))(request, response);
+    });
+    const backend = backendTo(server, { transport, copyByPartsFrom: 6 * mib });
+    expect(await backend.copy(source, destination, { acl: 'private' }, noContext)).toMatchObject({ etag: 'copied', size: 9 * mib });
+    expect(seen(server, 'PUT').at(-1)).toBe('/bucket/copy');
+    expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']);
+  });
+
+  it.each([
+    ['of a version', there('before', 3, 'version'), {}],
+    ['that was asked for', there('before', 9 * mib), { ifMatch: 'before' }],
+  ])('is made without the condition that its server refuses, if it is %s', async (_what, look, options) => {
+    const server = await serve((request, response) => {
+      const isRefused = request.method === 'PUT' && 'x-amz-copy-source-if-match' in request.headers;
+      return (isRefused ? refusal(501, 'NotImplemented') : copying(look))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    expect(await backend.copy(source, destination, options, noContext)).toMatchObject({ etag: 'copied' });
   });
 
   it.each([

@@ -12,7 +12,7 @@ import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
 import { lookAtCopy } from './copy/look-at-copy.ts';
 import { copyThroughClient } from './copy/through-client.ts';
 import { assertKeySupported } from './key-support.ts';
-import { smallestPart } from './limits.ts';
+import { largestPut, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
 import type { EndpointProfile } from './profile.ts';
 import { requireSize, toObjectInfo, withBucketCheck } from './read.ts';
@@ -104,11 +104,11 @@ async function perform(store: Store, inspected: Inspected): Promise<WrittenUnles
   if (unenforced && ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
   const isShared = from.versionId === undefined && !isSame(source, destination) && (await copy.sharing());
   if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy));
-  if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
-    return withTags(store, copy, () => copyLarge(store, copy));
   const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy);
-  if (replacesMetadata(copy)) return withTags(store, copy, write);
-  return mayTakeOtherVersion(store, copy) ? copyLatest(store, copy) : write();
+  const whole = (): Promise<WrittenUnlessChanged> => (mayTakeOtherVersion(store, copy) ? copyLatest(store, copy) : write());
+  if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
+    return withTags(store, copy, () => copyLarge(store, copy, isShared || from.size > largestPut ? undefined : whole));
+  return replacesMetadata(copy) ? withTags(store, copy, write) : whole();
 }
 
 /** SeaweedFS prefers the version from before there were versions, in buckets that no longer keep any. */
@@ -122,6 +122,7 @@ async function copyLatest(store: Store, copy: Copy): Promise<WrittenUnlessChange
   try {
     return await copyInOneRequest(store, copy, from.etag);
   } catch (error) {
+    if (hasCode(error, 'not_supported')) return copyInOneRequest(store, copy); // the server has no such condition
     if (!(await isAboutSource(store, copy, error))) throw error;
     if (!(await isUnchanged(store, copy))) return options.ifNoneMatch === undefined ? copyInOneRequest(store, copy) : undefined;
     const isSmall = from.size <= store.memory.partSize;
@@ -129,10 +130,17 @@ async function copyLatest(store: Store, copy: Copy): Promise<WrittenUnlessChange
   }
 }
 
-async function copyLarge(store: Store, copy: Copy): Promise<Written> {
+/** @param whole copies in one request, if that is possible */
+async function copyLarge(
+  store: Store,
+  copy: Copy,
+  whole: (() => Promise<WrittenUnlessChanged>) | undefined,
+): Promise<WrittenUnlessChanged> {
   try {
     return await copyByParts(store, copy);
   } catch (error) {
+    // Google and Storj copy whole objects, but no parts.
+    if (hasCode(error, 'not_supported', 'invalid_argument')) return whole === undefined ? copyByParts(store, copy, true) : whole();
     const isOfOther = mayTakeOtherVersion(store, copy) && (await isAboutSource(store, copy, error)) && (await isUnchanged(store, copy));
     if (!isOfOther) throw error;
     return copyByParts(store, copy, true);
@@ -197,7 +205,7 @@ async function withTags(
 async function copyInOneRequest(
   store: Store,
   copy: Copy,
-  ifMatch: string | undefined = isPinned(copy) ? copy.from.etag : undefined,
+  ifMatch: string | undefined = isPinned(copy) && copy.profile?.copySourceCondition !== false ? copy.from.etag : undefined,
 ): Promise<Written> {
   const { source, destination, options, from, headers, carried, profile, ctx } = copy;
   const { contentType, metadata, acl, storageClass } = headers;
