@@ -5,11 +5,8 @@ const gib = 2 ** 30;
 /** Bytes; for every part but the last one. */
 export const smallestPart: number = 5 * mib;
 export const maxParts = 10_000;
+/** As many as every server takes: Scaleway no more than these. */
+export const fewestMaxParts = 1000;
 /** Bytes that one request can write or copy. Forms have the same limit. */
 export const largestPut: number = 5 * gib;
 export const largestObject: number = 5 * 2 ** 40;
-
-/** Bytes: whole MiB, or `usual` if that is enough, so that the object fits into `maxParts` parts. */
-export function partSizeFor(size: number, usual: number): number {
-  return Math.max(usual, Math.ceil(size / maxParts / mib) * mib);
-}

@@ -1,4 +1,5 @@
 import type { KeyClass } from './key-classes.ts';
+import { maxParts } from './limits.ts';
 
 /** Checksums that a server may receive with a body: Content-MD5, x-amz-checksum-crc32, x-amz-checksum-sha256. */
 export type BodySum = 'md5' | 'crc32' | 'sha256';
@@ -21,6 +22,8 @@ export interface EndpointProfile {
   readonly putMatch: 'quoted' | 'bare' | false;
   /** CompleteMultipartUpload enforces If-None-Match and If-Match. */
   readonly conditionalComplete: boolean;
+  /** The most parts that CompleteMultipartUpload makes an object of. */
+  readonly maxParts: number;
   /** CopyObject enforces If-None-Match at the destination. */
   readonly conditionalCopy: boolean;
   /** CopyObject enforces x-amz-copy-source-if-match. */
@@ -73,6 +76,7 @@ export const awsProfile: EndpointProfile = {
   conditionalPutOfVersions: true,
   putMatch: 'quoted',
   conditionalComplete: true,
+  maxParts,
   conditionalCopy: true,
   copySourceCondition: true,
   verifiedSums: ['md5', 'crc32', 'sha256'],

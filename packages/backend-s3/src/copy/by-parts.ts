@@ -1,10 +1,11 @@
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { partSizeFor, smallestPart } from '../limits.ts';
+import { smallestPart } from '../limits.ts';
 import type { Store } from '../store.ts';
 import type { Written } from '../transport.ts';
 import { writeByParts } from '../upload/multipart.ts';
 import type { Parts } from '../upload/multipart.ts';
+import { partSizeFor } from '../upload/part-size.ts';
 import { asSourceError, assertAbsent, isUnchanged, sourceChanged } from './copy-of.ts';
 import type { Copy } from './copy-of.ts';
 import { readSource } from './through-client.ts';
@@ -23,7 +24,7 @@ function mayMisreadKey(store: Store, { key }: ObjectAddress): boolean {
 export async function copyByParts(store: Store, copy: Copy, throughClient: boolean = mayMisreadKey(store, copy.source)): Promise<Written> {
   const { source, destination, options, from, headers, carried, profile, ctx } = copy;
   const usual = throughClient ? store.memory.partSize : Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom));
-  const size = partSizeFor(from.size, usual);
+  const size = await partSizeFor(store, destination.bucket, { size: from.size, usual }, ctx);
   let start = 0;
   const parts: Parts = {
     async next() {

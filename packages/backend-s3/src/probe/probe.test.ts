@@ -31,10 +31,20 @@ it.each(['lean', 'sdk'] as const)('does not take just any refusal for that of a 
 it.each(transports)('does not take a server that refuses every condition of a write for one that enforces them (%s)', async (transport) => {
   const conditions = ['if-none-match', 'if-match', 'x-amz-copy-source-if-match'];
   const options = await behindFront(ceph, (method, _path, headers) =>
-    /^P/.test(method) && conditions.some((name) => name in headers) ? { status: 501, body: errorDocument('NotImplemented') } : undefined,
+    method.startsWith('P') && conditions.some((name) => name in headers)
+      ? { status: 501, body: errorDocument('NotImplemented') }
+      : undefined,
   );
   const none = { conditionalPut: false, putMatch: false, conditionalComplete: false, conditionalCopy: false, copySourceCondition: false };
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...none, acl: true });
+});
+
+it.each(transports)('learns how many parts an upload may have (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /partNumber=\d{4}/.test(path) ? { status: 400, body: errorDocument('InvalidArgument') } : undefined,
+  );
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ maxParts: 1000, acl: true });
+  expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ maxParts: 10_000 });
 });
 
 it.each(transports)('does not take missing permissions for missing features (%s)', async (transport) => {

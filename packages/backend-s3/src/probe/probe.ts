@@ -9,6 +9,7 @@ import type { Store } from '../store.ts';
 import { aclTakesEffect } from './acl.ts';
 import { formsOf } from './form.ts';
 import { hidesKeysBelowObjects, refusedKeys } from './keys.ts';
+import { maxPartsOf } from './max-parts.ts';
 import { presignedPutsOf } from './presigned-put.ts';
 import { allRefused, isAccepted, isDenied } from './refusals.ts';
 import { bucketRules } from './rules.ts';
@@ -40,6 +41,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       conditionalPut,
       putMatch,
       conditionalComplete,
+      maxParts,
       conditionalCopy,
       copySourceCondition,
       verifiedSums,
@@ -56,6 +58,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       isEnforced([writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })], () =>
         writePart(store, sandbox.at('put-by-parts'), { ifNoneMatch: '*' }),
       ),
+      maxPartsOf(store, sandbox.at('parts')),
       copyNoneMatchOf(store, sandbox, object, write),
       isEnforced([copyOf(otherEtag)], () => copyOf(etag)),
       verifiedSumsOf(store, sandbox),
@@ -88,6 +91,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       conditionalPutOfVersions,
       putMatch,
       conditionalComplete,
+      maxParts,
       conditionalCopy,
       copySourceCondition,
       verifiedSums,

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { bodyOf, noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { awsProfile } from '../profile.ts';
 import { eventually } from '../testing/eventually.ts';
 import { transports } from '../testing/fault-bench.ts';
 import { newStage } from '../testing/lean.ts';
@@ -134,6 +135,22 @@ it('parts of a stream are as large as its hint asks for, so that there are not t
   const body = { kind: 'stream', stream, sizeHint: 100 * 2 ** 30 } as const;
   await backendTo(server).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
   expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([11, 11, 8]);
+});
+
+it.each([
+  ['a hint', { sizeHint: 20 * 2 ** 30 }],
+  ['the size', { size: 20 * 2 ** 30 }],
+])('parts are as large as %s asks for where an upload has at most 1,000 of them, as on Scaleway', async (_what, known) => {
+  const sizes: number[] = [];
+  const server = await serve((request, response) => {
+    if (request.method === 'PUT') sizes.push(Number(request.headers['content-length']));
+    return taking(request, response);
+  });
+  const stream = Readable.from(Array.from({ length: 30 }, () => Buffer.alloc(2 ** 20)));
+  const backend = backendTo(server, {}, { ...awsProfile, maxParts: 1000 });
+  const at = { bucket: 'bucket', key: 'key' };
+  await backend.put(at, { kind: 'stream', stream, ...known }, { contentType: 'text/plain' }, noContext).catch(() => {}); // it is shorter
+  expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([21, 9]);
 });
 
 it.each([undefined, 7 * 2 ** 20])('a file that is closed before its last part is sent is stored completely (size %s)', async (size) => {

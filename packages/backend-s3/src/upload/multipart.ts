@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { maxParts } from '../limits.ts';
+import { fewestMaxParts } from '../limits.ts';
 import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from '../transport.ts';
+import { maxPartsIn } from './part-size.ts';
 import { recoverLostWrite } from './recover-lost-write.ts';
 
 /** One part: bytes in memory, or a range of another object. */
@@ -70,6 +71,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const { partsAtOnce, maxPoolConnections } = store.settings;
   // A part that waits for a connection gains nothing, and if parts take long, it times out before it gets one.
   const maxInFlight = Math.min(partsAtOnce, maxPoolConnections);
+  let limit = fewestMaxParts; // the server is asked only about more
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
     if (failure !== undefined) return;
@@ -89,13 +91,14 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   };
   try {
     for (let number = 1; failure === undefined; number++) {
+      if (number > limit) limit = await maxPartsIn(store, upload.at.bucket, ctx);
       const part = await parts.next();
       if (part === undefined) break;
-      if (number > maxParts) {
+      if (number > limit) {
         part.done?.(false);
         throw storageError(
           'payload_too_large',
-          `An upload of unknown length can have at most ${maxParts} parts of ${store.memory.partSize} bytes.`,
+          `An upload of unknown length can have at most ${limit} parts of ${store.memory.partSize} bytes.`,
         );
       }
       const sending: Promise<void> = send(part, number).finally(() => inFlight.delete(sending));

@@ -6,7 +6,7 @@ import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions, StorageE
 import { aclHeader } from '../acl-header.ts';
 import { translateAclError } from '../acl-support.ts';
 import { isEtag, putMatchFor } from '../etag.ts';
-import { largestObject, largestPut, partSizeFor } from '../limits.ts';
+import { largestObject, largestPut } from '../limits.ts';
 import { encodeMetadata, translateNameError } from '../metadata.ts';
 import type { Store } from '../store.ts';
 import type { KnownSums, WriteHeaders, Written } from '../transport.ts';
@@ -17,6 +17,7 @@ import { ChunkReader } from './chunk-reader.ts';
 import { UploadMemory } from './memory.ts';
 import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
+import { partSizeFor } from './part-size.ts';
 import { readPart } from './read-part.ts';
 import type { FilledBuffer } from './read-part.ts';
 import { matchesWrite, recoverLostWrite } from './recover-lost-write.ts';
@@ -107,7 +108,7 @@ async function putBuffer(store: Store, { data, size }: { readonly data: Uint8Arr
   assertKept();
   if (size > store.memory.partSize && write.byParts) {
     verifySums(data, write.options);
-    const partSize = partSizeFor(size, store.memory.partSize);
+    const partSize = await partSizeFor(store, write.at.bucket, { size, usual: store.memory.partSize }, write.ctx);
     let start = 0;
     const parts: Parts = {
       next: async () => {
@@ -145,7 +146,10 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
     if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
-  if (size > memory.partSize) return putParts(store, { reader, stream, size, partSize: partSizeFor(size, memory.partSize) }, write);
+  if (size > memory.partSize) {
+    const partSize = await partSizeFor(store, write.at.bucket, { size, usual: memory.partSize }, write.ctx);
+    return putParts(store, { reader, stream, size, partSize }, write);
+  }
   const { held, end } = await readPart(store, reader, { size, mayBeLast: true }, write.ctx);
   try {
     if (end < size) throw sizeMismatch(end, size);
@@ -186,7 +190,8 @@ const hintSlack = 1024;
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
   // A hint beyond the largest possible object must mean something else.
-  const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(sizeHint + hintSlack, memory.partSize);
+  const size = sizeHint > largestObject ? 0 : sizeHint + hintSlack;
+  const partSize = await partSizeFor(store, write.at.bucket, { size, usual: memory.partSize }, write.ctx);
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   let { held, end } = await readPart(store, reader, { size: expected, mayBeLast: true }, write.ctx);
