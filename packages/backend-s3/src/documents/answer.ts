@@ -56,7 +56,7 @@ export function assertNoObject({ etag }: Readonly<Record<string, unknown>>, name
  */
 export function subresourceOf(document: string, name: string): XmlElement {
   const root = parseXml(document);
-  // Google has CORS rules of its own kind, and takes no others.
+  // Google has CORS rules of its own kind.
   if (root.name === 'CorsConfig') throw new IgnoredParameterError('The answer has CORS rules of another kind than those of S3.');
   if (root.name === 'ListBucketResult') throw new IgnoredParameterError(`The answer is the list of the bucket where "${name}" belongs.`);
   return withRootName(root, name);

@@ -140,6 +140,22 @@ function known({ raw: _raw, ...rule }: ExistingRule): Omit<ExistingRule, 'raw'> 
   return rule;
 }
 
+describe('versions in a list of Google', () => {
+  it('have a generation for their id', () => {
+    const versions = ['<Key>a</Key><Generation>1</Generation>', '<Key>a</Key><Generation>2</Generation><IsLatest>true</IsLatest>'];
+    const list = versions.map((version) => `<Version>${version}</Version>`).join('');
+    expect(versionsFrom(`<ListBucketResult><Name>bucket</Name>${list}</ListBucketResult>`)).toEqual([
+      { key: 'a', versionId: '1' },
+      { key: 'a', versionId: '2' },
+    ]);
+  });
+
+  it('are not taken from the list of a server that knows none', () => {
+    const list = '<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>';
+    expect(() => versionsFrom(list)).toThrow(expect.objectContaining({ name: 'NotImplemented' }) as Error);
+  });
+});
+
 describe('requests about buckets', () => {
   it('can contain any text', () => {
     expect(locationDocument('<a>&')).toContain('<LocationConstraint>&lt;a&gt;&amp;</LocationConstraint>');

@@ -4,7 +4,7 @@ import type { Administration, CorsRule, ExistingCorsRule, ExistingRule, OpenUplo
 import type { ObjectVersion } from '../transport.ts';
 import { dateOf, documentOf, element, isCutShort, subresourceOf } from './answer.ts';
 import { urlDecoded } from './url-encoding.ts';
-import { childrenOf, MalformedXmlError, textOf, xmlOf } from './xml.ts';
+import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
 /** The request of CreateBucket. */
@@ -121,12 +121,13 @@ export function tagsFrom(answer: string): readonly Tag[] {
   return tags.map((tag) => ({ name: textOf(tag, 'Key') ?? '', value: textOf(tag, 'Value') ?? '' }));
 }
 
-/** Reads an answer to ListObjectVersions. */
+/** Reads an answer to ListObjectVersions. Google has versions in a list of another name, with a generation for their id. */
 export function versionsFrom(answer: string): readonly ObjectVersion[] {
-  const root = subresourceOf(answer, 'ListVersionsResult');
+  const list = parseXml(answer);
+  const root = childrenOf(list, 'Version').length > 0 ? list : subresourceOf(answer, 'ListVersionsResult');
   const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
   return [...childrenOf(root, 'Version'), ...childrenOf(root, 'DeleteMarker')].flatMap((version) => {
-    const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId')];
+    const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId') ?? textOf(version, 'Generation')];
     return key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }];
   });
 }

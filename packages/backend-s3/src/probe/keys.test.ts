@@ -141,6 +141,7 @@ it.each(transports)('learn nothing from objects that are cut off (%s)', async (t
     store.connection.close();
     await server.close();
   });
-  const sandbox = { bucket: 'bucket', isOwn: true, at: (key: string) => ({ bucket: 'bucket', key }), close: async () => {} };
+  const nothing = async (): Promise<void> => {};
+  const sandbox = { bucket: 'bucket', isOwn: true, at: (key: string) => ({ bucket: 'bucket', key }), clear: nothing, close: nothing };
   await expect(refusedKeys(store, sandbox, writerTo(store))).rejects.toMatchObject({ code: 'storage_unavailable' });
 });

@@ -39,6 +39,18 @@ it.each(transports)('does not take a server that refuses every condition of a wr
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...none, acl: true });
 });
 
+it('has removed all but one object by the time that versions are kept', async () => {
+  const left: string[] = [];
+  let areKept = false;
+  const options = await behindFront(ceph, (method, path) => {
+    if (method === 'PUT' && path.includes('?versioning')) areKept = true;
+    if (method === 'DELETE' && areKept && /^\/[^/]+\/[^?]/.test(path)) left.push(path.replace(/^\/[^/]+|\?.*/g, ''));
+    return undefined;
+  });
+  expect(await probeEndpoint(options)).toMatchObject({ versioning: true, keepsFullBuckets: true });
+  expect(left).toEqual(['/object']);
+});
+
 it.each(transports)('learns how many parts an upload may have (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /partNumber=\d{4}/.test(path) ? { status: 400, body: errorDocument('InvalidArgument') } : undefined,
@@ -99,7 +111,7 @@ it.each([
   let isClosing = false;
   const late: string[] = [];
   const busy = await behindFront(ceph, (method, path) => {
-    isClosing ||= method === 'DELETE' && !path.includes('uploadId=');
+    isClosing ||= method === 'DELETE' && /\/object(?:\?|$)/.test(path);
     if (isClosing && method === 'PUT') late.push(path);
     return method === 'PUT' && asked.test(path) ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined;
   });

@@ -71,7 +71,8 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       refusedKeys: await refusedKeys(store, sandbox, write),
       hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
     };
-    // From here on, the bucket keeps versions, if the server supports them.
+    // From here on, the bucket keeps versions, if the server supports them. Not every server deletes the versions of all these keys.
+    await sandbox.clear(object);
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;

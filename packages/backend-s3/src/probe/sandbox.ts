@@ -16,6 +16,8 @@ export interface Sandbox {
   /** Whether the bucket itself may be probed too. */
   readonly isOwn: boolean;
   at(name: string): ObjectAddress;
+  /** Deletes all that has been written so far, but for one object. No versions may have been kept. */
+  clear(kept: ObjectAddress): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,6 +28,14 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
   if (!isOwn) await store.transport.headBucket(bucket, noContext);
   const location = isOwn ? { bucket: name, prefix: '' } : { bucket, prefix: sandboxPrefix(name) };
   const used = new Map<string, ObjectAddress>();
+  const deleteUsed = (versionId?: string, kept?: ObjectAddress): Promise<unknown> =>
+    inParallel([...used], parallel, async ([key, at]) => {
+      if (at === kept) return;
+      await deleteObject(store, at, noContext, versionId).then(
+        () => used.delete(key),
+        () => {}, // some may be refused
+      );
+    });
   return {
     bucket: location.bucket,
     isOwn,
@@ -34,10 +44,9 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       used.set(key, at);
       return at;
     },
+    clear: async (kept) => void (await deleteUsed(undefined, kept)),
     async close() {
-      // First by key: not every server lists every key as it is. Some may be refused.
-      const versionId = isOwn ? 'null' : undefined;
-      await inParallel([...used.values()], parallel, (at) => deleteObject(store, at, noContext, versionId).catch(() => {}));
+      await deleteUsed(isOwn ? 'null' : undefined); // first by key: not every server lists every key as it is
       if (isOwn) return deleteBucketByForce(store, location.bucket, noContext);
       // Noncurrent versions, if the bucket keeps them. Credentials that may not see them leave them.
       await removeVersions(store, bucket, noContext, location.prefix).catch(() => {});
