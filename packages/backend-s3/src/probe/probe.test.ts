@@ -39,6 +39,15 @@ it.each(transports)('does not take a server that refuses every condition of a wr
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...none, acl: true });
 });
 
+it.each(transports)('takes buckets that always keep versions, like those of Backblaze, for what they are (%s)', async (transport) => {
+  const kept = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>';
+  const options = await behindFront(ceph, (method, path) => {
+    if (!path.includes('?versioning')) return undefined;
+    return method === 'GET' ? { status: 200, body: kept } : { status: 501, body: errorDocument('NotImplemented') };
+  });
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ versioning: true, lifecycle: true });
+});
+
 it('has removed all but one object by the time that versions are kept', async () => {
   const left: string[] = [];
   let areKept = false;

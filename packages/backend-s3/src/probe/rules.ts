@@ -41,8 +41,9 @@ export async function bucketRules(
   // One after the other: Ceph sometimes answers 500 to one of two concurrent changes of a bucket.
   const lifecycle = await takesRule({ expireDays: 3650 });
   const abortRule = await takesRule({ abortMultipartDays: 3650 });
-  const versioning = await has(administration.setVersioning(bucket, true, noContext), () =>
-    administration.getVersioning(bucket, noContext),
-  );
+  // Backblaze keeps versions in every bucket, from the start.
+  const areKept = await administration.getVersioning(bucket, noContext).catch(() => false);
+  const versioning =
+    areKept || (await has(administration.setVersioning(bucket, true, noContext), () => administration.getVersioning(bucket, noContext)));
   return { versioning, lifecycle, abortRule, cors };
 }
