@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { s3Backend } from './backend.ts';
 import { transports } from './testing/fault-bench.ts';
 import { proxyTo } from './testing/proxy.ts';
-import { refusal, scripted } from './testing/scripted.ts';
+import { answering, refusal, scripted } from './testing/scripted.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
@@ -58,6 +58,20 @@ describe.each(transports)('a check (%s)', (transport) => {
     ['tells of one that is too busy', 503, 'SlowDown', 'storage_unavailable'],
   ])('%s', async (_what, status, code, told) => {
     const server = await scripted(refusal(status, code));
+    const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport, maxRetries: 0 });
+    const checked = backend.check(noContext);
+    if (told === undefined) await checked;
+    else await expect(checked).rejects.toMatchObject({ code: told });
+    await backend.close();
+    await server.close();
+  });
+
+  // At Tencent, names of buckets end with the account.
+  it.each([
+    ['is content with one that takes no such name', answering('<ListAllMyBucketsResult/>'), undefined],
+    ['still tells of wrong keys there', refusal(403, 'SignatureDoesNotMatch'), 'access_denied'],
+  ])('%s', async (_what, account, told) => {
+    const server = await scripted(refusal(400, 'InvalidRequest'), account);
     const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport, maxRetries: 0 });
     const checked = backend.check(noContext);
     if (told === undefined) await checked;

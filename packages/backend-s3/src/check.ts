@@ -13,7 +13,10 @@ export function checkOf(store: Store): StorageBackend['check'] {
   const bucket = sandboxName(); // always the same one, because a store remembers every bucket
   return async (ctx) => {
     try {
-      await store.transport.list(bucket, { maxKeys: 1 }, ctx);
+      await store.transport.list(bucket, { maxKeys: 1 }, ctx).catch(async (error: unknown) => {
+        if (!hasCode(error, 'invalid_argument', 'invalid_bucket_name')) throw error;
+        await store.transport.listBuckets({}, ctx); // Tencent takes no such name: there, each ends with the account
+      });
     } catch (error) {
       const isKnown = ['NoSuchBucket', 'AccessDenied'].includes(causeName(error));
       if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
