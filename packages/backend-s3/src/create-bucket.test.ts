@@ -128,4 +128,19 @@ describe('a new bucket of AWS', () => {
       expect(await asked(region, configured)).toEqual(told);
     },
   );
+
+  it('fails as its region does, if that exists', async () => {
+    const store = openStore({ accessKey: 'who', secretKey: 'secret', region: 'eu-west-1' });
+    open.push(() => store.connection.close());
+    const refused = new AnswerError(400, {}, errorDocument('IllegalLocationConstraintException'));
+    const creating = (error: unknown): Promise<void> => {
+      const errors = [toStorageError(refused, { permission: 's3:CreateBucket' }), error];
+      const administration = { ...store.administration, createBucket: () => Promise.reject(errors.shift() as Error) };
+      return createBucket({ ...store, administration }, 'bucket', { region: 'ap-south-1' }, noContext);
+    };
+    const silence = Object.assign(new Error('silence'), { name: 'TimeoutError' });
+    await expect(creating(toStorageError(silence, { permission: '' }))).rejects.toMatchObject({ code: 'read_timeout' });
+    const reason = new Error('the caller has left');
+    await expect(creating(reason)).rejects.toBe(reason);
+  });
 });

@@ -3,7 +3,7 @@ import type { CallContext, CannedAcl } from '@coffer/storage-core';
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
 import { wasInDoubt } from './in-doubt.ts';
-import { causeName, causeStatus } from './provider-error.ts';
+import { causeCode, causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 // The first region has no LocationConstraint.
@@ -45,6 +45,6 @@ async function sendTo(store: Store, bucket: string, region: string, refusal: unk
     await send();
   } catch (error) {
     bucketEndpoints.learn(bucket, bucketEndpoints.of(bucket), used.region);
-    throw causeStatus(error) === undefined ? refusal : error;
+    throw causeCode(error) === 'ENOTFOUND' ? refusal : error;
   }
 }

@@ -35,6 +35,11 @@ export function causeStatus(error: unknown): number | undefined {
   return isStorageError(error) ? statusOf(error.cause) : undefined;
 }
 
+/** The code of the network error behind a StorageError. */
+export function causeCode(error: unknown): string | undefined {
+  return isStorageError(error) ? (error.cause as ProviderError | undefined)?.code : undefined;
+}
+
 /** A header of the answer that became this error. */
 export function headerOf(error: unknown, header: string): string | undefined {
   return (error as ProviderError | undefined)?.$response?.headers?.[header];
