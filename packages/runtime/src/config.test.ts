@@ -315,6 +315,9 @@ describe('the parsed configuration', () => {
       auth: { secret: '[set]' },
       storage: { s3: { accessKey: '[set]', secretKey: '[set]' }, extra: { STORAGE_ACME_TOKEN: '[set]' } },
     });
+    const keys = parse({ AUTH_JWKS_URL: 'https://id.example.com/keys?key=api-key' });
+    expect(redactedConfig(keys).auth.jwksUrl).toBe('https://id.example.com/keys?[set]');
+    expect(redactedConfig(parse({ AUTH_JWKS_URL: 'https://id.example.com/jwks/' })).auth.jwksUrl).toBe('https://id.example.com/jwks/');
     expect(redactedConfig(parse())).toEqual(parse());
   });
 });
