@@ -63,7 +63,7 @@ function endpointOf({ endpoint, forcePathStyle, isAws, region: configured }: Set
 
 /** The host of AWS for another region, of the same kind. Endpoints of a private network serve every region that they reach. */
 function inRegion(host: string, region: string): string {
-  if (host === globalHost) return awsHost(region);
+  if (plainHost.test(host)) return awsHost(region); // regions from 2019 on have no host with a dash
   return /^s3[.-]/.test(host) ? host.replace(regionalHost, (found, own: string) => found.replace(own, region)) : host;
 }
 
@@ -82,6 +82,7 @@ function withoutBrackets(hostname: string): string {
 }
 
 const globalHost = 's3.amazonaws.com';
+const plainHost = /^s3(?:[.-](?:[a-z]+-){2,3}\d+)?\.amazonaws\./;
 const regionalHost = /[.-]((?:[a-z]+-){2,3}\d+)\.amazonaws\.(?:com(?:\.cn)?|eu)$/;
 
 /** An endpoint as it is; if it is the global one of AWS, that of the region: it belongs to the first one, and does not find new buckets of others. */
