@@ -186,26 +186,8 @@ it('answers a request that was on its way over an idle connection', async () => 
   expect(await idle.closesInTime(2000)).toBe(true);
 });
 
-it('leaves an answer alone that has been written, and not been sent yet', async () => {
-  const size = 32 * 1_048_576; // more than the system buffers at once
-  const server = createServer((incoming, outgoing) => {
-    beginExchange(incoming, outgoing);
-    outgoing.end(Buffer.alloc(size));
-  });
-  const drain = drainOf(server);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
-  const received = once(server, 'request');
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  await received;
-  const drained = drain(10_000);
-  await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
-  expect((await buffer(socket)).length).toBeGreaterThan(size);
-  await drained;
-});
-
-it.runIf(process.platform === 'linux')('waits for the client to receive what the kernel still holds of an answer', async () => {
-  const size = 2 * 1_048_576; // more than a client's kernel takes before the client reads, and less than the server's
+/** A server that has answered with `size` bytes a client that reads none of them. */
+async function answerUnread(size: number) {
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);
     outgoing.end(Buffer.alloc(size));
@@ -216,6 +198,21 @@ it.runIf(process.platform === 'linux')('waits for the client to receive what the
   const received = once(server, 'request');
   socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   const [, outgoing] = (await received) as [unknown, ServerResponse];
+  return { server, drain, socket, outgoing };
+}
+
+it('leaves an answer alone that has been written, and not been sent yet', async () => {
+  const size = 32 * 1_048_576; // more than the system buffers at once
+  const { drain, socket } = await answerUnread(size);
+  const drained = drain(10_000);
+  await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
+  expect((await buffer(socket)).length).toBeGreaterThan(size);
+  await drained;
+});
+
+it.runIf(process.platform === 'linux')('waits for the client to receive what the kernel still holds of an answer', async () => {
+  const size = 2 * 1_048_576; // more than a client's kernel takes before the client reads, and less than the server's
+  const { server, drain, socket, outgoing } = await answerUnread(size);
   if (!outgoing.writableFinished) await once(outgoing, 'finish');
   let isDrained = false;
   const closed = once(server, 'close');
@@ -228,16 +225,7 @@ it.runIf(process.platform === 'linux')('waits for the client to receive what the
 });
 
 it.runIf(process.platform === 'linux')('does not wait for a client that reads nothing beyond the deadline', async () => {
-  const server = createServer((incoming, outgoing) => {
-    beginExchange(incoming, outgoing);
-    outgoing.end(Buffer.alloc(2 * 1_048_576));
-  });
-  const drain = drainOf(server);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
-  const received = once(server, 'request');
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  await received;
+  const { drain, socket } = await answerUnread(2 * 1_048_576);
   await drain(1000);
   socket.destroy();
 });
