@@ -1,4 +1,5 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { renameSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The folder to build in: each build has its own, as several may run at once. Removes the folders of builds that were killed. */
@@ -23,14 +24,22 @@ export async function replaceBuild(built: string, dist: string): Promise<void> {
   const previous = `${built}.old`;
   let isReplaced: boolean;
   do {
-    await rename(dist, previous).catch(() => {}); // there may be none
-    isReplaced = await rename(built, dist).then(
-      () => true,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-        return false; // another build came first
-      },
-    );
+    isReplaced = exchange(built, dist, previous);
     await rm(previous, { recursive: true, force: true });
   } while (!isReplaced);
+}
+
+/** Nothing comes between the two renames: there is no build until the second. @returns false if another build came first */
+function exchange(built: string, dist: string, previous: string): boolean {
+  try {
+    renameSync(dist, previous);
+  } catch {} // there is none
+  try {
+    renameSync(built, dist);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    return false;
+  }
 }
