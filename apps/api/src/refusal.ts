@@ -38,6 +38,7 @@ export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): { 
 function statusAndDetail({ code }: NodeJS.ErrnoException): readonly [status: number, detail: string] {
   if (code === 'HPE_HEADER_OVERFLOW') return [431, 'The headers are larger than 16 KiB.'];
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'The headers did not arrive in time.'];
+  if (code === 'HPE_INVALID_URL') return [400, 'The URL is not valid: percent-encode what is not ASCII.'];
   return [400, 'That is not an HTTP request.'];
 }
 

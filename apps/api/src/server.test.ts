@@ -278,6 +278,15 @@ describe('the server', () => {
     expect(await connection.closesInTime()).toBe(true);
   });
 
+  it('says that a URL must be percent-encoded', async () => {
+    const { status, body } = await raw('GET /api/v1/storage/objects?prefix=ü HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect({ status, ...JSON.parse(body) }).toMatchObject({
+      status: 400,
+      code: 'validation_failed',
+      detail: 'The URL is not valid: percent-encode what is not ASCII.',
+    });
+  });
+
   it('writes no refusal into an answer that is under way', async () => {
     await api.send('PUT', '/api/v1/storage/objects/long', { headers: root, body: Buffer.alloc(10_000_000) });
     const connection = await RawConnection.open(api.url);
