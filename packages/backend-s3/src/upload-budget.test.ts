@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { noContext } from '@coffer/storage-core';
+import { noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, PutOptions } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
@@ -213,6 +213,17 @@ describe('a multipart upload', () => {
     const parts = { next };
     await expect(writeByParts(store, at, { headers, parts }, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
     expect([held, sent, calls]).toEqual([0, maxParts, ['create', 'abort']]);
+  });
+
+  it('goes on after a thousand parts, if it cannot be found out how many the server takes', async () => {
+    const { store, calls } = fake();
+    const endpoint = new Endpoint(undefined, () => Promise.reject(storageError('storage_unavailable', 'down')));
+    let left = 1001;
+    const send = async () => ({ etag: '00' });
+    const next = async () => (left-- > 0 ? { send } : undefined);
+    const written = writeByParts({ ...store, endpoint }, at, { headers, parts: { next } }, noContext);
+    await expect(written).resolves.toMatchObject({ etag: 'made' });
+    expect(calls).toEqual(['create', 'complete']);
   });
 
   it('is aborted only when no part is in flight any more, and does not reuse the memory of unsent parts', async () => {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { fewestMaxParts } from '../limits.ts';
+import { fewestMaxParts, maxParts } from '../limits.ts';
 import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from '../transport.ts';
@@ -91,7 +91,8 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   };
   try {
     for (let number = 1; failure === undefined; number++) {
-      if (number > limit) limit = await maxPartsIn(store, upload.at.bucket, ctx);
+      // So much has been sent already that no failure to find out may cost it.
+      if (number > limit) limit = await maxPartsIn(store, upload.at.bucket, ctx).catch(() => maxParts);
       const part = await parts.next();
       if (part === undefined) break;
       if (number > limit) {
