@@ -58,8 +58,13 @@ describe('places', () => {
       const endpoint = `https://${kind}.us-east-1.amazonaws.com`;
       expect(urlOf({ endpoint }, 'bucket', 'us-west-2')).toBe(`bucket.${kind}.us-west-2.amazonaws.com/`);
     }
-    const legacy = 'https://s3-eu-west-1.amazonaws.com';
-    expect(urlOf({ endpoint: legacy, region: 'eu-west-1' }, 'bucket', 'us-west-2')).toBe('bucket.s3.us-west-2.amazonaws.com/');
+    for (const [legacy, region] of [
+      ['s3-eu-west-1', 'eu-west-1'],
+      ['s3-external-1', 'us-east-1'],
+    ] as const) {
+      const endpoint = `https://${legacy}.amazonaws.com`;
+      expect(urlOf({ endpoint, region }, 'bucket', 'us-west-2')).toBe('bucket.s3.us-west-2.amazonaws.com/');
+    }
     expect(urlOf({ endpoint: 'https://s3-accelerate.amazonaws.com' }, 'bucket', 'eu-west-1')).toBe('bucket.s3-accelerate.amazonaws.com/');
     const endpoint = 'https://bucket.vpce-1.s3.us-east-1.vpce.amazonaws.com';
     expect(urlOf({ endpoint, forcePathStyle: true }, 'bucket', 'eu-west-1')).toBe(`${endpoint.slice(8)}/bucket/`);

@@ -82,7 +82,8 @@ function withoutBrackets(hostname: string): string {
 }
 
 const globalHost = 's3.amazonaws.com';
-const plainHost = /^s3(?:[.-](?:[a-z]+-){2,3}\d+)?\.amazonaws\./;
+/** `s3-external-1` is an older name of the first region. */
+const plainHost = /^s3(?:[.-](?:[a-z]+-){2,3}\d+|-external-1)?\.amazonaws\./;
 const regionalHost = /[.-]((?:[a-z]+-){2,3}\d+)\.amazonaws\.(?:com(?:\.cn)?|eu)$/;
 
 /** An endpoint as it is; if it is the global one of AWS, that of the region: it belongs to the first one, and does not find new buckets of others. */
