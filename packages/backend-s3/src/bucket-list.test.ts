@@ -2,6 +2,8 @@ import { noContext } from '@coffer/storage-core';
 import { afterEach, expect, it } from 'vitest';
 
 import { listBuckets } from './bucket-list.ts';
+import { bucketOperations } from './buckets.ts';
+import { toStorageError } from './errors.ts';
 import type { Store } from './store.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
@@ -39,6 +41,9 @@ it.each(transports)('lists buckets of regions that the endpoint does not lead to
   const all = named('far', 'eu-west-1') + named('near', 'us-east-1');
   const server = await serve((request, response) => {
     const { pathname } = new URL(request.url ?? '', 'http://localhost');
+    // The endpoint of a region takes no signatures for another one, whatever it has redirected to.
+    const malformed = refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>us-east-1</Region>');
+    if (request.headers.authorization?.includes('/us-east-1/') !== true) return malformed(request, response);
     const elsewhere = refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' });
     if (pathname.startsWith('/far')) return elsewhere(request, response);
     const versions = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>';
@@ -48,6 +53,16 @@ it.each(transports)('lists buckets of regions that the endpoint does not lead to
   const listed = await backendTo(server, { transport }).buckets!.list(noContext);
   const shown = listed.map(({ name, region, versioningEnabled }) => [name, region, versioningEnabled]);
   expect(shown).toEqual([['far', 'eu-west-1', false], ['near', 'us-east-1', true]]); // prettier-ignore
+});
+
+it('lists buckets of regions where there is no endpoint of the kind, as of FIPS', async () => {
+  const lookup = Object.assign(new Error('no such host'), { code: 'ENOTFOUND' });
+  const store = {
+    settings: { isAws: true, region: 'us-east-1' },
+    transport: { listBuckets: async () => ({ buckets: [{ name: 'far', createdAt: new Date(0), region: 'eu-west-1' }] }) },
+    administration: { getVersioning: () => Promise.reject(toStorageError(lookup, { permission: '' })) },
+  } as unknown as Store;
+  expect(await bucketOperations(store).list(noContext)).toMatchObject([{ name: 'far', region: 'eu-west-1', versioningEnabled: false }]);
 });
 
 it.each(transports)('an endpoint whose address points into a bucket is no server without buckets (%s)', async (transport) => {

@@ -7,7 +7,7 @@ import { regionOf, regionOfNewBucket } from './bucket-region.ts';
 import { inParallel } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
-import { causeName, causeStatus } from './provider-error.ts';
+import { causeCode, causeName, causeStatus } from './provider-error.ts';
 import { provisionBucket } from './provision.ts';
 import type { Store } from './store.ts';
 
@@ -71,10 +71,18 @@ async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Prom
   }
 }
 
-/** A listed bucket that cannot be inspected: it was deleted meanwhile, we may not look into it, or a private endpoint does not lead there. */
+/** A listed bucket that cannot be inspected: it was deleted meanwhile, we may not look into it, or the endpoint does not lead there. */
 function ignoreInaccessible(error: unknown): [undefined, undefined] {
-  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported') || causeStatus(error) === 301) return [undefined, undefined];
+  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported') || isOutOfReach(error)) return [undefined, undefined];
   throw error;
+}
+
+/**
+ * Whether the bucket is in a region of AWS that the endpoint does not lead to. A private endpoint redirects to it and takes no signature for
+ * it. Where there are no FIPS endpoints, there is no such host.
+ */
+function isOutOfReach(error: unknown): boolean {
+  return causeStatus(error) === 301 || causeName(error) === 'AuthorizationHeaderMalformed' || causeCode(error) === 'ENOTFOUND';
 }
 
 async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {
