@@ -1,10 +1,13 @@
 import { noContext } from '@coffer/storage-core';
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 
+import { connect } from '../http/connection.ts';
 import { openStore } from '../open-store.ts';
+import { settingsOf } from '../settings.ts';
 import { newStage } from '../testing/lean.ts';
 import { ok, refusal } from '../testing/scripted.ts';
 import type { Answer } from '../testing/scripted.ts';
+import { sdkDriver } from './driver.ts';
 
 const { serve, open, clear } = newStage();
 afterEach(clear);
@@ -23,6 +26,29 @@ it.each([
   await put('two');
   const regions = server.requests.map(({ headers }) => /Credential=who\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1]);
   expect(regions).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1']);
+});
+
+it('buckets of other regions, to which an endpoint of AWS does not lead, do not change the region of later requests', async () => {
+  const redirected: (() => unknown)[] = [];
+  const server = await serve((request, response) => {
+    const isFar = request.url?.startsWith('/far') === true;
+    const elsewhere = refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' });
+    if (request.headers.authorization?.includes('/us-east-1/') === true) return (isFar ? elsewhere : ok)(request, response);
+    const refuse = (): unknown => refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>us-east-1</Region>')(request, response);
+    if (!isFar) return refuse();
+    redirected.push(refuse);
+    return redirected.length === 2 && redirected.forEach((answer) => answer()); // both are under way at the same time
+  });
+  const keys = { accessKey: 'who', secretKey: 'secret' };
+  const settings = { ...settingsOf({ endpoint: server.endpoint, ...keys, maxRetries: 0 }), isAws: true };
+  const connection = connect(settings);
+  open.push(() => connection.close());
+  const { transport } = sdkDriver(settings, connection);
+  const put = (bucket: string): Promise<unknown> =>
+    transport.put({ bucket, key: 'a' }, { kind: 'buffer', data: Buffer.from('a') }, { contentType: 'a/b' }, noContext);
+  const refused = ['far-1', 'far-2'].map((bucket) => expect(put(bucket)).rejects.toMatchObject({ code: 'invalid_argument' }));
+  await Promise.all(refused);
+  await expect(put('near')).resolves.toMatchObject({ etag: 'made' });
 });
 
 it.each([

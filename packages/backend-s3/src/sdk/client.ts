@@ -69,8 +69,9 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     useFipsEndpoint: false,
     maxAttempts: settings.maxRetries + 1,
     retryMode: settings.retryMode,
-    // A bucket may be in another region than the configured one.
-    followRegionRedirects: settings.isAws,
+    // A bucket may be in another region than the configured one. A given endpoint does not lead there, and two requests that try at once leave
+    // the SDK signing everything for that region.
+    followRegionRedirects: settings.isAws && endpoint === undefined,
     // It would open sockets outside the pool.
     expectContinueHeader: false,
     responseChecksumValidation: 'WHEN_REQUIRED',
