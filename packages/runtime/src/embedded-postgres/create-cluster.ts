@@ -17,8 +17,9 @@ const hbaRules = `# Written by Coffer.\nlocal ${role} ${role} scram-sha-256\n`;
 /**
  * Creates the database cluster `data`, with the database `coffer` and a role of that name, which may do everything in it and nothing
  * outside; the role's password is in the file `coffer.password`. The cluster appears whole or, if this process is killed, not at all.
+ * @throws StartupError; the reason of `signal`, if the programs fail once it is aborted: Ctrl-C in the terminal ends them as well
  */
-export async function createCluster(data: string, binaries: Binaries, identity: Identity): Promise<void> {
+export async function createCluster(data: string, binaries: Binaries, identity: Identity, signal?: AbortSignal): Promise<void> {
   await removeDrafts(data);
   const draft = `${data}.new-${randomBytes(4).toString('hex')}`;
   try {
@@ -53,6 +54,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
     await syncDirectory(dirname(data));
   } catch (cause) {
     await rm(draft, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
+    signal?.throwIfAborted();
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(
       `The embedded PostgreSQL could not create its database in ${data}; to use another server, set DATABASE_URL. ${cause instanceof Error ? cause.message : String(cause)}`,

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -74,8 +75,12 @@ function spawnOwner(): ChildProcess {
   const module = fileURLToPath(new URL('./embedded-postgres.ts', import.meta.url));
   const script = `
     import { startEmbeddedPostgres } from ${JSON.stringify(module)};
-    process.on('SIGINT', () => {});
-    const server = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)} });
+    const stopping = new AbortController();
+    process.on('SIGINT', () => stopping.abort(new Error('Stopped.')));
+    const server = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, signal: stopping.signal }).catch((error) => {
+      console.log(error.message);
+      process.exit(1);
+    });
     console.log(JSON.stringify({ connection: server.connection, found: server.found }));
     process.stdin.once('end', () => server.stop()).resume();
   `;
@@ -200,6 +205,18 @@ describe('processes that share a data directory', () => {
     expect(await isGone(pid)).toBe(true);
     expect(await readFile(join(home(), 'postgres.log'), 'utf8')).not.toContain('terminating connection due to administrator command');
     expect((await readFile(join(home(), 'postgres.log'), 'utf8')).match(/received fast shutdown request/g)).toHaveLength(1);
+  });
+
+  it('say that Ctrl-C stopped them while they create it, and leave nothing half', async () => {
+    const owner = spawnOwner();
+    const said = text(owner.stdout!);
+    const draft = async (): Promise<string | undefined> => (await readdir(home()).catch(() => [])).find((name) => name.startsWith('data.new-'));
+    await expect
+      .poll(async () => existsSync(join(home(), (await draft()) ?? 'not-yet', 'base/1/PG_VERSION')), { interval: 5, timeout: 20_000 })
+      .toBe(true);
+    process.kill(-(owner.pid ?? 0), 'SIGINT'); // initdb ends as well
+    expect(await said).toBe('Stopped.\n');
+    expect(await draft()).toBeUndefined();
   });
 });
 

@@ -74,7 +74,7 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
     signal?.throwIfAborted();
     if (!exists) {
-      await createCluster(data, binaries, identity);
+      await createCluster(data, binaries, identity, signal);
     } else if (await hasCopiedPidFile(data)) {
       await rm(join(data, 'postmaster.pid'));
       await rm(users, { recursive: true, force: true });
