@@ -139,6 +139,11 @@ async function* checkBucket(
     return bucket;
   } catch (error) {
     ctx.signal.throwIfAborted();
+    if (hasCode(error, 'not_supported')) {
+      yield { name: 'bucket', status: 'lacks', message: `${bucket}: the backend can neither describe nor create buckets` };
+      yield await attempt('round_trip', session, () => tryBucket(session, bucket));
+      return bucket;
+    }
     // A bucket named with --bucket is created by `buckets create` only.
     if (!hasCode(error, 'no_such_bucket') || !settings.autoProvision || isNamed) {
       yield failure('bucket', error);

@@ -210,7 +210,8 @@ describe('processes that share a data directory', () => {
   it('say that Ctrl-C stopped them while they create it, and leave nothing half', async () => {
     const owner = spawnOwner();
     const said = text(owner.stdout!);
-    const draft = async (): Promise<string | undefined> => (await readdir(home()).catch(() => [])).find((name) => name.startsWith('data.new-'));
+    const draft = async (): Promise<string | undefined> =>
+      (await readdir(home()).catch(() => [])).find((name) => name.startsWith('data.new-'));
     await expect
       .poll(async () => existsSync(join(home(), (await draft()) ?? 'not-yet', 'base/1/PG_VERSION')), { interval: 5, timeout: 20_000 })
       .toBe(true);

@@ -188,6 +188,21 @@ describe('check', () => {
     expect(statuses(ofTenant)).toMatchObject({ database: 'failed', provider: 'ok', bucket: 'failed' });
   });
 
+  it('tries out the bucket of a backend that cannot tell about buckets', async () => {
+    const core = new URL('../../../../../packages/storage-core/src/index.ts', import.meta.url);
+    await writeFile(
+      join(bench.folder, 'backend.mjs'),
+      `import { memoryBackend } from ${JSON.stringify(core.href)};
+      export default { name: 'acme', create: () => Object.assign(memoryBackend({ buckets: ['only'] }), { buckets: undefined }) };`,
+    );
+    const ended = await bench.coffer(['check', '--json'], { STORAGE_BACKEND: './backend.mjs', STORAGE_BUCKET: 'only' });
+    expect(ended).toMatchObject({ code: 0, json: { ok: true } });
+    expect(statuses(ended)).toMatchObject({ provider: 'ok', bucket: 'lacks', round_trip: 'ok' });
+    const absent = await bench.coffer(['check', '--json'], { STORAGE_BACKEND: './backend.mjs', STORAGE_BUCKET: 'absent' });
+    expect(absent.code).toBe(1);
+    expect(absent.json.checks.at(-1)).toMatchObject({ name: 'round_trip', status: 'failed', code: 'no_such_bucket' });
+  });
+
   it('says that storage is switched off', async () => {
     const ended = await bench.coffer(['check', '--json'], { STORAGE_ENABLED: 'false' });
     expect(ended.code).toBe(1);
