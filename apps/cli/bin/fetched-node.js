@@ -28,7 +28,7 @@ export function fetchedNode() {
  */
 export function runOn(node, args) {
   const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', checkout));
-  const child = spawn(node, ['--require', followParent, ...args], { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(node, ['--require', followParent, ...args], { detached: true, stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => (process.exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
 }

@@ -16,7 +16,8 @@ const program = `exports.main = (args) => {
   const kept = setInterval(() => {}, 1000);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (console.log(signal), clearInterval(kept), (process.exitCode = 130)));
   console.log(process.versions.node, args.join()); // and is ready for signals
-  if (args[0] !== 'wait') process.exit(3);
+  if (args[0] === 'read') process.stdin.on('data', (data) => console.log(String(data))).on('end', () => process.exit(0));
+  else if (args[0] !== 'wait') process.exit(3);
 };`;
 
 describe('the command line in a checkout', () => {
@@ -61,6 +62,13 @@ describe('the command line in a checkout', () => {
   it('runs on the Node that npm start has fetched, where another is too old', async () => {
     await fetch();
     expect(await start('storage', 'a b').ended).toEqual({ code: 3, output: `${process.versions.node} storage,a b\n` });
+  });
+
+  it('passes its stdin on to that Node', async () => {
+    await fetch();
+    const reading = start('read');
+    reading.child.stdin.end('From a pipe');
+    expect(await reading.ended).toEqual({ code: 0, output: `${process.versions.node} read\nFrom a pipe\n` });
   });
 
   it('passes signals on to that Node, and its exit status back', async () => {
