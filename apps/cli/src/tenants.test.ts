@@ -60,6 +60,19 @@ describe('TENANT_ID', () => {
     await database.drop();
   });
 
+  it('may be registered after the first upload: then "provision", which the refusal names, gives it the bucket', async () => {
+    const database = await testDatabase();
+    const env = { ...tenancy, DATABASE_URL: database.url, TENANT_ID: 'late' };
+    await bench.coffer(['upload', 'file.pdf'], env);
+    await bench.coffer(['tenants', 'create', randomUUID(), 'late'], env);
+    const refused = await bench.coffer(['list'], env);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/^tenant_conflict: .*"late-uploads" holds objects .* by provisioning the tenant's storage\.\n$/);
+    expect(await bench.coffer(['tenants', 'provision', 'late'], env)).toMatchObject({ code: 0 });
+    expect((await bench.coffer(['list'], env)).stdout).toContain('file.pdf');
+    await database.drop();
+  });
+
   it('means nothing to a command that names a bucket, or where there is one bucket for all', async () => {
     expect(await bench.coffer(['list', '--bucket', bench.bucket], { ...tenancy, TENANT_ID: 'acme' })).toMatchObject({
       code: 0,

@@ -272,7 +272,7 @@ export class TenantRepository {
     if ((await findLatelyFreed(this.#database.sql, { tenant, bucket, seconds: this.#handoverSeconds })).length > 0) return;
     throw storageError(
       'tenant_conflict',
-      `The bucket "${bucket}" holds objects but belongs to no tenant; an administrator can assign it to one.`,
+      `The bucket "${bucket}" holds objects but belongs to no tenant; an administrator can assign it by provisioning the tenant's storage.`,
     );
   }
 

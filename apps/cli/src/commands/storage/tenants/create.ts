@@ -6,7 +6,7 @@ import { runtimeOf } from '../../../services/open-session.ts';
 export default class TenantsCreate extends StorageCommand {
   static override readonly summary = 'Register a tenant.';
   static override readonly description =
-    'Binds a uuid and a slug to each other for ever. Registering the same pair again changes nothing. Another slug for a registered uuid, or another uuid for a registered slug, fails with tenant_conflict. The tenant gets its bucket with its first upload, or by "provision".';
+    'Binds a uuid and a slug to each other for ever. Registering the same pair again changes nothing. Another slug for a registered uuid, or another uuid for a registered slug, fails with tenant_conflict. The tenant gets its bucket with its first upload, or by "provision"; a bucket that holds objects already, only by "provision".';
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 acme',
     '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 acme --quota 10737418240',
