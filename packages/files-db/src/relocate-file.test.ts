@@ -428,6 +428,42 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     },
   );
 
+  it.each([
+    ['of the same age', {}, {}],
+    ['of another age', {}, { olderThanSeconds: 0 }],
+    ['that began later', { now: new Date(Date.now() - 20 * 60_000) }, {}],
+  ] as const)('is not moved to where a sweep is clearing, while there is another one %s', async (_how, first, second) => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    const [removing, goesOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let [isKilled, removals] = [true, 0];
+    await open(
+      variant(inner, {
+        head: (...call) => (isKilled ? Promise.reject(new Error('killed')) : inner.head(...call)),
+        delete: async (...call) => {
+          if (++removals === 1) removing.resolve();
+          if (removals === 1) await goesOn.promise;
+          return inner.delete(...call);
+        },
+      }),
+    );
+    const file = await upload(rig, 'stays', { tenantContext: acme });
+    multiTenancy = true;
+    await expect(moveAll()).rejects.toThrow('killed');
+    isKilled = false;
+    await rig.query(`update files set sweep_at = now() - interval '2 days' where status = 'deleted'`);
+    const sweeping = rig.files.sweep(first);
+    await removing.promise;
+    expect(await rig.files.sweep({ ...second, dryRun: true })).toMatchObject({ deleted: 0 });
+    expect(await rig.files.sweep(second)).toMatchObject({ deleted: 0, retained: 0 });
+    expect(await moveAll()).toEqual(['waits']);
+    goesOn.resolve();
+    expect(await sweeping).toMatchObject({ deleted: 1 });
+    expect(await bytesOf(rig, await now(file))).toBe('stays');
+    expect(await moveAll()).toEqual(['moved']);
+    expect(await bytesOf(rig, await now(file))).toBe('stays');
+  });
+
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });
     await moveAll();

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { memoryBackend, wrapBackend } from '@coffer/storage-core';
+import { memoryBackend, untilAborted, wrapBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload } from './testing/support.ts';
@@ -287,6 +287,22 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await deletion`commit`;
     deletion.release();
     expect(await sweeping).toMatchObject({ received: 30, retained: 0 });
+  });
+
+  it('stops working on rows before others may take them, and goes on with other rows', async () => {
+    for (let index = 0; index < 201; index++) await presign(acme);
+    const [removing, time] = [Promise.withResolvers<void>(), new AbortController()];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValueOnce(time.signal);
+    onTestFinished(() => timeout.mockRestore());
+    vi.spyOn(rig.storage, 'deleteFiles').mockImplementationOnce(async (_request, ctx) => {
+      removing.resolve();
+      return untilAborted(new Promise(() => {}), ctx?.signal);
+    });
+    const sweeping = rig.files.sweep({ now: inDays(2) });
+    await removing.promise;
+    time.abort();
+    expect(await sweeping).toMatchObject({ expired: 1, retained: 200 });
+    expect(await rig.files.sweep({ now: inDays(3) })).toMatchObject({ deleted: 200, retained: 0 });
   });
 
   it('takes nothing once its signal has aborted: the next sweep finds everything', async () => {

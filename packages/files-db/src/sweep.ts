@@ -14,6 +14,8 @@ const batchSize = 200;
 export const sweepDelay = 86_400;
 /** Seconds for which rows belong to the sweep that took them. If it dies, the next one takes them after that. */
 const lease = 600;
+/** Seconds after which it leaves them to the next one: what the provider was asked for by then is done before others take the rows. */
+const longestRemoval = lease - 60;
 
 type Counted = Exclude<keyof FileSweepReport, 'retained'>;
 const counterOf: Readonly<Record<FileStatus, Counted>> = {
@@ -35,8 +37,9 @@ interface DueRow {
 
 /** Seconds that a direct upload may take; after that its process counts as dead. */
 const longestUpload = 86_400;
+// Other sweeps may go by another age: `sweep_at` alone does not tell whether one of them holds the row.
 // `sweep_at` of a direct upload is the time it began, and does not tell whether anybody still works on it.
-const due = `sweep_at <= {due}::text::timestamptz
+const due = `sweep_at <= {due}::text::timestamptz and coalesce(leased_until <= {now}::text::timestamptz, true)
   and (status <> 'pending' or upload_key is not null or sweep_at <= {uploads}::text::timestamptz)`;
 
 interface Due {
@@ -44,18 +47,23 @@ interface Due {
   readonly due: string;
   /** Direct uploads that began no later than this are given up. */
   readonly uploads: string;
+  /** Rows that another sweep holds are free again by this time. */
+  readonly now: string;
 }
 
 /**
  * Takes rows that are due: those not available become tombstones, and their reservations are released. Skips rows that another sweep holds.
- * Usage rows are locked in one order, so that two sweeps never deadlock. The limit is part of the text: for an arbitrary number, the
- * planner would read the whole table.
+ * `until` becomes their `sweep_at`: this sweep does not take them again, and a process of the version before leases waits, if it goes by the
+ * same age. Usage rows are locked in one order, so that two sweeps never deadlock. The limit is part of the text: for an arbitrary number,
+ * the planner would read the whole table.
  */
 const takeDue = statement<Due & { readonly until: string }, DueRow>(`
   with due as (
     select id, status as was from files where ${due} order by sweep_at limit ${batchSize} for update skip locked
   ), moved as (
-    update files f set sweep_at = {until}::text::timestamptz, status = case f.status when 'available' then 'available' else 'deleted' end,
+    update files f set sweep_at = {until}::text::timestamptz,
+      leased_until = greatest(now(), {now}::text::timestamptz) + interval '${lease} seconds',
+      status = case f.status when 'available' then 'available' else 'deleted' end,
       updated_at = case f.status when 'pending' then now() else f.updated_at end
     from due where f.id = due.id
     returning f.*, due.was
@@ -84,7 +92,7 @@ const finish = statement<{ readonly ids: string; readonly now: string }, never>(
     select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json)) order by id for update
   ), kept as (
     update files f set upload_key = case f.status when 'available' then null else f.upload_key end,
-      sweep_at = case f.status when 'available' then null else f.expires_at end
+      sweep_at = case f.status when 'available' then null else f.expires_at end, leased_until = null
     from done where f.id = done.id and (f.status = 'available' or f.status = 'deleted' and f.expires_at > {now}::text::timestamptz)
   )
   delete from files f using done where f.id = done.id and f.status = 'deleted' and coalesce(f.expires_at <= {now}::text::timestamptz, true)`);
@@ -103,20 +111,22 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   const now = request.now ?? (await databaseTime(sql));
   // PostgreSQL cannot read years before 0 as Date writes them, and no file is from before 1970.
   const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();
-  const times = { due: before(olderThanSeconds), uploads: before(longestUpload) };
+  const times = { due: before(olderThanSeconds), uploads: before(longestUpload), now: before(0) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
   if (dryRun) {
     for (const { status, rows } of await countDue(sql, times)) report[counterOf[status]] = Number(rows);
     return report;
   }
-  const until = before(olderThanSeconds - lease); // with the same age, a sweep finds these rows due once the lease is over
+  const until = before(olderThanSeconds - lease);
   for (;;) {
     ctx.signal?.throwIfAborted();
     const rows = await takeDue(sql, { ...times, until });
     if (rows.length === 0) return report;
-    const retained = await removeObjectsOf(storage, rows, ctx);
+    const timeout = AbortSignal.timeout(longestRemoval * 1000);
+    const signal = ctx.signal === undefined ? timeout : AbortSignal.any([ctx.signal, timeout]);
+    const retained = await removeObjectsOf(storage, rows, { ...ctx, signal });
     const finished = rows.map(({ id }) => id).filter((id) => !retained.has(id));
-    for (const id of await finishRows(sql, finished, now.toISOString())) retained.add(id);
+    for (const id of await finishRows(sql, finished, times.now)) retained.add(id);
     for (const { id, was } of rows) if (!retained.has(id)) report[counterOf[was]]++;
     report.retained += retained.size;
   }

@@ -118,7 +118,7 @@ describe('migrateDatabase', () => {
 
   it('continues in the schema that has the tables, even if another one precedes it by now', async () => {
     const { url, drop } = await emptyDatabase('embedded');
-    const [{ name: last, sql: text }] = migrations.slice(-1) as [(typeof migrations)[number]];
+    const { name: last, sql: text } = migrations.findLast(({ sql }) => /CREATE (INDEX|TABLE)/.test(sql))!;
     const former = connectDatabase({ url });
     await migrateDatabase(former);
     const [, kind, made] = /CREATE (INDEX|TABLE) "(\w+)"/.exec(text)!;

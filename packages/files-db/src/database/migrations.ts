@@ -95,4 +95,8 @@ DROP INDEX "files_by_tenant_former";
 );
 `,
   },
+  {
+    name: '0005_sweep_leases',
+    sql: `ALTER TABLE "files" ADD COLUMN "leased_until" timestamp (3) with time zone;`,
+  },
 ];

@@ -103,6 +103,8 @@ export const files = pgTable(
     expiresAt: time('expires_at'),
     /** From when on the sweep has to look at this row; null: never. Set for every file that is not available. */
     sweepAt: time('sweep_at'),
+    /** Until when only the sweep that has taken this row works on its objects. */
+    leasedUntil: time('leased_until'),
   },
   (table) => [
     // Covers files that are not deleted, so that tombstones slow nobody down. The order differs from the primary key's: otherwise the
