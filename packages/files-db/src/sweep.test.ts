@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { memoryBackend, untilAborted, wrapBackend } from '@coffer/storage-core';
+import { memoryBackend, storageError, untilAborted, wrapBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload } from './testing/support.ts';
@@ -287,6 +287,26 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await deletion`commit`;
     deletion.release();
     expect(await sweeping).toMatchObject({ received: 30, retained: 0 });
+  });
+
+  it('leaves a file that is deleted while it clears what its form brought, and whose object stays, to the next sweep', async () => {
+    const { fileId } = await presign(acme);
+    await put('acme-uploads', `incoming/${fileId}`);
+    const { storageKey } = await rig.files.completeUpload(fileId, admin);
+    await rig.query(`update files set expires_at = now() - interval '2 days', sweep_at = now() - interval '2 days'`);
+    const { delete: remove } = rig.backend;
+    const refusing = vi.spyOn(rig.backend, 'delete');
+    refusing.mockImplementationOnce(async (...call) => {
+      refusing.mockRejectedValueOnce(storageError('storage_unavailable', 'not now'));
+      vi.spyOn(rig.storage, 'deleteFiles').mockRejectedValueOnce(storageError('storage_unavailable', 'not now'));
+      await rig.files.delete(fileId, admin);
+      return remove(...call);
+    });
+    await rig.files.sweep();
+    expect(await rig.keys()).toEqual([`acme-uploads/${storageKey}`]);
+    expect(await rig.files.sweep({ now: inDays(1) })).toMatchObject({ deleted: 1 });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
   it('stops working on rows before others may take them, and goes on with other rows', async () => {

@@ -83,13 +83,21 @@ const countDue = statement<Due, { readonly status: FileStatus; readonly rows: st
   `select status, count(*) as rows from files where ${due} group by status`,
 );
 
+interface Finished {
+  /** As they were taken. */
+  readonly until: string;
+  readonly now: string;
+}
+
 /**
  * Finishes rows whose objects are gone. A tombstone is deleted unless its form may be used again; the receiving key of an available file is
- * never looked at again. Rows are locked by id, as in mass deletions.
+ * never looked at again. Rows with another `sweep_at` by now stay as they are: an available file was deleted meanwhile, and its own object
+ * still exists, or the lease is over. Rows are locked by id, as in mass deletions.
  */
-const finish = statement<{ readonly ids: string; readonly now: string }, never>(`
+const finish = statement<Finished & { readonly ids: string }, never>(`
   with done as (
-    select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json)) order by id for update
+    select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json))
+      and sweep_at = {until}::text::timestamptz order by id for update
   ), kept as (
     update files f set upload_key = case f.status when 'available' then null else f.upload_key end,
       sweep_at = case f.status when 'available' then null else f.expires_at end, leased_until = null
@@ -126,7 +134,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     const signal = ctx.signal === undefined ? timeout : AbortSignal.any([ctx.signal, timeout]);
     const retained = await removeObjectsOf(storage, rows, { ...ctx, signal });
     const finished = rows.map(({ id }) => id).filter((id) => !retained.has(id));
-    for (const id of await finishRows(sql, finished, times.now)) retained.add(id);
+    for (const id of await finishRows(sql, finished, { until, now: times.now })) retained.add(id);
     for (const { id, was } of rows) if (!retained.has(id)) report[counterOf[was]]++;
     report.retained += retained.size;
   }
@@ -136,15 +144,15 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
  * A foreign key of the application may refer to rows without saying what happens when they are deleted. Those rows stay, and no others.
  * @returns the ids of rows that stay
  */
-async function finishRows(sql: FileParts['sql'], ids: readonly string[], now: string): Promise<readonly string[]> {
+async function finishRows(sql: FileParts['sql'], ids: readonly string[], sweep: Finished): Promise<readonly string[]> {
   try {
-    await finish(sql, { ids: JSON.stringify(ids), now });
+    await finish(sql, { ids: JSON.stringify(ids), ...sweep });
     return [];
   } catch (error) {
     if (!isForeignKeyViolation(error)) throw error;
     if (ids.length === 1) return ids;
     const half = Math.ceil(ids.length / 2);
-    return [...(await finishRows(sql, ids.slice(0, half), now)), ...(await finishRows(sql, ids.slice(half), now))];
+    return [...(await finishRows(sql, ids.slice(0, half), sweep)), ...(await finishRows(sql, ids.slice(half), sweep))];
   }
 }
 
