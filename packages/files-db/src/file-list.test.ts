@@ -198,8 +198,8 @@ describe.each(['embedded', 'debian'] as const)('the rows that lists read on Post
     const to = await rig.tenants.bucketFor(acme);
     for (const { id } of await rig.query<{ id: string }>('select id from files limit 200')) {
       const move = { id, key: id, from: 'b', to };
-      await claimDestination(database.sql, { ...move, seconds: 1e10 });
-      expect(await switchLocation(database.sql, { ...move, etag: '', sweepIn: 1e10 })).toHaveLength(1);
+      const [claimed] = await claimDestination(database.sql, { ...move, seconds: 1e10 });
+      expect(await switchLocation(database.sql, { ...move, claim: claimed!.claim, etag: '', sweepIn: 1e10 })).toHaveLength(1);
     }
     await rig.query('vacuum analyze files');
     await files.list({ access: admin, limit: 50 });

@@ -464,6 +464,34 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await bytesOf(rig, await now(file))).toBe('stays');
   });
 
+  it('leaves a file where it is when another process claims its place anew, and fails, after the copy went with its bucket', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    const [verified, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let copies = 0;
+    await open(
+      variant(inner, {
+        head: async (...call) => {
+          const info = await inner.head(...call);
+          verified.resolve();
+          await deleted.promise;
+          return info;
+        },
+        copy: (...call) => (++copies === 1 ? inner.copy(...call) : Promise.reject(storageError('storage_unavailable', 'not now'))),
+      }),
+    );
+    const file = await upload(rig, 'stays', { tenantContext: acme });
+    multiTenancy = true;
+    const [stray] = await strays();
+    const slow = rig.tenantService.relocateFile(stray!, keep);
+    await verified.promise;
+    await rig.tenantService.deleteBucket('acme-uploads', { force: true });
+    expect(await codeOf(rig.tenantService.relocateFile(stray!, keep))).toBe('storage_unavailable');
+    deleted.resolve();
+    expect(await slow).toBe('waits');
+    expect(await bytesOf(rig, await now(file))).toBe('stays');
+  });
+
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });
     await moveAll();

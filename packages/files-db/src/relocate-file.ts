@@ -89,13 +89,13 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   const tenantCtx = labelled(ctx, tenant);
   if (options.provision) await storage.ensureBucket(to, {}, tenantCtx, (bucket) => tenants.keeps(bucket));
   const move = { id, key, from, to };
-  const claimed = await claimDestination(sql, { ...move, seconds: claimSeconds });
-  if (claimed.length === 0) return (await isStillThere(sql, file)) ? 'waits' : 'gone';
+  const [claimed] = await claimDestination(sql, { ...move, seconds: claimSeconds });
+  if (claimed === undefined) return (await isStillThere(sql, file)) ? 'waits' : 'gone';
   try {
     const copied = await copyVerified(storage, file, to, tenantCtx);
     ctx.signal?.throwIfAborted();
     const sweepIn = options.keepSeconds - sweepDelay;
-    if ((await switchLocation(sql, { ...move, etag: copied, sweepIn })).length > 0) return 'moved';
+    if ((await switchLocation(sql, { ...move, claim: claimed.claim, etag: copied, sweepIn })).length > 0) return 'moved';
   } catch (error) {
     const isThere = await withoutCopy(parts, file, to, tenantCtx).catch(() => true);
     if (isThere || !hasCode(error, 'file_not_found')) throw error;

@@ -57,26 +57,34 @@ const movableFile = `id = {id}::uuid and status = 'available' and bucket = {from
   and (upload_key is null or complete_attempts <= 1)
   and exists (select from tenant_buckets b where b.bucket = {to}::text and b.tenant_uuid = files.tenant_uuid)`;
 
+/** Tells apart the claims of a place: each has a time of its own. */
+const claimOf = (row: string): string => `(extract(epoch from ${row}.sweep_at) * 1000)::int8`;
+
 /**
- * Claims the place for a copy, for so many seconds. No row when the file is not where it was, the bucket is not its tenant's any more, or a
- * sweep is clearing the place.
+ * Claims the place for a copy, for so many seconds, and ends the claim of any other process. No row when the file is not where it was, the
+ * bucket is not its tenant's any more, or a sweep is clearing the place.
  */
-export const claimDestination = statement<Move & { readonly seconds: number }, { readonly id: string }>(`
+export const claimDestination = statement<Move & { readonly seconds: number }, { readonly claim: string }>(`
   insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
   select ${tombstoneIdOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', ${inSeconds('{seconds}::float8')}
   from files where ${movableFile} for update
-  on conflict (id) do update set tenant_uuid = excluded.tenant_uuid, sweep_at = excluded.sweep_at where ${unclaimed('files')}
-  returning id`);
+  on conflict (id) do update set tenant_uuid = excluded.tenant_uuid,
+    sweep_at = greatest(excluded.sweep_at, files.sweep_at + interval '1 millisecond') where ${unclaimed('files')}
+  returning ${claimOf('files')} as claim`);
 
 /**
  * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
- * write to. No row when the file is not where it was, the bucket is not its tenant's any more, or the copy's place is not claimed any more.
+ * write to. No row when the file is not where it was, the bucket is not its tenant's any more, or the claim has ended.
  */
-export const switchLocation = statement<Move & { readonly etag: string; readonly sweepIn: number }, { readonly id: string }>(`
+export const switchLocation = statement<
+  Move & { readonly claim: string; readonly etag: string; readonly sweepIn: number },
+  { readonly id: string }
+>(`
   with file as (
     select * from files where ${movableFile} for update
   ), claimed as (
-    delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and f.tenant_uuid = file.tenant_uuid and ${unclaimed('f')} returning f.id
+    delete from files f using file where f.id = ${tombstoneIdOf('{to}::text')} and f.tenant_uuid = file.tenant_uuid
+      and ${claimOf('f')} = {claim}::int8 and ${unclaimed('f')} returning f.id
   ), moved as (
     update files f set bucket = {to}::text, etag = {etag}::text, upload_key = null, expires_at = null, sweep_at = null
     from file, claimed where f.id = file.id
