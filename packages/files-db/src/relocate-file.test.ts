@@ -492,6 +492,43 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await bytesOf(rig, await now(file))).toBe('stays');
   });
 
+  it('leaves a file where it is when the bucket that is deleted became that of its tenant only after the deletion had begun', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    const [verified, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let moving: Promise<Relocation> | undefined;
+    await open(
+      variant(inner, {
+        head: async (...call) => {
+          const info = await inner.head(...call);
+          verified.resolve();
+          await deleted.promise;
+          return info;
+        },
+        buckets: {
+          ...inner.buckets!,
+          delete: async (...call) => {
+            moving = rig.tenantService.relocateFile(stray!, keep);
+            await verified.promise;
+            return inner.buckets!.delete(...call);
+          },
+        },
+      }),
+    );
+    const file = await upload(rig, 'stays', { tenantContext: acme });
+    await rig.storage.createBucket('acme-uploads');
+    multiTenancy = true;
+    const [stray] = await strays();
+    const removeBucket = rig.tenants.removeBucket.bind(rig.tenants);
+    vi.spyOn(rig.tenants, 'removeBucket').mockImplementationOnce(async (bucket) => {
+      deleted.resolve();
+      expect(await moving).toBe('waits');
+      await removeBucket(bucket);
+    });
+    await rig.tenantService.deleteBucket('acme-uploads', { force: true });
+    expect(await bytesOf(rig, await now(file))).toBe('stays');
+  });
+
   it('moves back and forth, and waits where a sweep clears the place', async () => {
     const file = await upload(rig, 'travels', { tenantContext: acme });
     await moveAll();

@@ -139,16 +139,15 @@ export class TenantService {
   async deleteBucket(bucket: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
     const { force = false } = options;
     const { sql } = this.#database;
-    const owner = await this.#tenants.ownerOf(bucket);
     const tracked = (await findFileIn(sql, { bucket })).length > 0;
     if (tracked && !force) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds tracked files.`);
-    try {
-      await this.#storage.deleteBucket(bucket, { force }, ctx);
-    } catch (error) {
-      // What an earlier attempt left behind still has to go.
-      const known = tracked || owner !== undefined;
-      if (!known || !hasCode(error, 'no_such_bucket')) throw error;
-    }
+    const missing = await this.#storage.deleteBucket(bucket, { force }, ctx).catch((error: unknown) => {
+      if (!hasCode(error, 'no_such_bucket')) throw error;
+      return error;
+    });
+    const owner = await this.#tenants.ownerOf(bucket); // not before: it may have become a tenant's since, and files be moving here
+    // What an earlier attempt left behind still has to go.
+    if (missing !== undefined && !tracked && owner === undefined) throw missing;
     if (owner !== undefined) await endClaims(sql, { tenant: owner, bucket }); // no file moves here from now on
     // Rows whose objects went with the bucket, including rows added after the check.
     if (force) for await (const _rows of deleteFiles(sql, { bucket }));
