@@ -45,7 +45,7 @@ export async function audit({ subject, scene, client, unacknowledged }: AuditInp
   }
 
   const { sql } = subject;
-  await sql`update files set sweep_at = sweep_at - interval '1 day', expires_at = expires_at - interval '1 day'`;
+  await sql`update files set sweep_at = sweep_at - interval '1 day', leased_until = leased_until - interval '1 day', expires_at = expires_at - interval '1 day'`;
   await sweep(subject);
   const { objects: leftoverObjects, files: leftoverFiles } = JSON.parse(await sweep(subject, '--dry-run')) as {
     readonly objects: Counts;
