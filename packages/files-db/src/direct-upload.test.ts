@@ -394,17 +394,17 @@ describe('uploadFile', () => {
   it('lets the sweep remove an object that arrives after its upload was given up', async () => {
     const inner = memoryBackend();
     const gone = new Error('The client is gone.');
-    let committed: Promise<unknown> | undefined;
+    let store: (() => Promise<unknown>) | undefined;
     const backend = variant(inner, {
       put: async (at, body, options) => {
         // Like a provider that has all bytes when the connection closes, and stores them a little later.
-        committed = delay(100).then(() => inner.put(at, body, options, {}));
+        store = () => inner.put(at, body, options, {});
         throw gone;
       },
     });
     const rig = await openRig({ backend });
     await expect(upload(rig, 'abc', { tenantContext: acme })).rejects.toBe(gone);
-    await committed;
+    await store?.();
     expect(await rig.keys()).toHaveLength(1);
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
     expect(await rig.files.sweep()).toMatchObject({ deleted: 0 });
