@@ -55,7 +55,7 @@ describe('a server that is asked to stop', () => {
     const ready = await alive.answer().catch(() => undefined); // an incomplete request may be cut as idle
     if (ready !== undefined) expect(ready).toMatchObject({ status: 503, headers: { connection: 'close' } });
     await upload.write(data.subarray(1000));
-    expect(await upload.answer()).toMatchObject({ status: 201 });
+    expect(await upload.answer()).toMatchObject({ status: 201, headers: { connection: 'close' } });
     expect(await upload.closesInTime(2000)).toBe(true);
     await drained;
   });

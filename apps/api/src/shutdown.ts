@@ -91,6 +91,8 @@ export function drainOf(server: Server): Drain {
     await allAccepted(server, Math.min(acceptMs, deadlineMs));
     const { port } = server.address() as AddressInfo;
     idleUntil = performance.now() + idleMs;
+    // Once it has its answer, the client might send its next request just when the connection is closed.
+    for (const { openResponses } of connections.values()) if (openResponses.length === 1) openResponses[0]!.shouldKeepAlive = false;
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     const graceEnds = performance.now() + headGraceMs;
