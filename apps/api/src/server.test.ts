@@ -341,6 +341,13 @@ describe('the server', () => {
     taken.destroy();
   });
 
+  it('ends the connection after refusing an expectation, rather than take the next request for the body', async () => {
+    const connection = await RawConnection.open(api.url);
+    await connection.write('PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 5\r\n\r\n');
+    expect(await connection.answer()).toMatchObject({ status: 417, headers: { connection: 'close' } });
+    connection.destroy();
+  });
+
   // As Java's client does without TLS.
   describe('of a client that asks for HTTP/2', () => {
     const asking = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n';

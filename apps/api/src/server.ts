@@ -105,6 +105,7 @@ export function createApiServer(services: Services): Server {
       const exchange = beginExchange(incoming, outgoing);
       observe(exchange);
       const error = storageError('validation_failed', 'The only supported expectation is 100-continue.');
+      closeIfUnread(incoming, outgoing);
       outgoing.writeHead(417, problemHeaders(error)).end(problemText(error, 417, exchange.requestId));
       lingerOver(incoming);
     });
