@@ -29,14 +29,14 @@ describe('docker/', () => {
   });
 
   const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
-  const hosts = ['127.0.0.1', '0.0.0.0', '', ...(hasIpv6 ? ['::1', '[::1]', '::', '[::]'] : [])];
+  const hosts = [undefined, '127.0.0.1', '0.0.0.0', '', ...(hasIpv6 ? ['::1', '[::1]', '::', '[::]'] : [])];
   it.each(hosts)('finds the server healthy where it listens: HOST=%s', async (host) => {
     const [, ...check] = JSON.parse(/^ {2}CMD (.*)$/m.exec(dockerfile)?.[1] ?? '') as string[];
     const server = createServer((request, response) => response.writeHead(request.url === '/health/live' ? 200 : 404).end());
-    server.listen(0, host === '' ? '127.0.0.1' : host.replaceAll(/[[\]]/g, ''));
+    server.listen(0, host?.replaceAll(/[[\]]/g, '') || '127.0.0.1');
     try {
       await once(server, 'listening');
-      const env = { HOST: host, PORT: String((server.address() as AddressInfo).port) };
+      const env = { ...(host !== undefined && { HOST: host }), PORT: String((server.address() as AddressInfo).port) };
       await promisify(execFile)(process.execPath, check, { env });
     } finally {
       server.close();
