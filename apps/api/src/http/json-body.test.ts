@@ -45,6 +45,21 @@ describe('a JSON body', () => {
     },
   );
 
+  it('may be empty without a type, also in chunks, as a proxy sends it for a client with HTTP/2', async () => {
+    const connection = await RawConnection.open(api.url);
+    const head = `POST ${path}/presigned-download HTTP/1.1\r\nHost: a\r\nAuthorization: ${ann.authorization}\r\n`;
+    const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n`;
+    for (const [request, status] of [
+      [`${head}\r\n`, 200],
+      [`${chunked}0\r\n\r\n`, 200],
+      [`${chunked}2\r\n{}\r\n0\r\n\r\n`, 415],
+    ] as const) {
+      await connection.write(request);
+      expect(await connection.answer()).toMatchObject({ status });
+    }
+    connection.destroy();
+  });
+
   it('is not taken compressed', async () => {
     expect(await patch('{}', { 'content-encoding': 'gzip' })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
   });
