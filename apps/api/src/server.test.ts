@@ -465,16 +465,37 @@ describe('the server', () => {
   });
 
   it.each([
-    ['of known length', (form: string) => `Content-Length: ${form.length + 5}\r\n\r\n${form}`],
-    ['in chunks', (form: string) => `Transfer-Encoding: chunked\r\n\r\n${form.length.toString(16)}\r\n${form}\r\n`],
-  ])('says that nothing is taken behind a form %s that is stored before its own end has come', async (_name, framed) => {
-    const connection = await RawConnection.open(api.url);
-    const form = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--b--\r\n';
-    const type = `Authorization: ${root.authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
-    await connection.write(`POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\n${type}${framed(form)}`);
-    const { status, headers } = await connection.answer();
-    expect({ status, connection: headers['connection'] }).toEqual({ status: 201, connection: 'close' });
-    expect(await connection.closesInTime(5000)).toBe(true);
+    ['a file', '/api/v1/files/upload', 201],
+    ['an object', '/api/v1/storage/objects/form', 201],
+    ['what was presigned', '/local/coffer-uploads', 204],
+  ])('says that nothing is taken behind %s in a form that is stored before its own end has come', async (_what, path, expected) => {
+    const { json: begun } = await api.send('POST', '/api/v1/files/presigned-upload', {
+      headers: await as('ann'),
+      json: { filename: 'a.txt', content_type: 'text/plain', size_bytes: 5 },
+    });
+    const fields: Record<string, string> = path.startsWith('/local/') ? begun.upload_fields : {};
+    const part = (head: string, value: string): string => `--b\r\nContent-Disposition: form-data; ${head}\r\n\r\n${value}\r\n`;
+    const parts = Object.entries(fields).map(([name, value]) => part(`name="${name}"`, value));
+    const form = `${parts.join('')}${part('name="file"; filename="a.txt"', 'hello')}--b--\r\n`;
+    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
+    const send = async (rest: string) => {
+      const connection = await RawConnection.open(api.url);
+      await connection.write(`${head}${rest}`);
+      const { status, headers } = await connection.answer();
+      expect(status).toBe(expected);
+      return { connection, closes: headers['connection'] === 'close' };
+    };
+    const chunks = `Transfer-Encoding: chunked\r\n\r\n${form.length.toString(16)}\r\n${form}\r\n`;
+    for (const framed of [`Content-Length: ${form.length + 5}\r\n\r\n${form}`, chunks]) {
+      const { connection, closes } = await send(framed);
+      expect(closes).toBe(true);
+      expect(await connection.closesInTime(5000)).toBe(true);
+    }
+    for (const framed of [`Content-Length: ${form.length}\r\n\r\n${form}`, `${chunks}0\r\n\r\n`]) {
+      const { connection, closes } = await send(framed);
+      expect(closes).toBe(false);
+      connection.destroy();
+    }
   });
 
   it('takes the next request behind a large body that is all here, and behind a small one that came with its head', async () => {

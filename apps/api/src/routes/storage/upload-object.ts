@@ -24,6 +24,7 @@ import type { Access } from '../../guard.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
+import { closeIfUnread } from '../../http/unread-body.ts';
 import { answerJson, bucketErrors, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { CannedAclSchema, ChosenBucket, StorageClassName } from '../../request-schemas.ts';
@@ -190,5 +191,6 @@ function assertContentType(type: string | undefined): string | undefined {
 }
 
 function answer(c: AppContext, object: ObjectInfo): Response {
+  closeIfUnread(c.env.incoming, c.env.outgoing); // a form ends with its last boundary, but more bytes may be announced after it
   return answerJson(c, objectView(object), 201, { etag: `"${object.etag}"` });
 }
