@@ -26,3 +26,9 @@ export async function allEnded<const T extends readonly unknown[]>(work: T): Pro
   await Promise.allSettled(work);
   return Promise.all(work);
 }
+
+/** Like `allEnded`, with a name for each result. */
+export async function allNamed<T extends object>(work: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const results = await allEnded(Object.values(work));
+  return Object.fromEntries(Object.keys(work).map((name, index) => [name, results[index]])) as { [K in keyof T]: Awaited<T[K]> };
+}

@@ -2,7 +2,7 @@ import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { reportedRegion } from '../bucket-region.ts';
-import { allEnded } from '../concurrency.ts';
+import { allEnded, allNamed } from '../concurrency.ts';
 import { quoted } from '../etag.ts';
 import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
@@ -33,40 +33,28 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const copyOf = (ifMatch: string): Promise<unknown> => store.transport.copy({ ...object, ifMatch }, sandbox.at('copy'), {}, noContext);
     const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];
     const [written, { etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
-    const [
-      region,
-      areSignaturesChecked,
-      presignedPuts,
-      acl,
-      conditionalPut,
-      putMatch,
-      conditionalComplete,
-      maxParts,
-      conditionalCopy,
-      copySourceCondition,
-      verifiedSums,
-      forms,
-      metadata,
-      storageClasses,
-    ] = await allEnded([
-      regionOfNew(store, sandbox),
-      checksSignatures(store, sandbox),
-      presignedPutsOf(store, sandbox, object),
-      aclTakesEffect(store, sandbox, write),
-      isEnforced([write(object, 'object', { ifNoneMatch: '*' })], () => write(sandbox.at('put'), 'put', { ifNoneMatch: '*' })),
-      putMatchOf(matched, written.etag, write),
-      isEnforced([writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })], () =>
-        writePart(store, sandbox.at('put-by-parts'), { ifNoneMatch: '*' }),
+    const { forms, metadata, ...others } = await allNamed({
+      region: regionOfNew(store, sandbox),
+      checksSignatures: checksSignatures(store, sandbox),
+      presignedPuts: presignedPutsOf(store, sandbox, object),
+      acl: aclTakesEffect(store, sandbox, write),
+      conditionalPut: isEnforced([write(object, 'object', { ifNoneMatch: '*' })], () =>
+        write(sandbox.at('put'), 'put', { ifNoneMatch: '*' }),
       ),
-      maxPartsOf(store, sandbox.at('parts')),
-      copyNoneMatchOf(store, sandbox, object, write),
-      isEnforced([copyOf(otherEtag)], () => copyOf(etag)),
-      verifiedSumsOf(store, sandbox),
-      formsOf(store, sandbox),
-      metadataKept(store, sandbox.at('metadata'), write),
-      keepsStorageClass(store, sandbox.at('class'), write),
-    ]);
-    const aclDenied = !acl && (await isDenied(write(sandbox.at('denied'), 'public', { acl: 'public-read' })));
+      putMatch: putMatchOf(matched, written.etag, write),
+      conditionalComplete: isEnforced(
+        [writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })],
+        () => writePart(store, sandbox.at('put-by-parts'), { ifNoneMatch: '*' }),
+      ),
+      maxParts: maxPartsOf(store, sandbox.at('parts')),
+      conditionalCopy: copyNoneMatchOf(store, sandbox, object, write),
+      copySourceCondition: isEnforced([copyOf(otherEtag)], () => copyOf(etag)),
+      verifiedSums: verifiedSumsOf(store, sandbox),
+      forms: formsOf(store, sandbox),
+      metadata: metadataKept(store, sandbox.at('metadata'), write),
+      storageClasses: keepsStorageClass(store, sandbox.at('class'), write),
+    });
+    const aclDenied = !others.acl && (await isDenied(write(sandbox.at('denied'), 'public', { acl: 'public-read' })));
     const keys = {
       refusedKeys: await refusedKeys(store, sandbox, write),
       hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
@@ -79,26 +67,15 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       if (rules.versioning === true) return allRefused(write(object, 'object', { ifNoneMatch: '*' }));
       // If the bucket in use keeps versions, these have already been probed.
       const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
-      return keeps ? conditionalPut : undefined;
+      return keeps ? others.conditionalPut : undefined;
     };
     const conditionalPutOfVersions = await ofVersions();
     return {
-      region,
-      checksSignatures: areSignaturesChecked,
-      presignedPuts,
-      acl,
-      aclDenied,
-      conditionalPut,
-      conditionalPutOfVersions,
-      putMatch,
-      conditionalComplete,
-      maxParts,
-      conditionalCopy,
-      copySourceCondition,
-      verifiedSums,
+      ...others,
       ...forms,
       ...metadata,
-      storageClasses,
+      aclDenied,
+      conditionalPutOfVersions,
       ...rules,
       ...keys,
       // Last, because this may delete the bucket.
