@@ -6,21 +6,20 @@ import type { Store } from '../store.ts';
 import { isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 import { isAcceptedUnsigned, objectUrl } from './unsigned.ts';
-import { writePart } from './writes.ts';
-import type { Write } from './writes.ts';
+import { write, writePart } from './writes.ts';
 
 /**
  * Whether ACLs take effect wherever they can be set: callers who are told that an object is private, or public, rely on it. Refusing an ACL
  * does not count as ignoring it.
  */
-export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+export async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> {
   const acl = 'public-read';
   const at = sandbox.at('public');
-  if (!(await isAccepted(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
+  if (!(await isAccepted(write(store, at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
   const takesEffect = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> =>
     !(await isAccepted(making)) || isPublic(store, place);
   const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
-  await write(changed, 'private');
+  await write(store, changed, 'private');
   if (await isPublic(store, changed)) return false;
   // LocalStack reports ACLs, but lets anybody read whatever they say. A bucket that others use may have a policy that allows this.
   if (sandbox.isOwn && (await isOpenToAll(store, changed))) return false;

@@ -9,35 +9,35 @@ import type { KeyClass } from '../key-classes.ts';
 import { causeStatus } from '../provider-error.ts';
 import type { Store } from '../store.ts';
 import type { Sandbox } from './sandbox.ts';
-import type { Write } from './writes.ts';
+import { write } from './writes.ts';
 
 /** Each key takes round trips one after the other. On a distant server, these are half of the time of the whole probe. */
 const parallel = 8;
 
 /** The kinds of keys that the server refuses, does not list under their name, or confuses with others. */
-export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
+export async function refusedKeys(store: Store, sandbox: Sandbox): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyTwins) as KeyClass[];
-  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyTwins[name], write));
+  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyTwins[name]));
   return classes.filter((_name, index) => !held[index]);
 }
 
 /** Whether `x/y` cannot exist beside `x`, or lists leave it out. */
-export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox): Promise<boolean> {
   const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
-  await write(above, 'x');
+  await write(store, above, 'x');
   const isWritten = await unlessRefused(
-    () => write(below, 'y').then(() => true),
-    () => write(above, 'x'),
+    () => write(store, below, 'y').then(() => true),
+    () => write(store, above, 'x'),
   );
   if (!isWritten) return true;
   const { objects } = await store.transport.list(sandbox.bucket, { prefix: above.key }, noContext);
   return !objects.some(({ key }) => key === below.key);
 }
 
-function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], write: Write): Promise<boolean> {
+function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string]): Promise<boolean> {
   const [odd, plain] = [sandbox.at(oddKey), sandbox.at(plainKey)];
   const areHeld = async (): Promise<boolean> => {
-    for (const at of [odd, plain]) await write(at, at.key);
+    for (const at of [odd, plain]) await write(store, at, at.key);
     for (const at of [odd, plain]) {
       const result = await store.transport.get(at, {}, noContext);
       if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
@@ -47,7 +47,7 @@ function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonl
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
     return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
   };
-  return unlessRefused(areHeld, () => write(sandbox.at('plain'), 'plain'));
+  return unlessRefused(areHeld, () => write(store, sandbox.at('plain'), 'plain'));
 }
 
 /**

@@ -17,8 +17,7 @@ import { openSandbox } from './sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
 import { checksSignatures } from './signatures.ts';
 import { verifiedSumsOf } from './sums.ts';
-import { writePart, writerTo } from './writes.ts';
-import type { Write } from './writes.ts';
+import { write, writePart } from './writes.ts';
 
 const otherEtag = 'd41d8cd98f00b204e9800998ecf8427e';
 
@@ -29,42 +28,45 @@ const otherEtag = 'd41d8cd98f00b204e9800998ecf8427e';
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
   const sandbox = await openSandbox(store, bucket);
   try {
-    const write = writerTo(store);
     const copyOf = (ifMatch: string): Promise<unknown> => store.transport.copy({ ...object, ifMatch }, sandbox.at('copy'), {}, noContext);
     const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];
-    const [written, { etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
+    const [written, { etag }] = await allEnded([
+      write(store, matched, 'object'),
+      write(store, object, 'object'),
+      write(store, completed, 'object'),
+    ]);
     const { forms, metadata, ...others } = await allNamed({
       region: regionOfNew(store, sandbox),
       checksSignatures: checksSignatures(store, sandbox),
       presignedPuts: presignedPutsOf(store, sandbox, object),
-      acl: aclTakesEffect(store, sandbox, write),
-      conditionalPut: isEnforced([write(object, 'object', { ifNoneMatch: '*' })], () =>
-        write(sandbox.at('put'), 'put', { ifNoneMatch: '*' }),
+      acl: aclTakesEffect(store, sandbox),
+      conditionalPut: isEnforced([write(store, object, 'object', { ifNoneMatch: '*' })], () =>
+        write(store, sandbox.at('put'), 'put', { ifNoneMatch: '*' }),
       ),
-      putMatch: putMatchOf(matched, written.etag, write),
+      putMatch: putMatchOf(store, matched, written.etag),
       conditionalComplete: isEnforced(
         [writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })],
         () => writePart(store, sandbox.at('put-by-parts'), { ifNoneMatch: '*' }),
       ),
       maxParts: maxPartsOf(store, sandbox.at('parts')),
-      conditionalCopy: copyNoneMatchOf(store, sandbox, object, write),
+      conditionalCopy: copyNoneMatchOf(store, sandbox, object),
       copySourceCondition: isEnforced([copyOf(otherEtag)], () => copyOf(etag)),
       verifiedSums: verifiedSumsOf(store, sandbox),
       forms: formsOf(store, sandbox),
-      metadata: metadataKept(store, sandbox.at('metadata'), write),
-      storageClasses: keepsStorageClass(store, sandbox.at('class'), write),
+      metadata: metadataKept(store, sandbox.at('metadata')),
+      storageClasses: keepsStorageClass(store, sandbox.at('class')),
     });
-    const aclDenied = !others.acl && (await isDenied(write(sandbox.at('denied'), 'public', { acl: 'public-read' })));
+    const aclDenied = !others.acl && (await isDenied(write(store, sandbox.at('denied'), 'public', { acl: 'public-read' })));
     const keys = {
-      refusedKeys: await refusedKeys(store, sandbox, write),
-      hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
+      refusedKeys: await refusedKeys(store, sandbox),
+      hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox),
     };
     // From here on, the bucket keeps versions, if the server supports them. Not every server deletes the versions of all these keys.
     await sandbox.clear(object);
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;
-      if (rules.versioning === true) return allRefused(write(object, 'object', { ifNoneMatch: '*' }));
+      if (rules.versioning === true) return allRefused(write(store, object, 'object', { ifNoneMatch: '*' }));
       // If the bucket in use keeps versions, these have already been probed.
       const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
       return keeps ? others.conditionalPut : undefined;
@@ -96,40 +98,37 @@ async function isEnforced(ruledOut: readonly Promise<unknown>[], met: () => Prom
 }
 
 /** @param etag the current ETag of the object */
-async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promise<EndpointProfile['putMatch']> {
+async function putMatchOf(store: Store, at: ObjectAddress, etag: string): Promise<EndpointProfile['putMatch']> {
   for (const [name, spell] of [
     ['quoted', quoted],
     ['bare', String],
   ] as const) {
-    if (!(await allRefused(write(at, 'object', { ifMatch: spell(otherEtag) })))) return false;
-    if (await isAccepted(write(at, 'object', { ifMatch: spell(etag) }))) return name;
+    if (!(await allRefused(write(store, at, 'object', { ifMatch: spell(otherEtag) })))) return false;
+    if (await isAccepted(write(store, at, 'object', { ifMatch: spell(etag) }))) return name;
   }
   return false;
 }
 
 /** Swift applies the condition to the source, and refuses every copy. */
-async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress, write: Write): Promise<boolean> {
+async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress): Promise<boolean> {
   const copyTo = (at: ObjectAddress): Promise<unknown> => store.transport.copy(object, at, { ifNoneMatch: '*' }, noContext);
   const taken = sandbox.at('object-taken');
-  await write(taken, 'taken');
+  await write(store, taken, 'taken');
   return isEnforced([copyTo(taken)], () => copyTo(sandbox.at('object-copied')));
 }
 
-async function metadataKept(
-  store: Store,
-  at: ObjectAddress,
-  write: Write,
-): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
+async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
   // nginx drops headers with a "_" unless configured otherwise, and then the signature does not match.
-  if (!(await isAccepted(write(at, '', { metadata: { a_b: 'c', empty: '' } })))) await write(at, '', { metadata: { empty: '' } });
+  if (!(await isAccepted(write(store, at, '', { metadata: { a_b: 'c', empty: '' } }))))
+    await write(store, at, '', { metadata: { empty: '' } });
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }
 
-async function keepsStorageClass(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
+async function keepsStorageClass(store: Store, at: ObjectAddress): Promise<boolean> {
   const storageClass = 'STANDARD_IA';
   // Any failure means that the class was not forgotten, and says nothing about the rest of the probe.
-  const isWritten = await write(at, 'class', { storageClass }).then(
+  const isWritten = await write(store, at, 'class', { storageClass }).then(
     () => true,
     () => false,
   );

@@ -11,10 +11,8 @@ const contentType = 'text/plain';
 type More = Omit<WriteHeaders, 'contentType'>;
 
 /** Writes a text with PutObject. */
-export type Write = (at: ObjectAddress, text: string, more?: More) => Promise<Written>;
-
-export function writerTo(store: Store): Write {
-  return (at, text, more = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { contentType, ...more }, noContext);
+export function write(store: Store, at: ObjectAddress, text: string, more: More = {}): Promise<Written> {
+  return store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { contentType, ...more }, noContext);
 }
 
 /** Writes an object with CompleteMultipartUpload, from a single part. */
