@@ -13,7 +13,7 @@ import type { Metadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
 import { lengthOf, rangeHeader, sentRangeOf, wrongLength } from './ranges.ts';
 import type { Store } from './store.ts';
-import type { ObjectHeaders, ReadHeaders } from './transport.ts';
+import type { ObjectHeaders } from './transport.ts';
 
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
   store.tenants.note(ctx.tenant);
@@ -71,17 +71,20 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       const etag = result.etag ?? headers.ifNoneMatch ?? (await fetchHeaders(store, at, ctx)).etag;
       return { ...result, etag };
     }
-    if (discardIfNotModified(result, headers)) {
-      release();
-      const { etag, lastModified } = result.headers;
-      return { kind: 'not_modified', etag, lastModified };
-    }
-    if (!(result.body instanceof AnswerBody)) release();
-    else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose: release });
-    return await openedObject(store, { at, ...result, release }, range, ctx).catch((error: unknown) => {
+    try {
+      if (isNotModified(result.headers, headers)) {
+        result.body.destroy();
+        release();
+        const { etag, lastModified } = result.headers;
+        return { kind: 'not_modified', etag, lastModified };
+      }
+      if (!(result.body instanceof AnswerBody)) release();
+      else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, onClose: release });
+      return await openedObject(store, { at, ...result, release }, range, ctx);
+    } catch (error) {
       result.body.destroy();
       throw error;
-    });
+    }
   } catch (error) {
     release();
     if (!hasCode(error, 'range_not_satisfiable') || range === undefined) throw error;
@@ -126,20 +129,6 @@ function withLengthCheck(body: Readable, length: number): Readable {
     flush: (done) => done(received === length ? null : wrongLength(received, length)),
   });
   return pipeline(body, counter, () => {});
-}
-
-/** Like `isNotModified`, but also destroys a body that nobody will read. @throws precondition_failed */
-function discardIfNotModified(
-  { headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable },
-  readHeaders: ReadHeaders,
-): boolean {
-  let isModified = false;
-  try {
-    isModified = !isNotModified(headers, readHeaders);
-    return !isModified;
-  } finally {
-    if (!isModified) body.destroy();
-  }
 }
 
 export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number, ctx: CallContext): Promise<ObjectInfo> {
