@@ -3,7 +3,7 @@ import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { deleteBucketByForce, deleteEmptyBucket, removeVersions } from '../empty-bucket.ts';
-import { keyTwins } from '../key-classes.ts';
+import { keyClasses } from '../key-classes.ts';
 import { deleteObject } from '../remove.ts';
 import type { Store } from '../store.ts';
 import type { ListedBucket } from '../transport.ts';
@@ -36,7 +36,7 @@ export function removeSandbox(store: Store, bucket: string, ctx: CallContext): P
 
 /** Deletes keys that no list shows: such keys are part of the probe. */
 async function removeUnlisted(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  const keys = Object.values(keyTwins).flat();
+  const keys = Object.values(keyClasses).flatMap(({ twins }) => twins);
   await inParallel(keys, 4, (key) => deleteObject(store, { bucket, key }, ctx, 'null').catch(() => {})); // some are refused
   await deleteEmptyBucket(store, bucket, ctx);
 }

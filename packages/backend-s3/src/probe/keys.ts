@@ -4,7 +4,7 @@ import { isStorageError, noContext, readAll } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { toStorageError } from '../errors.ts';
-import { keyTwins } from '../key-classes.ts';
+import { keyClasses } from '../key-classes.ts';
 import type { KeyClass } from '../key-classes.ts';
 import { causeStatus } from '../provider-error.ts';
 import type { Store } from '../store.ts';
@@ -16,8 +16,8 @@ const parallel = 8;
 
 /** The kinds of keys that the server refuses, does not list under their name, or confuses with others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox): Promise<readonly KeyClass[]> {
-  const classes = Object.keys(keyTwins) as KeyClass[];
-  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyTwins[name]));
+  const classes = Object.keys(keyClasses) as KeyClass[];
+  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyClasses[name].twins));
   return classes.filter((_name, index) => !held[index]);
 }
 
