@@ -1,10 +1,10 @@
-import { hasCode, noContext } from '@coffer/storage-core';
+import { noContext } from '@coffer/storage-core';
 import type { LifecycleRule } from '@coffer/storage-core';
 
 import { corsFor } from '../cors.ts';
 import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
-import { isAccepted } from './refusals.ts';
+import { isDenied } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** Probes the rules of a bucket, but not in one that others use. */
@@ -17,16 +17,9 @@ export async function bucketRules(
   const { administration } = store;
   /** Whether a rule is there after setting it: some servers only say so. Undefined if the credentials may not set it. */
   const has = async (setting: Promise<void>, isThere: () => Promise<boolean>): Promise<boolean | undefined> => {
-    let isDenied = false;
     let isHeld = false;
     const trying = setting.then(async () => void (isHeld = await isThere()));
-    await isAccepted(
-      trying.catch((error: unknown) => {
-        isDenied = hasCode(error, 'access_denied');
-        throw error;
-      }),
-    );
-    return isDenied ? undefined : isHeld;
+    return (await isDenied(trying)) ? undefined : isHeld;
   };
   const takesRule = (more: Pick<LifecycleRule, 'expireDays' | 'abortMultipartDays'>): Promise<boolean | undefined> =>
     has(administration.putRules(bucket, [{ ...rule, ...more }], noContext), async () =>
