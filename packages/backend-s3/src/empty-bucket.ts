@@ -86,7 +86,7 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
 
 async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
   const uploads = await openUploads(store, bucket, ctx).catch(noneIfUnknown);
-  await inParallel(uploads, 4, ({ at, uploadId }) => abortUpload(store, at, uploadId, ctx));
+  await inParallel(uploads, 4, (upload) => abortUpload(store, upload, ctx));
   return uploads.length;
 }
 

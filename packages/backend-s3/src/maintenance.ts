@@ -75,7 +75,7 @@ async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: Call
   const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
     const parts = await partsOf(store, upload, ctx);
     if (parts === undefined || !isStale(upload, parts, before())) return undefined;
-    if (!dryRun) await abortUpload(store, upload.at, upload.uploadId, ctx);
+    if (!dryRun) await abortUpload(store, upload, ctx);
     return parts.size;
   });
   const swept = sizes.filter((size) => size !== undefined);

@@ -9,11 +9,11 @@ import { isAccepted } from './refusals.ts';
 /** The most parts of an upload, according to the highest number that one of them may have. */
 export async function maxPartsOf(store: Store, at: ObjectAddress): Promise<number> {
   const sendLast = async (): Promise<void> => {
-    const uploadId = await store.transport.createUpload(at, { contentType: 'text/plain' }, noContext);
+    const upload = { at, uploadId: await store.transport.createUpload(at, { contentType: 'text/plain' }, noContext) };
     try {
-      await store.transport.uploadPart({ at, uploadId, number: maxParts }, Buffer.from('part'), noContext);
+      await store.transport.uploadPart({ ...upload, number: maxParts }, Buffer.from('part'), noContext);
     } finally {
-      await abortUpload(store, at, uploadId).catch(() => {}); // leftovers must not cost the result
+      await abortUpload(store, upload).catch(() => {}); // leftovers must not cost the result
     }
   };
   return (await isAccepted(sendLast())) ? maxParts : fewestMaxParts;

@@ -41,22 +41,19 @@ export async function writeByParts(
   { headers, parts }: { readonly headers: WriteHeaders & CarriedHeaders; readonly parts: Parts },
   ctx: CallContext,
 ): Promise<Written> {
-  const { ifNoneMatch, ifMatch, ...described } = headers;
+  const { ifNoneMatch: _ifNoneMatch, ifMatch: _ifMatch, ...described } = headers;
   // Not cancellable: an upload whose id nobody received could not be aborted.
-  const creating = store.transport.createUpload(at, described, noContext);
-  const uploadId = await untilAborted(creating, ctx.signal).catch((error: unknown) => {
-    void store.cleanup.run(creating.then((id) => abortUpload(store, at, id))); // in case it is created after all
+  const creating = store.transport.createUpload(at, described, noContext).then((uploadId): Upload => ({ at, uploadId }));
+  const upload = await untilAborted(creating, ctx.signal).catch((error: unknown) => {
+    void store.cleanup.run(creating.then((created) => abortUpload(store, created))); // in case it is created after all
     throw error;
   });
   try {
-    const sent = await sendAll(store, { at, uploadId }, parts, ctx);
+    const sent = await sendAll(store, upload, parts, ctx);
     ctx.signal?.throwIfAborted();
-    return await complete(store, { at, uploadId }, sent, {
-      ...(ifNoneMatch && { ifNoneMatch }),
-      ...(ifMatch !== undefined && { ifMatch }),
-    });
+    return await complete(store, upload, sent, headers);
   } catch (error) {
-    const aborting = store.cleanup.run(abortUpload(store, at, uploadId)); // leftovers are up to the lifecycle rule, or the sweep
+    const aborting = store.cleanup.run(abortUpload(store, upload)); // leftovers are up to the lifecycle rule, or the sweep
     // A caller who has left does not wait for a provider that does not answer.
     await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(abortGrace, undefined, { ref: false })]) : aborting);
     throw error;
@@ -146,9 +143,9 @@ function etagOfParts(sent: readonly SentPart[]): string {
 }
 
 /** Aborts an upload; it is fine if that is already gone. Cleanup after a caller who has left passes no context. */
-export async function abortUpload(store: Store, at: ObjectAddress, uploadId: string, ctx: CallContext = noContext): Promise<void> {
+export async function abortUpload(store: Store, upload: Upload, ctx: CallContext = noContext): Promise<void> {
   try {
-    await store.transport.abortUpload({ at, uploadId }, ctx);
+    await store.transport.abortUpload(upload, ctx);
   } catch (error) {
     if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found', 'no_such_bucket')) throw error;
   }
