@@ -30,17 +30,19 @@ function grantFrom(grant: XmlElement): AclGrant[] {
   const [grantee] = childrenOf(grant, 'Grantee');
   const permission = textOf(grant, 'Permission') as AclGrant['permission'] | undefined;
   if (grantee === undefined || permission === undefined) return [];
-  const [id, uri, displayName] = [textOf(grantee, 'ID'), textOf(grantee, 'URI'), textOf(grantee, 'DisplayName')];
-  return [
-    {
-      grantee: {
-        // The xsi:type attribute says so too, but attributes are not read.
-        type: uri === undefined ? 'CanonicalUser' : 'Group',
-        ...(id !== undefined && { id }),
-        ...(uri !== undefined && { uri }),
-        ...(displayName !== undefined && { displayName }),
-      },
-      permission,
-    },
-  ];
+  return [grantOf(permission, { id: textOf(grantee, 'ID'), uri: textOf(grantee, 'URI'), displayName: textOf(grantee, 'DisplayName') })];
+}
+
+/** The xsi:type of a grantee says so too, but attributes are not read: only groups have a URI. */
+export function grantOf(
+  permission: AclGrant['permission'],
+  { id, uri, displayName }: Readonly<Record<'id' | 'uri' | 'displayName', string | undefined>>,
+): AclGrant {
+  const grantee = {
+    type: uri === undefined ? 'CanonicalUser' : 'Group',
+    ...(id !== undefined && { id }),
+    ...(uri !== undefined && { uri }),
+    ...(displayName !== undefined && { displayName }),
+  } as const;
+  return { grantee, permission };
 }

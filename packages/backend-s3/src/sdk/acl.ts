@@ -1,6 +1,8 @@
 import type { GetObjectAclCommandOutput, Grant } from '@aws-sdk/client-s3';
 import type { Acl, AclGrant } from '@coffer/storage-core';
 
+import { grantOf } from '../documents/acl.ts';
+
 /** Reads an answer to GetObjectAcl or GetBucketAcl. */
 export function aclFromOutput({ Owner: owner, Grants: grants = [] }: Pick<GetObjectAclCommandOutput, 'Owner' | 'Grants'>): Acl {
   const id = owner?.ID ?? '';
@@ -9,18 +11,7 @@ export function aclFromOutput({ Owner: owner, Grants: grants = [] }: Pick<GetObj
 
 function grantFrom({ Grantee: grantee, Permission: permission }: Grant): AclGrant[] {
   if (grantee === undefined || permission === undefined) return [];
-  const { ID: id, URI: uri, DisplayName: displayName } = grantee;
-  return [
-    {
-      grantee: {
-        type: grantee.Type === 'Group' ? 'Group' : 'CanonicalUser',
-        ...(id !== undefined && { id }),
-        ...(uri !== undefined && { uri }),
-        ...(displayName !== undefined && { displayName }),
-      },
-      permission,
-    },
-  ];
+  return [grantOf(permission, { id: grantee.ID, uri: grantee.URI, displayName: grantee.DisplayName })];
 }
 
 export function grantsTo(acl: Acl): Grant[] {
