@@ -34,13 +34,7 @@ export class AnswerError extends Error {
   }
 }
 
-/** Reads what there is of an error. A document that was cut short says less, but is no other error. */
-export async function answerError(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<AnswerError> {
-  const document = await documentIn(answer, signal);
-  return new AnswerError(answer.statusCode ?? 0, answer.headers as Headers, document);
-}
-
-/** Reads a document, up to the length that an error may have. */
+/** Reads a document, up to the length that an error may have. If it was cut short, this is what there is of it. */
 export async function documentIn(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
   destroyOnAbort(answer, signal);
   const chunks: Buffer[] = [];

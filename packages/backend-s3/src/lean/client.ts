@@ -1,17 +1,17 @@
 import { hash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 
 import { sizeMismatch, untilAborted } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { call } from '../call.ts';
-import { AnswerError, answerError, documentIn } from '../documents/answer-error.ts';
+import { AnswerError, documentIn } from '../documents/answer-error.ts';
 import { isErrorDocument } from '../documents/answer.ts';
 import type { Connection } from '../http/connection.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from '../http/exchange.ts';
 import { assertNoPage, isNonS3Status } from '../http/foreign-answer.ts';
 import { Http } from '../http/http-client.ts';
 import type { StreamRequest } from '../http/http-client.ts';
+import type { AnswerHead } from '../http/raw-answer.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { cutError, StaleSocketError } from '../http/socket-errors.ts';
 import { isInDoubt } from '../in-doubt.ts';
@@ -91,7 +91,7 @@ export class LeanClient {
   }
 
   /** Resolves with the head of a successful answer to a request whose body is a stream. It has only one attempt. */
-  send(request: LeanRequest & Pick<StreamRequest, 'body'>, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  send(request: LeanRequest & Pick<StreamRequest, 'body'>, signal: AbortSignal | undefined): Promise<AnswerHead> {
     return this.attempt(request, signal, (signed) => this.#send(signed, signal));
   }
 
@@ -159,19 +159,21 @@ export class LeanClient {
     }
   }
 
-  async #send(signed: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  async #send(signed: StreamRequest, signal: AbortSignal | undefined): Promise<AnswerHead> {
     const answer = await this.#http.send(signed, signal);
-    if (answer.statusCode! >= 300 || isNonS3Status(answer.statusCode!)) throw await answerError(answer, signal);
+    const head = { status: answer.statusCode!, headers: answer.headers as AnswerHead['headers'] };
+    const { status, headers } = head;
+    if (status >= 300 || isNonS3Status(status)) throw new AnswerError(status, headers, await documentIn(answer, signal));
     try {
-      assertNoPage(answer.statusCode!, answer.headers, false);
+      assertNoPage(status, headers, false);
     } catch (error) {
       answer.destroy();
       throw error;
     }
-    assertNoErrorDocument({ headers: answer.headers as Answer['headers'], document: await documentIn(answer, signal) });
+    assertNoErrorDocument({ headers, document: await documentIn(answer, signal) });
     // What is missing may be an error.
     if (!answer.complete) throw cutError();
-    return answer;
+    return head;
   }
 
   #signed<R extends LeanRequest>(request: R, { endpoint, keys, offset, hasMd5 }: Attempt): Signed<R> {

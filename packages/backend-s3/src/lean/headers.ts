@@ -1,9 +1,8 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-
 import { defaultContentType } from '@coffer/storage-core';
 
 import { encodingOf } from '../content-encoding.ts';
 import { quoted, unquoted } from '../etag.ts';
+import type { AnswerHead } from '../http/raw-answer.ts';
 import { isResumable } from '../ranges.ts';
 import type { CarriedHeaders, ObjectHeaders, ReadHeaders, WriteHeaders } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
@@ -58,37 +57,36 @@ export function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUn
   return headers;
 }
 
-export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): ObjectHeaders {
+export function objectHeaders({ headers }: Pick<AnswerHead, 'headers'>): ObjectHeaders {
   const { 'content-length': length, 'content-range': contentRange } = headers;
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {
     contentLength: length === undefined || !/^\d{1,16}$/.test(length) ? undefined : Number(length),
-    etag: unquoted(headers.etag),
-    ...(isResumable(headers.etag, headers['accept-ranges'], contentRange) && { isResumable: true }),
+    etag: unquoted(headers['etag']),
+    ...(isResumable(headers['etag'], headers['accept-ranges'], contentRange) && { isResumable: true }),
     contentType: headers['content-type'] ?? defaultContentType,
     ...encodingOf(headers['content-encoding']),
     lastModified: new Date(Number.isNaN(modified) ? 0 : modified),
-    storageClass: (headers['x-amz-storage-class'] as string | undefined) ?? 'STANDARD',
+    storageClass: headers['x-amz-storage-class'] ?? 'STANDARD',
     metadata: metadataOf(headers),
     ...(contentRange !== undefined && { contentRange }),
-    ...versionOf(headers['x-amz-version-id'] as string | undefined),
+    ...versionOf(headers['x-amz-version-id']),
   };
 }
 
-export function carriedIn({ headers }: Pick<IncomingMessage, 'headers'>): CarriedHeaders {
+export function carriedIn({ headers }: Pick<AnswerHead, 'headers'>): CarriedHeaders {
   return {
     cacheControl: headers['cache-control'],
     contentDisposition: headers['content-disposition'],
     contentEncoding: headers['content-encoding'],
     contentLanguage: headers['content-language'],
-    expires: headers.expires,
+    expires: headers['expires'],
   };
 }
 
 /** `fromEntries` sets what is assigned to no avail: a property named `__proto__`. */
-function metadataOf(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
+function metadataOf(headers: AnswerHead['headers']): Readonly<Record<string, string>> {
   const entries: [string, string][] = [];
-  for (const name in headers)
-    if (name.startsWith(metadataPrefix)) entries.push([name.slice(metadataPrefix.length), headers[name] as string]);
+  for (const name in headers) if (name.startsWith(metadataPrefix)) entries.push([name.slice(metadataPrefix.length), headers[name]!]);
   return Object.fromEntries(entries);
 }

@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http';
-
 import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { notModifiedFrom } from '../conditions.ts';
 import { deleteDocument, failuresFrom } from '../documents/object.ts';
 import { etagOf } from '../etag.ts';
+import type { AnswerHead } from '../http/raw-answer.ts';
 import type { Settings } from '../settings.ts';
 import { queryOf } from '../signing/signature.ts';
 import type { Transport } from '../transport.ts';
@@ -23,7 +22,7 @@ export function leanObjects(
       return call({ ...at, permission: writePermission(headers) }, ctx, async ({ abortSignal }) => {
         const { sha256, md5 } = payload;
         const request = { method: 'PUT', at, sha256 } as const;
-        let answer: Pick<IncomingMessage, 'headers'>;
+        let answer: AnswerHead;
         if (payload.kind === 'stream') {
           const described = writeHeaders(headers, payload.size, md5);
           answer = await client.send({ ...request, headers: described, body: payload.stream }, abortSignal);
@@ -35,7 +34,7 @@ export function leanObjects(
           answer = await client.answer({ ...request, headers: described, body: data }, abortSignal);
         }
         const { etag, 'x-amz-version-id': versionId } = answer.headers;
-        return { etag: etagOf(etag), ...versionOf(versionId as string | undefined) };
+        return { etag: etagOf(etag), ...versionOf(versionId) };
       });
     },
 
