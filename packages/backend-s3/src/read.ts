@@ -104,7 +104,7 @@ async function openedObject(
   const { contentLength, etag, isResumable, versionId } = headers;
   const { total, resolved } = sentRangeOf(headers, range);
   // Before anything else happens to the body.
-  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true && etag !== '') {
+  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable && etag !== '') {
     const whole = { start: 0, end: total - 1 };
     body.resumer = new BodyResumer(store, { at, etag, versionId, size: total, range: resolved ?? whole, body, release }, ctx);
   }

@@ -46,7 +46,7 @@ export interface ObjectHeaders {
   /** Without quotes. */
   readonly etag: string;
   /** Whether the rest of exactly these bytes can be requested separately. */
-  readonly isResumable?: boolean;
+  readonly isResumable: boolean;
   readonly contentType: string;
   /** See `ObjectInfo`. */
   readonly contentEncoding?: string;

@@ -63,7 +63,7 @@ export function objectHeaders({ headers }: Pick<AnswerHead, 'headers'>): ObjectH
   return {
     contentLength: length === undefined || !/^\d{1,16}$/.test(length) ? undefined : Number(length),
     etag: unquoted(headers['etag']),
-    ...(isResumable(headers['etag'], headers['accept-ranges'], contentRange) && { isResumable: true }),
+    isResumable: isResumable(headers['etag'], headers['accept-ranges'], contentRange),
     contentType: headers['content-type'] ?? defaultContentType,
     ...encodingOf(headers['content-encoding']),
     lastModified: new Date(Number.isNaN(modified) ? 0 : modified),

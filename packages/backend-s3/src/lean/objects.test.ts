@@ -142,6 +142,7 @@ describe('answers', () => {
     expect(bare.headers).toEqual({
       contentLength: undefined,
       etag: 'x',
+      isResumable: false,
       contentType: 'application/octet-stream',
       lastModified: new Date(0),
       storageClass: 'STANDARD',

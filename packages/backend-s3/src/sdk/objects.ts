@@ -97,7 +97,7 @@ function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): Ob
   return {
     contentLength: output.ContentLength,
     etag: unquoted(output.ETag),
-    ...(isResumable(output.ETag, output.AcceptRanges, contentRange) && { isResumable: true }),
+    isResumable: isResumable(output.ETag, output.AcceptRanges, contentRange),
     contentType: output.ContentType ?? defaultContentType,
     ...encodingOf(output.ContentEncoding),
     lastModified: output.LastModified ?? new Date(0),
