@@ -104,11 +104,11 @@ async function perform(store: Store, inspected: Inspected): Promise<WrittenUnles
   if (unenforced && ifNoneMatch !== undefined) await assertAbsent(store, destination, ctx);
   const isShared = from.versionId === undefined && !isSame(source, destination) && (await copy.sharing());
   if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy));
-  const write = (): Promise<Written> => (unenforced ? copyAndVerify : copyInOneRequest)(store, copy);
-  const whole = (): Promise<WrittenUnlessChanged> => (mayTakeOtherVersion(store, copy) ? copyLatest(store, copy) : write());
+  const make = mayTakeOtherVersion(store, copy) ? copyLatest : unenforced ? copyAndVerify : copyInOneRequest;
+  const whole = (): Promise<WrittenUnlessChanged> => make(store, copy);
   if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
     return withTags(store, copy, () => copyLarge(store, copy, isShared || from.size > largestPut ? undefined : whole));
-  return replacesMetadata(copy) ? withTags(store, copy, write) : whole();
+  return replacesMetadata(copy) ? withTags(store, copy, whole) : whole();
 }
 
 /** SeaweedFS prefers the version from before there were versions, in buckets that no longer keep any. */
