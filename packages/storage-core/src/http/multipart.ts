@@ -91,18 +91,14 @@ export class MultipartParser {
   #content(bytes: Buffer, at: number): number | undefined {
     const found = bytes.indexOf(this.#delimiter, at);
     const end = found === -1 ? this.#beginningOfDelimiter(bytes, at) : found;
-    // Saved before the bytes are handed out: their memory may be gone afterwards.
-    const kept = end === bytes.length ? emptyBuffer : bytes.subarray(end);
+    if (found === -1) this.#keep(bytes, end); // before the bytes are handed out: their memory may be gone afterwards
     if (this.#state === 'preamble') {
       this.#preambleBytes += end - at;
       if (this.#preambleBytes > maxPreambleBytes) throw malformedForm('The form does not begin with its boundary.');
     } else if (end > at) {
       this.#handler.data(bytes.subarray(at, end));
     }
-    if (found === -1) {
-      this.#kept = kept;
-      return undefined;
-    }
+    if (found === -1) return undefined;
     if (this.#state === 'body') this.#handler.partEnd();
     this.#state = 'boundary';
     return found + this.#delimiter.length;
