@@ -29,6 +29,16 @@ describe.each(transports)('a list (%s)', (transport) => {
     }
   });
 
+  // How MinIO answers to a token of a listing with another prefix, and to one that is no key.
+  it.each([
+    [501, 'NotImplemented'],
+    [400, 'XMinioInvalidResourceName'],
+  ])('blames the token that the server refuses: %s %s', async (status, code) => {
+    const backend = backendTo(await serve(refusal(status, code)), { transport });
+    const listed = backend.list('bucket', { prefix: 'a/', continuationToken: 's.there' }, noContext);
+    await expect(listed).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('token') as string });
+  });
+
   it('starts after no key that XML cannot express, since some servers repeat it', async () => {
     const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
       <Contents><Key>a::</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;

@@ -18,7 +18,7 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
   } catch (error) {
     // This is how servers answer to an invalid token.
     const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
-    if (isAnswer && options.continuationToken !== undefined) throw invalidToken();
+    if (isAnswer && continuationToken !== undefined) throw invalidToken();
     if (hasCode(error, 'invalid_key') && mayBeginDottedName(prefix)) return listBelowDots(store, bucket, options, ctx);
     // If the server refuses such keys, no key begins with this prefix.
     if (hasCode(error, 'invalid_key')) return nothingIn(store, bucket, ctx);
