@@ -10,9 +10,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const pendingSteps = steps.filter(({ name }) => named.length === 0 || named.includes(name));
+const chosen = steps.filter(({ name }) => named.length === 0 || named.includes(name));
+const pendingSteps = chosen.filter(({ isLast }) => isLast !== true);
 const failed: string[] = [];
-const total = pendingSteps.length;
 
 async function work(): Promise<void> {
   for (let step = pendingSteps.shift(); step; step = pendingSteps.shift()) await runStep(step);
@@ -29,5 +29,8 @@ async function runStep({ name, run }: Step): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: concurrency }, work));
-console.log(failed.length === 0 ? `All ${total} checks passed.` : `${failed.length} of ${total} checks failed: ${failed.join(', ')}.`);
+for (const step of chosen) if (step.isLast === true) await runStep(step);
+console.log(
+  failed.length === 0 ? `All ${chosen.length} checks passed.` : `${failed.length} of ${chosen.length} checks failed: ${failed.join(', ')}.`,
+);
 process.exitCode = failed.length === 0 ? 0 : 1;

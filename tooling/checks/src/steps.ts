@@ -7,6 +7,8 @@ export interface Step {
   readonly name: string;
   /** Resolves with the problems, as text for a person; with an empty string if there are none. */
   readonly run: () => Promise<string>;
+  /** Runs once the others have ended. */
+  readonly isLast?: boolean;
 }
 
 const tool =
@@ -16,7 +18,6 @@ const tool =
 
 /** The slow ones first: two checks run at a time. */
 export const steps: readonly Step[] = [
-  { name: 'packages', run: packedPackages },
   { name: 'types', run: tool('turbo', 'run', 'typecheck', '--output-logs=errors-only', '--ui=stream') },
   { name: 'lint', run: tool('oxlint') },
   { name: 'unused', run: tool('knip', '--no-progress') },
@@ -24,4 +25,6 @@ export const steps: readonly Step[] = [
   { name: 'boundaries', run: tool('turbo', 'boundaries') },
   { name: 'paths', run: namedPaths },
   { name: 'forbidden', run: forbiddenStrings },
+  // Packing builds anew what others read.
+  { name: 'packages', run: packedPackages, isLast: true },
 ];
