@@ -432,6 +432,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     ['of the same age', {}, {}],
     ['of another age', {}, { olderThanSeconds: 0 }],
     ['that began later', { now: new Date(Date.now() - 20 * 60_000) }, {}],
+    ['by an earlier clock', { now: inDays(2) }, {}],
   ] as const)('is not moved to where a sweep is clearing, while there is another one %s', async (_how, first, second) => {
     await rig.close();
     const inner = presigning(memoryBackend());

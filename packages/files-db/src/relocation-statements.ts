@@ -9,8 +9,9 @@ export const tombstoneIdOf = (bucket: string, key = '{key}::text'): string =>
 export const isOfPlace = (row: string): string => `${row}.status = 'deleted' and ${row}.owner_id = ''`;
 /** Makes the tombstone `f` of a place due for the next sweep, but not before a form for it expires. */
 export const releasePlace = `update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)`;
-/** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says. */
-const unclaimed = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
+/** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says: that is of the age and the time it goes by. */
+const unclaimed = (row: string): string =>
+  `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes' and coalesce(${row}.leased_until <= now(), true)`;
 
 export interface StrayRow {
   readonly id: string;
