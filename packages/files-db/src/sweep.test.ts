@@ -309,6 +309,20 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
+  it.each([
+    ['of the same age', {}],
+    ['of another age', { olderThanSeconds: 0 }],
+  ])('leaves what the provider refuses to the next sweep, also to one right after it, %s', async (_, second) => {
+    const file = await upload(rig, 'abc', { tenantContext: acme });
+    const refusing = vi.spyOn(rig.backend, 'delete').mockRejectedValue(storageError('storage_unavailable', 'not now'));
+    await rig.files.delete(file.id, admin);
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 0, retained: 1 });
+    expect(await rig.files.sweep({ ...second, dryRun: true })).toMatchObject({ deleted: 1 });
+    refusing.mockRestore();
+    expect(await rig.files.sweep(second)).toMatchObject({ deleted: 1, retained: 0 });
+    expect(await rig.keys()).toEqual([]);
+  });
+
   it('stops working on rows before others may take them, and goes on with other rows', async () => {
     for (let index = 0; index < 201; index++) await presign(acme);
     const [removing, time] = [Promise.withResolvers<void>(), new AbortController()];
@@ -322,6 +336,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await removing.promise;
     time.abort();
     expect(await sweeping).toMatchObject({ expired: 1, retained: 200 });
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 0, retained: 0 }); // the provider may still be at work
     expect(await rig.files.sweep({ now: inDays(3) })).toMatchObject({ deleted: 200, retained: 0 });
   });
 

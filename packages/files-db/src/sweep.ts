@@ -83,27 +83,36 @@ const countDue = statement<Due, { readonly status: FileStatus; readonly rows: st
   `select status, count(*) as rows from files where ${due} group by status`,
 );
 
-interface Finished {
+interface Taken {
   /** As they were taken. */
   readonly until: string;
-  readonly now: string;
 }
+
+// Rows with another `sweep_at` by now stay as they are: an available file was deleted meanwhile, and its own object still exists, or the
+// lease is over. Locked by id, as in mass deletions.
+const taken = `select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json))
+  and sweep_at = {until}::text::timestamptz order by id for update`;
 
 /**
  * Finishes rows whose objects are gone. A tombstone is deleted unless its form may be used again; the receiving key of an available file is
- * never looked at again. Rows with another `sweep_at` by now stay as they are: an available file was deleted meanwhile, and its own object
- * still exists, or the lease is over. Rows are locked by id, as in mass deletions.
+ * never looked at again.
  */
-const finish = statement<Finished & { readonly ids: string }, never>(`
+const finish = statement<Taken & { readonly ids: string; readonly now: string }, never>(`
   with done as (
-    select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json))
-      and sweep_at = {until}::text::timestamptz order by id for update
+    ${taken}
   ), kept as (
     update files f set upload_key = case f.status when 'available' then null else f.upload_key end,
       sweep_at = case f.status when 'available' then null else f.expires_at end, leased_until = null
     from done where f.id = done.id and (f.status = 'available' or f.status = 'deleted' and f.expires_at > {now}::text::timestamptz)
   )
   delete from files f using done where f.id = done.id and f.status = 'deleted' and coalesce(f.expires_at <= {now}::text::timestamptz, true)`);
+
+/** Leaves rows that stay to the next sweep, even to one of the same age right after this one. */
+const release = statement<Taken & { readonly ids: string; readonly due: string }, never>(`
+  with held as (
+    ${taken}
+  )
+  update files f set sweep_at = {due}::text::timestamptz, leased_until = null from held where f.id = held.id`);
 
 /** The database's time in whole milliseconds, like the times in the rows, and later than any of those that are past. */
 const readTime = statement<Readonly<Record<never, never>>, { readonly now: string }>(
@@ -126,10 +135,11 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     return report;
   }
   const until = before(olderThanSeconds - lease);
+  const staying: string[][] = [];
   for (;;) {
     ctx.signal?.throwIfAborted();
     const rows = await takeDue(sql, { ...times, until });
-    if (rows.length === 0) return report;
+    if (rows.length === 0) break;
     const timeout = AbortSignal.timeout(longestRemoval * 1000);
     const signal = ctx.signal === undefined ? timeout : AbortSignal.any([ctx.signal, timeout]);
     const retained = await removeObjectsOf(storage, rows, { ...ctx, signal });
@@ -137,14 +147,22 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     for (const id of await finishRows(sql, finished, { until, now: times.now })) retained.add(id);
     for (const { id, was } of rows) if (!retained.has(id)) report[counterOf[was]]++;
     report.retained += retained.size;
+    if (retained.size > 0 && !signal.aborted) staying.push([...retained]);
   }
+  // Only now: this sweep would take them again.
+  for (const ids of staying) await release(sql, { ids: JSON.stringify(ids), until, due: times.due });
+  return report;
 }
 
 /**
  * A foreign key of the application may refer to rows without saying what happens when they are deleted. Those rows stay, and no others.
  * @returns the ids of rows that stay
  */
-async function finishRows(sql: FileParts['sql'], ids: readonly string[], sweep: Finished): Promise<readonly string[]> {
+async function finishRows(
+  sql: FileParts['sql'],
+  ids: readonly string[],
+  sweep: Taken & { readonly now: string },
+): Promise<readonly string[]> {
   try {
     await finish(sql, { ids: JSON.stringify(ids), ...sweep });
     return [];
