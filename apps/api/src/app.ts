@@ -2,12 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 
-import { problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/http';
+import { closeIfUnread, hasBody, problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/http';
 
 import { docsRoutes } from './docs-page.ts';
 import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
-import { closeIfUnread, hasBody } from './http/unread-body.ts';
 import { metricsRoute } from './metrics.ts';
 import { Router } from './router.ts';
 import { tenantRoutes } from './routes/admin/tenants.ts';

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
-import { lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
+import { closeIfUnread, lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
@@ -14,7 +14,7 @@ import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
 import { hasValidHost } from './http/host.ts';
 import { pipelineQueue } from './http/pipeline-queue.ts';
-import { closeIfAnsweredEarly, closeIfUnread, mayBeAnsweredEarly } from './http/unread-body.ts';
+import { closeIfAnsweredEarly, mayBeAnsweredEarly } from './http/early-answer.ts';
 import { logRequest } from './observe/request-log.ts';
 import { requestMetrics } from './observe/request-metrics.ts';
 import { problemText, refuseBody, refuseUnparsed } from './refusal.ts';

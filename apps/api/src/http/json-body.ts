@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
 import { storageError } from '@coffer/storage-core';
-import { assertPlainBody, contentLength, payloadTooLarge, readBody, validationFailed } from '@coffer/storage-core/http';
-
-import { hasBody } from './unread-body.ts';
+import { assertPlainBody, contentLength, hasBody, payloadTooLarge, readBody, validationFailed } from '@coffer/storage-core/http';
 
 export interface JsonLimits {
   /** Default 1 MiB. */

@@ -1,6 +1,6 @@
 import { defaultContentType, isContentType, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
-import { assertPlainBody, contentLength, lingerAtEnd, requestBody, writeConditionsOf } from '@coffer/storage-core/http';
+import { assertPlainBody, closeIfUnread, contentLength, requestBody, writeConditionsOf } from '@coffer/storage-core/http';
 
 import type { WriteGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
@@ -32,11 +32,7 @@ export async function answerForm(backend: LocalBackend, bucket: string, exchange
     const body: Body = { kind: 'stream', stream, ...(grant.size !== undefined && { size: grant.size }) };
     return backend.put({ bucket: grant.bucket, key: grant.key }, body, putOptionsOf(grant, type), contextFor(exchange, grant));
   });
-  if (!request.complete) {
-    // The file ends with the last boundary, but more bytes may be announced after it: a proxy might send another client's request instead.
-    response.setHeader('connection', 'close');
-    lingerAtEnd(request);
-  }
+  closeIfUnread(request, response);
   response.writeHead(204, { etag: `"${info.etag}"` });
   response.end();
 }

@@ -1,5 +1,7 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+
+import { hasBody } from './request-body.ts';
 
 const lingerMs = 2000;
 
@@ -33,4 +35,15 @@ export function lingerAtEnd(incoming: IncomingMessage): void {
     lingerOver(incoming);
   };
   socket.destroySoon = closeAtEnd;
+}
+
+/**
+ * Closes the connection after an answer that comes before the end of the body; a form has been read at its last boundary, but more bytes may
+ * be announced after it. A proxy that keeps the connection might lose its client before the rest is sent, and send another client's request
+ * in its place, as HAProxy 2.6 does for HTTP/2 clients.
+ */
+export function closeIfUnread(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  if (incoming.complete || !hasBody(incoming) || outgoing.headersSent) return;
+  outgoing.setHeader('connection', 'close');
+  lingerAtEnd(incoming);
 }

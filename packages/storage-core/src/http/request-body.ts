@@ -12,6 +12,10 @@ export function contentLength(incoming: IncomingMessage): number | undefined {
   return header === undefined ? undefined : Number(header);
 }
 
+export function hasBody(incoming: IncomingMessage): boolean {
+  return incoming.headers['transfer-encoding'] !== undefined || (contentLength(incoming) ?? 0) > 0;
+}
+
 /** A payload_too_large error, for more than `limit` bytes. */
 export function payloadTooLarge(limit: number): Error {
   return storageError('payload_too_large', `The body is larger than the ${limit} bytes that are accepted here.`);

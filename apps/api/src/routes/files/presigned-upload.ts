@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi';
 
+import { closeIfUnread } from '@coffer/storage-core/http';
+
 import { bodySchema } from '../../body-schemas.ts';
 import { fileExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
-import { closeIfUnread } from '../../http/unread-body.ts';
 import { answerJson, bucketErrors, json, jsonBodyErrors, problems, providerErrors, tenantErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { ContentType, Filename, Subject } from '../../request-schemas.ts';

@@ -1,10 +1,9 @@
 import { storageError } from '@coffer/storage-core';
-import { declaredChecksums } from '@coffer/storage-core/http';
+import { closeIfUnread, declaredChecksums } from '@coffer/storage-core/http';
 
 import { checksumHeaders } from '../../documented-headers.ts';
 import { fileExample } from '../../examples.ts';
 import { openForm } from '../../http/form.ts';
-import { closeIfUnread } from '../../http/unread-body.ts';
 import { answerJson, bucketErrors, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { plain } from '../../request-schemas.ts';
@@ -93,7 +92,7 @@ export function uploadRoute(router: Router, services: Services): void {
           },
           scope.ctx,
         );
-        closeIfUnread(incoming, c.env.outgoing); // the file ends with the last boundary, but more bytes may be announced after it
+        closeIfUnread(incoming, c.env.outgoing);
         return answerJson(c, fileView(record), 201);
       } finally {
         form.close();

@@ -7,6 +7,7 @@ import { isContentType, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectInfo, UploadFile } from '@coffer/storage-core';
 import {
   assertPlainBody,
+  closeIfUnread,
   contentLength,
   payloadTooLarge,
   readBody,
@@ -24,7 +25,6 @@ import type { Access } from '../../guard.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
-import { closeIfUnread } from '../../http/unread-body.ts';
 import { answerJson, bucketErrors, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { CannedAclSchema, ChosenBucket, StorageClassName } from '../../request-schemas.ts';
@@ -191,6 +191,6 @@ function assertContentType(type: string | undefined): string | undefined {
 }
 
 function answer(c: AppContext, object: ObjectInfo): Response {
-  closeIfUnread(c.env.incoming, c.env.outgoing); // a form ends with its last boundary, but more bytes may be announced after it
+  closeIfUnread(c.env.incoming, c.env.outgoing);
   return answerJson(c, objectView(object), 201, { etag: `"${object.etag}"` });
 }

@@ -1,22 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { contentLength, lingerAtEnd } from '@coffer/storage-core/http';
+import { contentLength, hasBody } from '@coffer/storage-core/http';
 
 const longBodyBytes = 2_097_152;
-
-export function hasBody(incoming: IncomingMessage): boolean {
-  return incoming.headers['transfer-encoding'] !== undefined || (contentLength(incoming) ?? 0) > 0;
-}
-
-/**
- * Closes the connection after an answer that comes before the end of the body. A proxy that keeps the connection might lose its client
- * before the rest is sent, and send another client's request in its place, as HAProxy 2.6 does for HTTP/2 clients.
- */
-export function closeIfUnread(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  if (incoming.complete || !hasBody(incoming) || outgoing.headersSent) return;
-  outgoing.setHeader('connection', 'close');
-  lingerAtEnd(incoming);
-}
 
 /** Whether the answer may begin before the end of the body; `closeIfAnsweredEarly` is then needed. */
 export function mayBeAnsweredEarly(incoming: IncomingMessage): boolean {
