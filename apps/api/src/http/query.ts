@@ -12,8 +12,8 @@ export function parseQuery(query: string): Readonly<Record<string, string>> {
   for (const part of query.split('&')) {
     if (part === '') continue;
     const [, rawName = '', rawValue = ''] = /^([^=]*)=?(.*)$/s.exec(part) ?? [];
-    const name = decode(rawName);
-    const value = decode(rawValue);
+    const name = percentDecoded(rawName.replaceAll('+', ' '));
+    const value = percentDecoded(rawValue.replaceAll('+', ' '));
     if (name === undefined || value === undefined) note(name ?? 'query', 'is not percent-encoded UTF-8');
     else if (parameters.has(name)) note(name, 'given more than once');
     else parameters.set(name, value);
@@ -22,9 +22,10 @@ export function parseQuery(query: string): Readonly<Record<string, string>> {
   return Object.fromEntries(parameters);
 }
 
-function decode(text: string): string | undefined {
+/** Undefined for what is not percent-encoded UTF-8. */
+export function percentDecoded(text: string): string | undefined {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
+    return decodeURIComponent(text);
   } catch {
     return undefined;
   }

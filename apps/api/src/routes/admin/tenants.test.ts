@@ -158,6 +158,15 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
     });
   });
 
+  it.each(['m%FCller', '50%', '%ED%A0%80'])('are not registered by a path that is not percent-encoded UTF-8: %s', async (id) => {
+    const { tenant_slug: slug } = fresh();
+    expect(await send('POST', `/${id}/provision-storage`, { json: { tenant_slug: slug } })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field: 'tenant_id' }] },
+    });
+    expect(await send('GET', `/${slug}`)).toMatchObject({ status: 404 });
+  });
+
   it('are deleted when they hold nothing, or by force, and stay taken', async () => {
     const { tenant_uuid: uuid, tenant_slug: slug } = fresh();
     const file = await uploadAs('ann', { uuid, slug }, 'hello');

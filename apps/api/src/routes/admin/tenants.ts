@@ -1,8 +1,11 @@
 import { z } from '@hono/zod-openapi';
 
+import { validationFailed } from '@coffer/storage-core/http';
+
 import { bodySchema, changeSchema } from '../../body-schemas.ts';
 import { tenantExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
+import { percentDecoded } from '../../http/query.ts';
 import { answerJson, authErrors, empty, json, jsonBodyErrors, problems, providerErrors } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, pageParams, TenantId, RegionName, TenantSlug, TenantUuid } from '../../request-schemas.ts';
@@ -183,6 +186,9 @@ export function tenantRoutes(router: Router, services: Services): void {
       ),
     },
     handler: async (c, { params, json: body }) => {
+      // Hono leaves wrong escapes as they are, and a tenant keeps the uuid that it was registered with for ever.
+      if (percentDecoded(c.env.exchange.path) === undefined)
+        throw validationFailed([{ field: 'tenant_id', message: 'is not percent-encoded UTF-8' }]);
       const { bucket } = await tenantService.provision(
         params.tenant_id,
         { tenantSlug: body.tenant_slug, region: body.region, acl: body.acl },
