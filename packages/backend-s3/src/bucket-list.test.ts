@@ -1,5 +1,5 @@
 import { noContext } from '@coffer/storage-core';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { listBuckets } from './bucket-list.ts';
 import { bucketOperations } from './buckets.ts';
@@ -65,7 +65,12 @@ it('lists buckets of regions where there is no endpoint of the kind, as of FIPS'
   expect(await bucketOperations(store).list(noContext)).toMatchObject([{ name: 'far', region: 'eu-west-1', versioningEnabled: false }]);
 });
 
-it.each(transports)('an endpoint whose address points into a bucket is no server without buckets (%s)', async (transport) => {
-  const server = await serve(answering('<ListBucketResult><Name>bucket</Name></ListBucketResult>'));
-  await expect(backendTo(server, { transport }).buckets!.list(noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+describe.each(transports)('an endpoint whose address points into a bucket (%s)', (transport) => {
+  it.each([
+    ['that exists', answering('<ListBucketResult><Name>bucket</Name></ListBucketResult>')],
+    ['that does not exist, as host names do at Ceph that are not its own', refusal(404, 'NoSuchBucket')],
+  ])('%s is no server without buckets', async (_what, answer) => {
+    const server = await serve(answer);
+    await expect(backendTo(server, { transport }).buckets!.list(noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
 });

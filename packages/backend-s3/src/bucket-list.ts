@@ -1,5 +1,7 @@
+import { hasCode } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
+import { misdirected } from './errors.ts';
 import { assertAdvances } from './paging.ts';
 import type { Store } from './store.ts';
 import type { ListedBucket } from './transport.ts';
@@ -11,7 +13,11 @@ export async function listBuckets(store: Store, ctx: CallContext, prefix?: strin
   const paging = store.settings.isAws ? { maxBuckets: 1000, ...(prefix !== undefined && { prefix }) } : {};
   let token: string | undefined;
   do {
-    const page = await store.transport.listBuckets({ ...paging, ...(token !== undefined && { continuationToken: token }) }, ctx);
+    const page = await store.transport
+      .listBuckets({ ...paging, ...(token !== undefined && { continuationToken: token }) }, ctx)
+      .catch((error: unknown) => {
+        throw hasCode(error, 'no_such_bucket') ? misdirected(error) : error;
+      });
     assertAdvances(token, page.continuationToken);
     for (const bucket of page.buckets) found.push(bucket); // spreading them as arguments would be too many
     token = page.continuationToken;

@@ -1,6 +1,7 @@
-import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
+import { misdirected } from './errors.ts';
 import { sandboxName } from './probe/sandbox-name.ts';
 import { causeBucket, causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
@@ -22,8 +23,7 @@ export function checkOf(store: Store): StorageBackend['check'] {
       if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
       const reportedBucket = causeBucket(error);
       if (isKnown && (reportedBucket === '' || reportedBucket.includes(bucket))) return;
-      const message = 'The endpoint of the storage provider is not an S3 server, or its address points into a bucket.';
-      throw storageError('storage_unavailable', message, { cause: error });
+      throw misdirected(error);
     }
   };
 }

@@ -143,6 +143,12 @@ export function accessDenied(permission: string): StorageError {
   return storageError('access_denied', messageOf('access_denied', { permission }));
 }
 
+/** For an answer about another bucket than the request, which may be about none. */
+export function misdirected(cause: unknown): StorageError {
+  const message = 'The endpoint of the storage provider is not an S3 server, or its address points into a bucket.';
+  return storageError('storage_unavailable', message, { cause, retryable: false });
+}
+
 /** The code of a single key's error in the answer to a batch. */
 export function codeOfName(name: string): StorageErrorCode {
   return explanationOf(name)?.[0] ?? codeByName[name] ?? 'storage_unavailable';
