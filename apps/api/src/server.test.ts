@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { STATUS_CODES } from 'node:http';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
@@ -301,6 +301,28 @@ describe('the server', () => {
     connection.socket.resume();
     await expect(connection.answer()).rejects.toThrow('The connection ended without an answer: HTTP/1.1 200 OK');
     expect(connection.received).not.toContain('HTTP/1.1 400');
+  });
+
+  it('holds a body of tiny chunks in a few pieces, since each piece takes hundreds of bytes', async () => {
+    let pieces = 0;
+    const count = (): void => void pieces++;
+    api.server.once('request', (incoming: IncomingMessage) => {
+      // Not before the server reads: the body would flow away.
+      incoming.on('newListener', (event, listener) => {
+        if (event === 'data' && listener !== count && pieces === 0) incoming.on('data', count);
+      });
+    });
+    const sizes = [...Array.from({ length: 20_000 }, () => 1), 5000, 1, 2, 1023, 1024, 3];
+    const chunks = sizes.map((size, index) => String.fromCharCode(97 + (index % 26)).repeat(size));
+    const framed = [...chunks, ''].map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
+    const { status, connection } = await raw(
+      `PUT /api/v1/storage/objects/pieces HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nTransfer-Encoding: chunked\r\n\r\n${framed}`,
+    );
+    expect(status).toBe(201);
+    expect(pieces).toBeLessThan(1000);
+    const { text } = await api.send('GET', '/api/v1/storage/objects/pieces', { headers: root });
+    expect(text === chunks.join('')).toBe(true);
+    connection.destroy();
   });
 
   it('takes no body in a transfer coding that it cannot undo', async () => {

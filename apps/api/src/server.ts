@@ -11,6 +11,7 @@ import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
+import { CompactRequest } from './http/compact-request.ts';
 import { applyCors } from './http/cors.ts';
 import { hasValidHost } from './http/host.ts';
 import { pipelineQueue } from './http/pipeline-queue.ts';
@@ -85,6 +86,7 @@ export function createApiServer(services: Services): Server {
 
   const server = createServer(
     {
+      IncomingMessage: CompactRequest,
       requireHostHeader: false, // refused below, with a problem instead of an empty answer
       requestTimeout: 0, // a large upload may take any time; idle sockets are cut below
       headersTimeout: headersTimeoutMs,
