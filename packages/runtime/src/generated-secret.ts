@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ensureDataDir } from './data-dir.ts';
+import { ignoreExisting } from './ignore-existing.ts';
 import { StartupError } from './startup-error.ts';
 import { writeDurably } from './sync.ts';
 
@@ -64,8 +65,4 @@ async function createSecret(path: string): Promise<void> {
   } finally {
     await rm(draft, { force: true });
   }
-}
-
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error;
 }

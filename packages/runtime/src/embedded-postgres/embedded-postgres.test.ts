@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -17,6 +17,8 @@ import type { EmbeddedPostgres } from './embedded-postgres.ts';
 import { startOf } from './process-table.ts';
 
 type Connection = EmbeddedPostgres['connection'];
+
+const namespace = ['--map-root-user', '--mount'];
 
 let dir = '';
 let dataDir = '';
@@ -335,6 +337,17 @@ describe('a data directory that cannot be used', () => {
     const failure: unknown = await startEmbeddedPostgres({ dataDir }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(StartupError);
     expect((failure as Error).message).toMatch(/^The embedded PostgreSQL cannot use .*postgres \(.+\); .*COFFER_DATA_DIR.*DATABASE_URL/);
+  });
+
+  // Only where an unprivileged process may mount, in a namespace that ends with it.
+  it.runIf(spawnSync('unshare', [...namespace, 'true']).status === 0)('that is read-only is called so', async () => {
+    await mkdir(dataDir);
+    const program = `
+      import { startEmbeddedPostgres } from ${JSON.stringify(new URL('./embedded-postgres.ts', import.meta.url).href)};
+      await startEmbeddedPostgres({ dataDir: process.argv[1] }).catch((error) => console.log(error.message));`;
+    const mount = 'mount -t tmpfs -o ro tmpfs "$2" && exec "$0" --input-type=module --eval "$1" "$2"';
+    const { stdout } = await promisify(execFile)('unshare', [...namespace, 'sh', '-c', mount, process.execPath, program, dataDir]);
+    expect(stdout).toMatch(/^The embedded PostgreSQL cannot use .*postgres \(EROFS: .+\); .*COFFER_DATA_DIR.*DATABASE_URL/);
   });
 
   it('that is empty is fine', async () => {

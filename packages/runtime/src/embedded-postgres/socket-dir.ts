@@ -3,6 +3,7 @@ import { chown, lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { ignoreExisting } from '../ignore-existing.ts';
 import { StartupError } from '../startup-error.ts';
 import type { Identity } from './identity.ts';
 
@@ -55,8 +56,4 @@ function fits(dir: string): boolean {
 async function makeFor({ owner }: Identity, dir: string): Promise<void> {
   await mkdir(dir, { mode: 0o700 }).catch(ignoreExisting);
   if (owner !== undefined) await chown(dir, owner.uid, owner.gid);
-}
-
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error;
 }
