@@ -173,7 +173,9 @@ export class BlobStore {
         this.#shards.delete(shard); // removed together with a bucket of this name
       }
     }
-    await this.#sync(shard);
+    await this.#sync(shard).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error; // a sweep has removed the file and the directory: the commit notices
+    });
   }
 
   /** Creates the directories of a shard, once per process: a file counts as stored only when the name of its directory is durable. */

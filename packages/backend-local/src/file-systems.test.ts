@@ -23,11 +23,13 @@ vi.mock('node:fs', async (original) => {
   return { ...real, lstatSync };
 });
 let linkFailure: string | undefined;
+let onLinked: (() => Promise<unknown>) | undefined;
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof promises>();
   const link: typeof real.link = async (...names) => {
     if (linkFailure !== undefined) throw Object.assign(new Error(linkFailure), { code: linkFailure });
-    return real.link(...names);
+    await real.link(...names);
+    await onLinked?.();
   };
   return { ...real, link };
 });
@@ -44,6 +46,7 @@ vi.mock('./sync.ts', async (original) => {
 afterEach(() => {
   lookFailure = undefined;
   linkFailure = undefined;
+  onLinked = undefined;
   syncFailure = undefined;
   vi.restoreAllMocks();
 });
@@ -76,6 +79,23 @@ it('removes a bucket whose directory is out of reach for a moment, and leaves th
   await expect(backend.buckets!.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
   await backend.maintenance!.sweep({ olderThan: 0 }, noContext);
   expect(existsSync(join(path, bucket))).toBe(false);
+  await backend.close();
+  await remove();
+});
+
+it('refuses a copy into a bucket that is deleted and swept meanwhile', async () => {
+  const { path, remove } = await scratch();
+  const backend = localBackend({ root: path });
+  for (const name of [bucket, 'doomed']) await backend.buckets!.create(name, {}, noContext);
+  await backend.put({ bucket, key: 'a' }, { kind: 'buffer', data: Buffer.from('bytes') }, { contentType: 'a/b' }, noContext);
+  let deleting: Promise<void> | undefined;
+  onLinked = async () => {
+    await (deleting ??= backend.buckets!.delete('doomed', {}, noContext));
+    await backend.maintenance!.sweep({ olderThan: -1 }, noContext);
+  };
+  await expect(backend.copy({ bucket, key: 'a' }, { bucket: 'doomed', key: 'a' }, {}, noContext)).rejects.toMatchObject({
+    code: 'no_such_bucket',
+  });
   await backend.close();
   await remove();
 });
