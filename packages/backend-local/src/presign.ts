@@ -2,10 +2,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 
 import { assertStorageClass, encodeKey, storageError } from '@coffer/storage-core';
 import type {
+  CallContext,
   CannedAcl,
   ObjectAddress,
   PresignDownloadOptions,
-  PresignedDownload,
   PresignedUpload,
   PresignOperations,
   PresignUploadOptions,
@@ -39,7 +39,17 @@ interface Claims extends WriteGrant {
   readonly contentDisposition?: string;
 }
 
-type InBucket<Grant> = Grant & Pick<Claims, 'bucketId'>;
+/** The claims that a URL may carry beside those of every URL, and the parameters that hold them. */
+const carried = {
+  GET: { contentDisposition: parameters.responseDisposition, contentType: parameters.responseType, tenant: parameters.tenant },
+  PUT: {
+    size: parameters.size,
+    contentType: parameters.contentType,
+    acl: parameters.acl,
+    storageClass: parameters.storageClass,
+    tenant: parameters.tenant,
+  },
+} as const;
 
 /** Resolves to undefined when there is no such bucket. */
 type FindBucketId = (bucket: string) => Promise<number | undefined>;
@@ -70,49 +80,38 @@ export class Signer {
     this.#now = now;
     this.#bucketIdOf = bucketIdOf;
     this.operations = {
-      upload: async (at, options, { tenant, signal }) => {
-        signal?.throwIfAborted();
-        const bucketId = await this.#requireBucketId(at.bucket);
-        const grant = { ...grantOf(at, options), ...(tenant !== undefined && { tenant }), bucketId };
-        return options.method === 'PUT' ? this.#put(grant, options) : this.#form(grant, options);
+      upload: async (at, options, ctx) => {
+        const claims = await this.#claims({ method: options.method ?? 'POST', ...grantOf(at, options) }, options, ctx);
+        return { ...this.#upload(claims), expiresIn: lifetimeOf(options) };
       },
-      download: async (at, options, { tenant, signal }) => {
-        signal?.throwIfAborted();
-        const bucketId = await this.#requireBucketId(at.bucket);
-        return this.#download({ ...at, ...(tenant !== undefined && { tenant }), bucketId }, options);
+      download: async ({ bucket, key }, options, ctx) => {
+        const { contentDisposition, contentType } = options;
+        const grant: ReadGrant = {
+          bucket,
+          key,
+          ...(contentDisposition !== undefined && { contentDisposition }),
+          ...(contentType !== undefined && { contentType }),
+        };
+        const claims = await this.#claims({ method: 'GET', ...grant }, options, ctx);
+        return { url: this.#url(claims, 'GET'), expiresIn: lifetimeOf(options) };
       },
     };
   }
 
-  readonly verifyRead: LocalAccess['verifyRead'] = async (at, query) => {
-    const contentDisposition = query.get(parameters.responseDisposition);
-    const contentType = query.get(parameters.responseType);
-    const tenant = query.get(parameters.tenant);
-    const grant: ReadGrant = {
-      bucket: at.bucket,
-      key: at.key,
-      ...(contentDisposition !== null && { contentDisposition }),
-      ...(contentType !== null && { contentType }),
-      ...(tenant !== null && { tenant }),
-    };
+  readonly verifyRead: LocalAccess['verifyRead'] = async ({ bucket, key }, query) => {
+    const grant: ReadGrant = { bucket, key, ...claimsIn(query, 'GET') };
     await this.#verify({ method: 'GET', ...grant }, query);
     return grant;
   };
 
-  readonly verifyWrite: LocalAccess['verifyWrite'] = async (at, query) => {
-    const size = query.get(parameters.size);
-    const contentType = query.get(parameters.contentType);
-    const acl = query.get(parameters.acl);
-    const storageClass = query.get(parameters.storageClass);
-    const tenant = query.get(parameters.tenant);
+  readonly verifyWrite: LocalAccess['verifyWrite'] = async ({ bucket, key }, query) => {
+    const { size, acl, ...rest } = claimsIn(query, 'PUT');
     const grant: WriteGrant = {
-      bucket: at.bucket,
-      key: at.key,
-      ...(size !== null && { size: bytesIn(size) }),
-      ...(contentType !== null && { contentType }),
-      ...(acl !== null && { acl: acl as CannedAcl }),
-      ...(storageClass !== null && { storageClass }),
-      ...(tenant !== null && { tenant }),
+      bucket,
+      key,
+      ...rest,
+      ...(size !== undefined && { size: bytesIn(size) }),
+      ...(acl !== undefined && { acl: acl as CannedAcl }),
     };
     await this.#verify({ method: 'PUT', ...grant }, query);
     return grant;
@@ -134,70 +133,32 @@ export class Signer {
     return grant;
   };
 
-  #download({ bucketId, ...at }: InBucket<ReadGrant>, options: PresignDownloadOptions): PresignedDownload {
-    const { expiresIn, expires } = this.#expiry(options.expiresIn);
-    const { contentDisposition, contentType } = options;
-    const signature = this.#sign(
-      canonical({
-        method: 'GET',
-        bucket: at.bucket,
-        key: at.key,
-        expires,
-        bucketId,
-        ...(at.tenant !== undefined && { tenant: at.tenant }),
-        ...(contentDisposition !== undefined && { contentDisposition }),
-        ...(contentType !== undefined && { contentType }),
-      }),
-    );
-    const query = new URLSearchParams({
-      ...(contentDisposition !== undefined && { [parameters.responseDisposition]: contentDisposition }),
-      ...(contentType !== undefined && { [parameters.responseType]: contentType }),
-      ...(at.tenant !== undefined && { [parameters.tenant]: at.tenant }),
-      [parameters.bucketId]: String(bucketId),
-      [parameters.expires]: String(expires),
-      [parameters.signature]: signature,
-    });
-    return { url: this.#url(at, query), expiresIn };
+  async #claims(grant: Omit<Claims, 'bucketId' | 'expires'>, options: Lifetime, { tenant, signal }: CallContext): Promise<Claims> {
+    signal?.throwIfAborted();
+    const bucketId = await this.#requireBucketId(grant.bucket);
+    return { ...grant, ...(tenant !== undefined && { tenant }), bucketId, expires: this.#now().getTime() + lifetimeOf(options) * 1000 };
   }
 
-  #put(grant: InBucket<WriteGrant>, options: PresignUploadOptions): PresignedUpload {
-    const { expiresIn, expires } = this.#expiry(options.expiresIn);
-    const claims: Claims = { method: 'PUT', ...grant, expires };
-    const query = new URLSearchParams({
-      ...(claims.size !== undefined && { [parameters.size]: String(claims.size) }),
-      ...(claims.contentType !== undefined && { [parameters.contentType]: claims.contentType }),
-      ...(claims.acl !== undefined && { [parameters.acl]: claims.acl }),
-      ...(claims.storageClass !== undefined && { [parameters.storageClass]: claims.storageClass }),
-      ...(claims.tenant !== undefined && { [parameters.tenant]: claims.tenant }),
-      [parameters.bucketId]: String(claims.bucketId),
-      [parameters.expires]: String(expires),
-      [parameters.signature]: this.#sign(canonical(claims)),
-    });
+  #upload(claims: Claims): Omit<PresignedUpload, 'expiresIn'> {
+    const { method, bucket, key, contentType } = claims;
+    const type = contentType === undefined ? {} : { 'Content-Type': contentType };
     // The size is signed as well, but a script in a browser cannot set Content-Length; it follows from the body.
-    const headers: Record<string, string> = claims.contentType === undefined ? {} : { 'Content-Type': claims.contentType };
-    return { method: 'PUT', url: this.#url(grant, query), fields: {}, headers, expiresIn };
-  }
-
-  #form(grant: InBucket<WriteGrant>, options: PresignUploadOptions): PresignedUpload {
-    const { expiresIn, expires } = this.#expiry(options.expiresIn);
-    const claims: Claims = { method: 'POST', ...grant, expires };
+    if (method === 'PUT') return { method, url: this.#url(claims, method), fields: {}, headers: type };
     const policy = Buffer.from(JSON.stringify(claims)).toString('base64url');
-    const fields = {
-      key: grant.key,
-      ...(claims.contentType !== undefined && { 'Content-Type': claims.contentType }),
-      [parameters.policy]: policy,
-      [parameters.signature]: this.#sign(`${formScope}${policy}`),
-    };
-    return { method: 'POST', url: `${this.#base}/local/${grant.bucket}`, fields, headers: {}, expiresIn };
+    const fields = { key, ...type, [parameters.policy]: policy, [parameters.signature]: this.#sign(`${formScope}${policy}`) };
+    return { method: 'POST', url: `${this.#base}/local/${bucket}`, fields, headers: {} };
   }
 
-  #url(at: ObjectAddress, query: URLSearchParams): string {
-    return `${this.#base}/local/${at.bucket}/${encodeKey(at.key)}?${query.toString()}`;
-  }
-
-  #expiry(requested: number): { readonly expiresIn: number; readonly expires: number } {
-    const expiresIn = Math.min(requested, longestExpiry);
-    return { expiresIn, expires: this.#now().getTime() + expiresIn * 1000 };
+  #url(claims: Claims, method: keyof typeof carried): string {
+    const query = new URLSearchParams();
+    for (const [claim, name] of Object.entries(carried[method])) {
+      const value = claims[claim as keyof Claims];
+      if (value !== undefined) query.set(name, String(value));
+    }
+    query.set(parameters.bucketId, String(claims.bucketId));
+    query.set(parameters.expires, String(claims.expires));
+    query.set(parameters.signature, this.#sign(canonical(claims)));
+    return `${this.#base}/local/${claims.bucket}/${encodeKey(claims.key)}?${query.toString()}`;
   }
 
   #sign(text: string): string {
@@ -251,6 +212,24 @@ function denied(message: string): Error {
   return storageError('access_denied', message);
 }
 
+type Lifetime = Pick<PresignDownloadOptions, 'expiresIn'>;
+
+function lifetimeOf({ expiresIn }: Lifetime): number {
+  return Math.min(expiresIn, longestExpiry);
+}
+
+type Carried<Method extends keyof typeof carried> = { readonly [claim in keyof (typeof carried)[Method]]?: string };
+
+/** What the parameters of a URL claim; only its signature proves it. */
+function claimsIn<Method extends keyof typeof carried>(query: URLSearchParams, method: Method): Carried<Method> {
+  const found: Record<string, string> = {};
+  for (const [claim, name] of Object.entries<string>(carried[method])) {
+    const value = query.get(name);
+    if (value !== null) found[claim] = value;
+  }
+  return found as Carried<Method>;
+}
+
 /** A size that is not a number, or too large for one, would be signed as if there were no size. */
 function bytesIn(size: string): number {
   if (!/^\d{1,16}$/.test(size)) throw denied('The signature does not match the request.');
@@ -272,17 +251,6 @@ function grantOf(at: ObjectAddress, { size, contentType, acl, storageClass }: Pr
 /** A unique serialization of the claims: no two sets of claims give the same text. */
 function canonical(claims: Claims): string {
   const { method, bucket, bucketId, key, expires, size, contentType, acl, storageClass, contentDisposition, tenant } = claims;
-  return JSON.stringify([
-    method,
-    bucket,
-    bucketId,
-    key,
-    expires,
-    size ?? null,
-    contentType ?? null,
-    acl ?? null,
-    storageClass ?? null,
-    contentDisposition ?? null,
-    tenant ?? null,
-  ]);
+  // What is undefined becomes null.
+  return JSON.stringify([method, bucket, bucketId, key, expires, size, contentType, acl, storageClass, contentDisposition, tenant]);
 }
