@@ -63,12 +63,13 @@ function passAfter(
 async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { from, to, recursive, include, exclude } = request;
   const { session, fromBucket } = settings;
+  const filter = filterOf(include, exclude);
   if (!recursive) {
-    yield withFolderHint(copyTask({ from, to }, settings), session, { bucket: fromBucket, key: from });
+    if (filter(from)) yield withFolderHint(copyTask({ from, to }, settings), session, { bucket: fromBucket, key: from });
     return;
   }
   const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });
-  for await (const planned of planCopies({ from, to }, filterOf(include, exclude), objects)) {
+  for await (const planned of planCopies({ from, to }, filter, objects)) {
     if (isFailure(planned)) {
       if (pass.isFirst && pass.depth === 0) yield planned; // in a later pass, it only says that nothing is left
       continue;

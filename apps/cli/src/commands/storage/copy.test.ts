@@ -31,6 +31,16 @@ describeStores('copy and move', (bench) => {
     expect(await objectsIn(storage, bucket)).toEqual({ 'kept/a': 'a', 'kept/sub/b': 'b', 'new name': 'o', temporary: 't' });
   });
 
+  it('takes an object only if the patterns select it', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'a.tmp': 'a' });
+    for (const pattern of ['--exclude=*.tmp', '--include=*.pdf'])
+      expect((await coffer(['move', 'a.tmp', 'b.tmp', pattern, '--json'])).json).toEqual({ moved: [], failed: [] });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'a.tmp': 'a' });
+    expect(await coffer(['copy', 'a.tmp', 'b.tmp', '--include='])).toMatchObject({ code: 2 });
+    expect((await coffer(['copy', 'a.tmp', 'b.tmp', '--include=*.tmp', '--json'])).json.copied).toHaveLength(1);
+  });
+
   it('moves until nothing is left', async () => {
     const { storage, coffer, newBucket } = bench();
     // MinIO lists each of these only once the one before it is gone.
