@@ -105,6 +105,21 @@ describe('PieceLog', () => {
     expect(await PieceLog.open(target, head)).toBeUndefined();
   });
 
+  // In a container, the first process may never collect the others.
+  it.runIf(existsSync('/proc/self/stat'))('does not belong to a killed process that its parent has not collected', async () => {
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void parent.kill());
+    const { value: gone = '' } = (await createInterface({ input: parent.stdout })[Symbol.asyncIterator]().next()) as { value?: string };
+    await expect.poll(() => readFile(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n'); // a shell would collect it
+    process.kill(Number(gone), 'SIGKILL');
+    await expect.poll(() => readFile(`/proc/${gone}/stat`, 'utf8')).toContain(') Z ');
+    const { log } = await left();
+    await writeFile(log, `${gone} ${JSON.stringify(head)}\n${gone} 3 33\n`);
+    const again = (await PieceLog.open(target, head))!;
+    expect([...again.done]).toEqual([[3, 33]]);
+    await again.close();
+  });
+
   it('belongs to the process that continues it', async () => {
     const { log } = await left();
     const gone = 2 ** 31 - 1;
