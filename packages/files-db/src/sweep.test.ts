@@ -310,13 +310,14 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
   });
 
   it.each([
-    ['of the same age', {}],
-    ['of another age', { olderThanSeconds: 0 }],
-  ])('leaves what the provider refuses to the next sweep, also to one right after it, %s', async (_, second) => {
+    ['of the same age', {}, {}],
+    ['of a lower age', {}, { olderThanSeconds: 0 }],
+    ['of a higher age', { olderThanSeconds: 0 }, {}],
+  ])('leaves what the provider refuses to the next sweep, also to one right after it, %s', async (_, first, second) => {
     const file = await upload(rig, 'abc', { tenantContext: acme });
     const refusing = vi.spyOn(rig.backend, 'delete').mockRejectedValue(storageError('storage_unavailable', 'not now'));
     await rig.files.delete(file.id, admin);
-    expect(await rig.files.sweep()).toMatchObject({ deleted: 0, retained: 1 });
+    expect(await rig.files.sweep(first)).toMatchObject({ deleted: 0, retained: 1 });
     expect(await rig.files.sweep({ ...second, dryRun: true })).toMatchObject({ deleted: 1 });
     refusing.mockRestore();
     expect(await rig.files.sweep(second)).toMatchObject({ deleted: 1, retained: 0 });

@@ -107,12 +107,12 @@ const finish = statement<Taken & { readonly ids: string; readonly now: string },
   )
   delete from files f using done where f.id = done.id and f.status = 'deleted' and coalesce(f.expires_at <= {now}::text::timestamptz, true)`);
 
-/** Leaves rows that stay to the next sweep, even to one of the same age right after this one. */
-const release = statement<Taken & { readonly ids: string; readonly due: string }, never>(`
+/** Leaves rows that stay to the next sweep, even to one right after this one, whatever age it goes by. */
+const release = statement<Taken & { readonly ids: string }, never>(`
   with held as (
     ${taken}
   )
-  update files f set sweep_at = {due}::text::timestamptz, leased_until = null from held where f.id = held.id`);
+  update files f set sweep_at = to_timestamp(0), leased_until = null from held where f.id = held.id`);
 
 /** The database's time in whole milliseconds, like the times in the rows, and later than any of those that are past. */
 const readTime = statement<Readonly<Record<never, never>>, { readonly now: string }>(
@@ -150,7 +150,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     if (retained.size > 0 && !signal.aborted) staying.push([...retained]);
   }
   // Only now: this sweep would take them again.
-  for (const ids of staying) await release(sql, { ids: JSON.stringify(ids), until, due: times.due });
+  for (const ids of staying) await release(sql, { ids: JSON.stringify(ids), until });
   return report;
 }
 
