@@ -1,7 +1,5 @@
 import type { Sql } from 'postgres';
 
-import { whileWatched } from './database/answer-watch.ts';
-import { onDatabase } from './database/error.ts';
 import { statement } from './database/statement.ts';
 import { inTransaction } from './database/transaction.ts';
 import { lowestId } from './ids.ts';
@@ -112,12 +110,9 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
  * @returns false, with nothing changed, when the tenant has files and `force` is not set
  */
 export async function closeTenant(sql: Sql, request: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
-  return onDatabase(() => {
-    const closing = inTransaction(sql, async (transaction) => {
-      await lockUsage(transaction, { tenant: request.tenant });
-      return (await close(transaction, request)).length > 0;
-    });
-    return whileWatched(sql, closing);
+  return inTransaction(sql, async (transaction) => {
+    await lockUsage(transaction, { tenant: request.tenant });
+    return (await close(transaction, request)).length > 0;
   });
 }
 

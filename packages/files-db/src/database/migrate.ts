@@ -3,7 +3,7 @@ import type { Sql, TransactionSql } from 'postgres';
 import type { Database } from './database.ts';
 import { databaseError, isMissingTable, onDatabase } from './error.ts';
 import { migrations } from './migrations.ts';
-import { inTransaction } from './transaction.ts';
+import { inLongTransaction } from './transaction.ts';
 
 // An arbitrary number that nobody else locks.
 const lock = 4_205_370_211;
@@ -19,7 +19,7 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
   try {
     const { lacking, newer } = await compare(sql);
     if (lacking.length === 0) return { newer };
-    await inTransaction(sql, async (transaction) => {
+    await inLongTransaction(sql, async (transaction) => {
       // A transaction's lock, not a session's: it also works behind a pooler, and is released when the process dies.
       await transaction`select pg_advisory_xact_lock(${lock})`;
       // New tables would go to the first schema of the search_path, but belong with the existing ones.

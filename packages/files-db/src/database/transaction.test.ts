@@ -4,7 +4,6 @@ import { connectDatabase } from '../index.ts';
 import { lockUsage } from '../tenants/rows.ts';
 import { acme, openRig, processBeside } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
-import { databaseError } from './error.ts';
 import { inTransaction } from './transaction.ts';
 
 const readLimit = 'show idle_in_transaction_session_timeout';
@@ -48,8 +47,7 @@ describe('a transaction', () => {
       silent.resolve();
       await beside.close();
     }
-    const error = await lost.catch(databaseError);
-    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true });
+    await expect(lost).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
   });
 
   it('may be idle for half a minute, a limit that does not outlast it', async () => {

@@ -4,9 +4,8 @@ import { assertBucketName, canonicalTenantUuid, hasCode, storageError } from '@c
 import type { TenantContext } from '@coffer/storage-core';
 import type { TransactionSql } from 'postgres';
 
-import { whileWatched } from '../database/answer-watch.ts';
 import type { Database } from '../database/database.ts';
-import { databaseError, isUniqueViolation } from '../database/error.ts';
+import { isUniqueViolation } from '../database/error.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from '../field-checks.ts';
 import { TenantCache } from './cache.ts';
@@ -127,16 +126,15 @@ export class TenantRepository {
         // Only one row changes, which needs no transaction.
         if ((await setQuota(sql, { tenant: uuid, quota: quotaBytes })).length === 0) throw unknownTenant();
       } else {
-        const change = inTransaction(sql, async (transaction) => {
+        await inTransaction(sql, async (transaction) => {
           if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
           if (slug !== undefined) await this.#rename(transaction, uuid, slug);
           if (quotaBytes !== undefined) await setQuota(transaction, { tenant: uuid, quota: quotaBytes });
         });
-        await whileWatched(sql, change);
       }
     } catch (error) {
       if (isUniqueViolation(error)) throw slugTaken();
-      throw databaseError(error);
+      throw error;
     } finally {
       this.#cache.forget(uuid);
     }

@@ -2,8 +2,7 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { whileWatched } from '../database/answer-watch.ts';
-import { databaseError, isUniqueViolation, onDatabase } from '../database/error.ts';
+import { isUniqueViolation } from '../database/error.ts';
 import { statement } from '../database/statement.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from '../field-checks.ts';
@@ -162,7 +161,7 @@ export async function claimBucket(
   claim: BucketClaim,
   seconds: number,
 ): Promise<{ readonly claimed: boolean; readonly wait: number | undefined }> {
-  const claiming = inTransaction(sql, async (transaction) => {
+  return inTransaction(sql, async (transaction) => {
     await transaction`savepoint unclaimed`;
     const [claimed] = await insertBucket(transaction, claim);
     const [waiting] = await findWait(transaction, { tenant: claim.tenant, bucket: claim.bucket, seconds });
@@ -170,7 +169,6 @@ export async function claimBucket(
     await transaction`rollback to savepoint unclaimed`;
     return { claimed: false, wait: Number(waiting.seconds) };
   });
-  return onDatabase(() => whileWatched(sql, claiming));
 }
 
 /** Notes when buckets were freed. The notes are few: `releaseBucket` removes those of long ago. */
@@ -221,15 +219,14 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
   });
   const uuid = canonicalTenantUuid(tenantUuid);
   try {
-    const insert = inTransaction(sql, async (transaction) => {
+    return await inTransaction(sql, async (transaction) => {
       const slugUuid = canonicalTenantUuid(slug);
       await lockNames(transaction, { one: uuid, other: slugUuid });
       return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;
     });
-    return await whileWatched(sql, insert);
   } catch (error) {
     if (isUniqueViolation(error)) return false; // another tenant took the slug between the check and the insert
-    throw databaseError(error);
+    throw error;
   }
 }
 
