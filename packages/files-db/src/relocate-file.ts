@@ -3,10 +3,12 @@ import type { CallContext, ObjectAddress, StorageService, TenantContext } from '
 import type { Sql } from 'postgres';
 
 import { labelled, withoutSignal } from './call-context.ts';
+import { systemAccess } from './file-access.ts';
+import { findFile } from './file-statements.ts';
 import { lowestId } from './ids.ts';
 import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';
-import { abandonCopy, claimDestination, findAt, findStrays, switchLocation } from './relocation-statements.ts';
+import { abandonCopy, claimDestination, findStrays, switchLocation } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
 import { sweepDelay } from './sweep.ts';
 import type { TenantRepository } from './tenants/repository.ts';
@@ -90,7 +92,10 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   if (options.provision) await storage.ensureBucket(to, {}, tenantCtx, (bucket) => tenants.keeps(bucket));
   const move = { id, key, from, to };
   const [claimed] = await claimDestination(sql, { ...move, seconds: claimSeconds });
-  if (claimed === undefined) return (await isStillThere(sql, file)) ? 'waits' : 'gone';
+  if (claimed === undefined) {
+    const [found] = await findFile(sql, { id, ...systemAccess });
+    return found?.bucket === from ? 'waits' : 'gone';
+  }
   try {
     const copied = await copyVerified(storage, file, to, tenantCtx);
     ctx.signal?.throwIfAborted();
@@ -129,10 +134,6 @@ async function copyVerified(storage: StorageService, file: StrayFile, to: string
 
 function objectChanged(): Error {
   return storageError('checksum_mismatch', 'The object is not the one that was recorded for the file; the file stays where it is.');
-}
-
-async function isStillThere(sql: Sql, { id, from }: StrayFile): Promise<boolean> {
-  return (await findAt(sql, { id, bucket: from })).length > 0;
 }
 
 function strayOf(row: StrayRow, tenant: TenantContext, to: string): StrayFile {

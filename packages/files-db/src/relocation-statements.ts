@@ -42,10 +42,6 @@ export const findStrays = statement<
   ) as walked
   where strays or is_last order by id nulls first`);
 
-export const findAt = statement<{ readonly id: string; readonly bucket: string }, { readonly id: string }>(
-  `select id from files where id = {id}::uuid and status = 'available' and bucket = {bucket}::text`,
-);
-
 interface Move {
   readonly id: string;
   readonly key: string;
