@@ -2,6 +2,7 @@ import { bodyOf, canonicalTenantUuid, claimBody, discard, isStorageError, noCont
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
 import { labelled, runUntilAborted, withoutSignal } from './call-context.ts';
+import { forgetFile } from './deletion-statements.ts';
 import {
   assertFields,
   bytesProblem,
@@ -16,7 +17,7 @@ import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
 import type { LateFields, UploadFileRequest } from './file-requests.ts';
-import { abandonFile, findFile, forgetFile } from './file-statements.ts';
+import { abandonFile, findFile } from './file-statements.ts';
 import { removeObject } from './object-removal.ts';
 import { reserve, topUp } from './reservation.ts';
 import type { Reservation } from './reservation.ts';

@@ -5,6 +5,8 @@ import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 import { runUntilAborted, withoutSignal } from './call-context.ts';
 import { completeUpload } from './complete-upload.ts';
 import { plainClient } from './database/plain-client.ts';
+import { deleteFile, forgetFile, hurrySweep, releaseFormer } from './deletion-statements.ts';
+import type { FormerPlace } from './deletion-statements.ts';
 import { uploadDirectly } from './direct-upload.ts';
 import { assertFields, dispositionProblem, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
 import { accessParameters } from './file-access.ts';
@@ -28,8 +30,7 @@ import type {
   SweepRequest,
   UploadFileRequest,
 } from './file-requests.ts';
-import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep, releaseFormer } from './file-statements.ts';
-import type { FormerPlace } from './file-statements.ts';
+import { changeFile, findPublicFile } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObject, removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';

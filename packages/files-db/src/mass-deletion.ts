@@ -2,6 +2,7 @@ import type { Sql } from 'postgres';
 
 import { statement } from './database/statement.ts';
 import { inTransaction } from './database/transaction.ts';
+import { toTombstones } from './deletion-statements.ts';
 import { lowestId } from './ids.ts';
 import { isOfPlace, releasePlace } from './relocation-statements.ts';
 import { lockUsage, notedAsFreed } from './tenants/rows.ts';
@@ -23,9 +24,7 @@ const deleteWhere = (condition: string): string => `
     select id, status as was from files where ${condition} and status <> 'deleted' and id > {after}::uuid
     order by id nulls first limit ${batchSize} for update
   ), moved as (
-    update files f set status = 'deleted', sweep_at = greatest(now(), f.expires_at), updated_at = now()
-    from target where f.id = target.id
-    returning f.id, f.tenant_uuid, f.size_bytes, f.reserved_bytes, f.bucket, f.storage_key, f.upload_key, target.was
+    ${toTombstones}
   ), sums as (
     select tenant_uuid,
       coalesce(sum(size_bytes) filter (where was = 'available'), 0) as used,

@@ -3,8 +3,9 @@ import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
 import { mayHaveCommitted } from './database/error.ts';
+import { forgetFile } from './deletion-statements.ts';
 import type { FileParts } from './file-parts.ts';
-import { abandonFile, findContention, findQuota, forgetFile, insertFile, reserveMore } from './file-statements.ts';
+import { abandonFile, findContention, findQuota, insertFile, reserveMore } from './file-statements.ts';
 import type { NewFileRow } from './file-statements.ts';
 import type { WaitBudget } from './quota-waiters.ts';
 import { resolveTenant } from './tenants/rows.ts';

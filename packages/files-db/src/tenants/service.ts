@@ -3,7 +3,7 @@ import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer
 
 import { labelled, withoutSignal } from '../call-context.ts';
 import type { Database } from '../database/database.ts';
-import { hurrySweep } from '../file-statements.ts';
+import { hurrySweep } from '../deletion-statements.ts';
 import { closeTenant, deleteFiles, findFileIn, forgetTenant, releaseFormerLocations, reopenTenant } from '../mass-deletion.ts';
 import type { TombstoneRow } from '../mass-deletion.ts';
 import { removeObjectsOfRows } from '../object-removal.ts';
