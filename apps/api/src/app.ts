@@ -1,13 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
-
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-
-import { closeIfUnread, hasBody, problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/http';
 
 import { docsRoutes } from './docs-page.ts';
 import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoute } from './metrics.ts';
+import { answerError } from './responses.ts';
 import { Router } from './router.ts';
 import { tenantRoutes } from './routes/admin/tenants.ts';
 import { downloadRoutes, publicFileRoute } from './routes/files/download.ts';
@@ -49,17 +46,8 @@ export function createApp(services: Services): Router['app'] {
 
   app.notFound((c) => router.unmatched(c));
   app.onError(async (thrown, c) => {
-    const { exchange } = c.env;
-    const error = toStorageError(thrown);
-    exchange.error = error;
-    if (!exchange.incoming.complete && hasBody(exchange.incoming)) await setImmediate(); // lets what arrived with the head be parsed first
-    if (exchange.outgoing.headersSent) {
-      exchange.outgoing.destroy(); // an answer that has begun cannot be taken back
-      return RESPONSE_ALREADY_SENT;
-    }
-    closeIfUnread(exchange.incoming, exchange.outgoing);
-    const problem = problemOf(error, exchange.requestId);
-    return c.body(JSON.stringify(problem), problem.status as 400, problemHeaders(error));
+    await answerError(thrown, c.env.incoming, c.env.outgoing);
+    return RESPONSE_ALREADY_SENT;
   });
   return app;
 }

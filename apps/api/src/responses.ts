@@ -1,11 +1,12 @@
 import { STATUS_CODES } from 'node:http';
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { RouteConfig, z } from '@hono/zod-openapi';
 
 import type { StorageErrorCode } from '@coffer/storage-core';
-import { statusByCode } from '@coffer/storage-core/http';
+import { closeIfUnread, hasBody, sendProblem, statusByCode } from '@coffer/storage-core/http';
 
 import type { AppContext } from './app-env.ts';
 import {
@@ -17,6 +18,7 @@ import {
   unsatisfiableRangeHeaders,
 } from './documented-headers.ts';
 import type { AnswerHeaders } from './documented-headers.ts';
+import { exchangeOf } from './exchange.ts';
 import { anyBytes, ProblemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];
@@ -33,8 +35,10 @@ export const privateNoCache = 'private, no-cache';
  * Sends a JSON answer that must not be stored in caches. Bypasses the framework, which would build a response and headers only to take both
  * apart again.
  */
-export function answerJson({ env: { outgoing } }: AppContext, value: unknown, status = 200, headers?: OutgoingHttpHeaders): Response {
+export function answerJson({ env }: AppContext, value: unknown, status = 200, headers?: OutgoingHttpHeaders): Response {
+  const { incoming, outgoing } = env;
   const body = JSON.stringify(value);
+  closeIfUnread(incoming, outgoing);
   outgoing.writeHead(status, {
     ...headers,
     'content-type': 'application/json',
@@ -43,6 +47,15 @@ export function answerJson({ env: { outgoing } }: AppContext, value: unknown, st
   });
   outgoing.end(body);
   return RESPONSE_ALREADY_SENT;
+}
+
+/** Answers an error, inside the framework and outside of it. */
+export async function answerError(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const exchange = exchangeOf(outgoing);
+  exchange.error = error;
+  if (!incoming.complete && hasBody(incoming)) await setImmediate(); // lets what arrived with the head be parsed first
+  closeIfUnread(incoming, outgoing);
+  sendProblem(outgoing, error, exchange.requestId);
 }
 
 /** How a JSON answer is documented. */

@@ -12,7 +12,8 @@ import { tokenVerifier } from './auth/token-verifier.ts';
 import { listen } from './listen.ts';
 import { metricsServer } from './metrics.ts';
 import { allObservers, logObserver } from './observe/log-observer.ts';
-import { answerError, createApiServer } from './server.ts';
+import { answerError } from './responses.ts';
+import { createApiServer } from './server.ts';
 import { closeNow, drainOf } from './shutdown.ts';
 import { sweepRegularly } from './sweeper.ts';
 

@@ -524,13 +524,13 @@ describe('the server', () => {
     const connection = await RawConnection.open(api.url);
     const big = 'x'.repeat(3_000_000);
     const token = `Authorization: ${root.authorization}\r\n`;
-    for (const [fields, body, status] of [
-      ['', 'hello', 401],
-      [token, big, 201],
+    for (const [path, fields, body, status] of [
+      ['/api/v1/storage/objects/rest', '', 'hello', 401],
+      ['/api/v1/storage/objects/rest', token, big, 201],
+      ['/local/coffer-uploads/rest', '', 'hello', 403],
+      ['/local/coffer-uploads/rest', 'Host: b\r\n', 'hello', 400],
     ] as const) {
-      await connection.write(
-        `PUT /api/v1/storage/objects/rest HTTP/1.1\r\nHost: a\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`,
-      );
+      await connection.write(`PUT ${path} HTTP/1.1\r\nHost: a\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`);
       const answer = await connection.answer();
       expect(answer).toMatchObject({ status });
       expect(answer.headers).not.toHaveProperty('connection', 'close');

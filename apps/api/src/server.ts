@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
-import { closeIfUnread, lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
+import { closeIfUnread, lingerAtEnd, problemHeaders } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
@@ -15,10 +15,11 @@ import { CompactRequest } from './http/compact-request.ts';
 import { applyCors } from './http/cors.ts';
 import { hasValidHost } from './http/host.ts';
 import { pipelineQueue } from './http/pipeline-queue.ts';
-import { closeIfAnsweredEarly, mayBeAnsweredEarly } from './http/early-answer.ts';
+import { closeIfAnsweredEarly, bringsUnreadBody } from './http/early-answer.ts';
 import { logRequest } from './observe/request-log.ts';
 import { requestMetrics } from './observe/request-metrics.ts';
 import { problemText, refuseBody, refuseUnparsed } from './refusal.ts';
+import { answerError } from './responses.ts';
 import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
@@ -55,29 +56,24 @@ export function createApiServer(services: Services): Server {
     exchangeBySocket.set(incoming.socket, exchange);
     const isLast = stopping() || hasAmbiguousFraming(incoming);
     if (isLast) outgoing.setHeader('connection', 'close');
-    const closesEarly = mayBeAnsweredEarly(incoming);
+    const closesEarly = bringsUnreadBody(incoming);
     if (closesEarly) closeIfAnsweredEarly(incoming, outgoing);
     // Node closes the connection if it did not ask for the body with 100 Continue; proxies send the body all the same.
     const expectsContinue = incoming.headers.expect !== undefined;
     if (isLast || closesEarly || !outgoing.shouldKeepAlive || expectsContinue) lingerAtEnd(incoming);
     if (!hasValidHost(incoming)) {
-      refuseUnread(storageError('validation_failed', 'The Host header is malformed.'), exchange);
+      exchange.handled = answerError(storageError('validation_failed', 'The Host header is malformed.'), incoming, outgoing);
       return;
     }
     const isLocal = exchange.path.startsWith(localPath);
     if (isLocal && !enabled) {
-      refuseUnread(storageOff(), exchange);
+      exchange.handled = answerError(storageOff(), incoming, outgoing);
       return;
     }
     if (isLocal && localHttp !== undefined) {
       exchange.route = localRoute;
       const { requestId, signal } = exchange;
-      exchange.handled = localHttp(incoming, outgoing, { requestId, signal }).then(
-        (handled) => {
-          if (!handled) framework(exchange);
-        },
-        (error: unknown) => answerError(error, incoming, outgoing),
-      );
+      exchange.handled = localHttp(incoming, outgoing, { requestId, signal });
       return;
     }
     if (applyCors(incoming, outgoing, corsOrigins)) return;
@@ -109,7 +105,6 @@ export function createApiServer(services: Services): Server {
       const error = storageError('validation_failed', 'The only supported expectation is 100-continue.');
       closeIfUnread(incoming, outgoing);
       outgoing.writeHead(417, problemHeaders(error)).end(problemText(error, 417, exchange.requestId));
-      lingerOver(incoming);
     });
   });
 
@@ -159,20 +154,6 @@ function isWaitingForServer({ complete, readableLength }: IncomingMessage): bool
 /** Whether the client still waits for the head of this answer, and for no earlier answer. */
 function canStillAnswer({ incoming, outgoing }: Exchange, socket: Socket): boolean {
   return !incoming.complete && !outgoing.headersSent && outgoing.socket === socket && socket.writable;
-}
-
-/** Answers errors of handlers outside the framework, such as that of `/local/`. */
-export function answerError(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): void {
-  const exchange = exchangeOf(outgoing);
-  exchange.error = error;
-  closeIfUnread(incoming, outgoing);
-  sendProblem(outgoing, error, exchange.requestId);
-}
-
-/** Answers without the framework, which would otherwise take care of a body that nobody reads. */
-function refuseUnread(error: unknown, { incoming, outgoing }: Exchange): void {
-  answerError(error, incoming, outgoing);
-  lingerOver(incoming);
 }
 
 function frameworkOf(services: Services): (exchange: Exchange) => void {

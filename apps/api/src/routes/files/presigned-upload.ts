@@ -1,7 +1,5 @@
 import { z } from '@hono/zod-openapi';
 
-import { closeIfUnread } from '@coffer/storage-core/http';
-
 import { bodySchema } from '../../body-schemas.ts';
 import { fileExample } from '../../examples.ts';
 import type { Access } from '../../guard.ts';
@@ -135,9 +133,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
-      const file = await files.completeUpload(params.id, scope.access, scope.ctx);
-      closeIfUnread(c.env.incoming, c.env.outgoing); // a body is neither expected nor read
-      return answerJson(c, fileView(file));
+      return answerJson(c, fileView(await files.completeUpload(params.id, scope.access, scope.ctx)));
     },
   });
 }

@@ -1,5 +1,5 @@
 import { storageError } from '@coffer/storage-core';
-import { closeIfUnread, declaredChecksums } from '@coffer/storage-core/http';
+import { declaredChecksums } from '@coffer/storage-core/http';
 
 import { checksumHeaders } from '../../documented-headers.ts';
 import { fileExample } from '../../examples.ts';
@@ -92,7 +92,6 @@ export function uploadRoute(router: Router, services: Services): void {
           },
           scope.ctx,
         );
-        closeIfUnread(incoming, c.env.outgoing);
         return answerJson(c, fileView(record), 201);
       } finally {
         form.close();

@@ -7,7 +7,6 @@ import { isContentType, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectInfo, UploadFile } from '@coffer/storage-core';
 import {
   assertPlainBody,
-  closeIfUnread,
   contentLength,
   payloadTooLarge,
   readBody,
@@ -191,6 +190,5 @@ function assertContentType(type: string | undefined): string | undefined {
 }
 
 function answer(c: AppContext, object: ObjectInfo): Response {
-  closeIfUnread(c.env.incoming, c.env.outgoing);
   return answerJson(c, objectView(object), 201, { etag: `"${object.etag}"` });
 }
