@@ -5,7 +5,7 @@ import type { Database } from '../index.ts';
 import { codeOf, openRig } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
 import { statement } from './statement.ts';
-import { inTransaction } from './transaction.ts';
+import { inLongTransaction, inTransaction } from './transaction.ts';
 
 type Numbered = { readonly n: number; readonly of: string };
 
@@ -77,7 +77,7 @@ describe('statements that the server knows by a name', () => {
 
   it('leave no connection in a transaction when its commit or rollback is one of them', async () => {
     const ending = (statements: string): Promise<string> =>
-      codeOf(inTransaction(database.sql, async (transaction) => void (await transaction.unsafe(statements))));
+      codeOf(inLongTransaction(database.sql, async (transaction) => void (await transaction.unsafe(statements))));
     expect([await ending('select 1'), await ending('select 1 / 0')]).toEqual(['resolved', '22012']);
     expect(await ending('deallocate all')).toBe('resolved');
     expect(await ending('select 1')).toBe('26000'); // from a statement of the transaction itself
