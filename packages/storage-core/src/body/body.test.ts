@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
 import { Minipass } from 'minipass';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import type { Body } from '../object.ts';
 import { bodyOf, destroyOnAbort, discard, readAll } from './body.ts';
@@ -105,6 +105,13 @@ describe('bodyOf', () => {
   it.each(inputs)('takes %s', async (_name, input) => {
     const body = bodyOf(input());
     expect((await contentOf(body)).toString()).toBe(text);
+  });
+
+  it('takes every kind where the globals are those of a browser, as with jsdom, which has no streams', async () => {
+    onTestFinished(() => void vi.unstubAllGlobals());
+    vi.stubGlobal('ReadableStream', undefined);
+    vi.stubGlobal('Uint8Array', runInNewContext('Uint8Array'));
+    for (const [, input] of inputs) expect(String(await contentOf(bodyOf(input())))).toBe(text);
   });
 
   it('knows the size where the input has one, or where it is told', () => {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { isErrored, isReadable, PassThrough, pipeline, Readable } from 'node:stream';
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import { ReadableStream as NodeReadableStream } from 'node:stream/web'; // the global may be a browser's, or missing, as with jsdom
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 
 import { onAbort } from '../abort-listeners.ts';
@@ -45,7 +45,7 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   }
   if (isForeignStream(input)) return streamBody(relayOf(foreignStream(input)), size);
   if (isBlob(input)) return bodyOf(input.stream(), size ?? blobSize(input));
-  if (input instanceof ReadableStream) return streamBody(webStream(input), size);
+  if (input instanceof NodeReadableStream) return streamBody(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return streamBody(iterableStream(input), size);
   throw storageError('invalid_argument', 'A body must be a string, bytes, a Blob, a stream or an async iterable of bytes.');
 }
