@@ -3,11 +3,12 @@ import { linkSync } from 'node:fs';
 import { readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 
 import { hasCode, noContext, readAll, withOwnedChunks } from '@coffer/storage-core';
 import type { Body, GetOptions, ObjectInfo, PutOptions } from '@coffer/storage-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
@@ -107,6 +108,19 @@ describe('bytes on their way in', () => {
     await put('owned', { kind: 'stream', stream: isOwned ? withOwnedChunks(stream) : stream });
     expect(chunks.map(({ length }) => length)).toEqual(isOwned ? [0, 0, 0] : [200_000, 200_000, 200_000]);
     expect((await read('owned')).equals(whole)).toBe(true);
+  });
+
+  it('bytes are stored also where the global Uint8Array is not that of Buffers, as with jsdom', async () => {
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const data = randomBytes(10);
+    vi.stubGlobal('Uint8Array', runInNewContext('Uint8Array'));
+    for (const body of [
+      { kind: 'buffer', data },
+      { kind: 'stream', stream: Readable.from([data]) },
+    ] as const) {
+      await put('jsdom', body);
+      expect(await read('jsdom')).toEqual(data);
+    }
   });
 
   it('a stream of strings is stored as UTF-8', async () => {

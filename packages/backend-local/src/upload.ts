@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { isUint8Array } from 'node:util/types';
 
 import { hasOwnedChunks, releaseChunk, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, PutOptions } from '@coffer/storage-core';
@@ -73,7 +74,7 @@ async function receiveInto(
 }
 
 function bytesOf(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
+  if (isUint8Array(chunk)) return chunk;
   if (typeof chunk === 'string') return Buffer.from(chunk);
   throw storageError('invalid_argument', 'A body must be a stream of bytes.');
 }
