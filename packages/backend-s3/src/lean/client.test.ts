@@ -4,9 +4,10 @@ import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 
 import { noContext } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { openStore } from '../open-store.ts';
 import { newStage } from '../testing/lean.ts';
@@ -147,6 +148,13 @@ describe('failures', () => {
     const server = await serve(refusal(status, ''), ok);
     expect(await transportTo(server).put(at, payload, described, noContext)).toEqual({ etag: 'made' });
     expect(server.requests.map(({ headers }) => headers['content-length'])).toEqual(['10', '10']);
+  });
+
+  it('are tried again also where the global Uint8Array is not that of Buffers, as with jsdom', async () => {
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const server = await serve(refusal(503, 'SlowDown'), ok);
+    vi.stubGlobal('Uint8Array', runInNewContext('Uint8Array'));
+    expect(await transportTo(server).put(at, payload, described, noContext)).toEqual({ etag: 'made' });
   });
 
   it.each(['lean', 'sdk'] as const)('because of another change at the same time are tried again (%s)', async (transport) => {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { isUint8Array } from 'node:util/types';
 
 import { sizeMismatch, untilAborted } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
@@ -181,7 +182,7 @@ export class LeanClient {
     const date = this.#signatures.date(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? endpoint.prefix : endpoint.prefix + encodeKey(at.key);
-    const needsMd5 = hasMd5 && method === 'PUT' && body instanceof Uint8Array && !hasChecksum(headers);
+    const needsMd5 = hasMd5 && method === 'PUT' && isUint8Array(body) && !hasChecksum(headers);
     const md5 = needsMd5 ? ['content-md5', hash('md5', body, 'base64')] : [];
     const standardHeaders = [...md5, 'host', endpoint.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
     if (keys.sessionToken !== undefined) standardHeaders.push('x-amz-security-token', keys.sessionToken);
@@ -252,9 +253,9 @@ function hasChecksum(headers: readonly string[]): boolean {
 
 /** Bytes of a body in memory, whose owner may take it away at any time. */
 function sizeOf(body: HttpRequest['body']): number {
-  return body instanceof Uint8Array ? body.byteLength : 0;
+  return isUint8Array(body) ? body.byteLength : 0;
 }
 
 function isStream(body: HttpRequest['body']): body is Exclude<HttpRequest['body'], Uint8Array | undefined> {
-  return body !== undefined && !(body instanceof Uint8Array);
+  return body !== undefined && !isUint8Array(body);
 }
