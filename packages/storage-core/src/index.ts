@@ -37,6 +37,7 @@ export { assertByteRange, evaluateConditions, resolveRange } from './conditions.
 export { contentTypeOf, contentTypeShape, defaultContentType, isContentType, withoutTabs } from './content-type.ts';
 export { noContext } from './context.ts';
 export type { CallContext, TenantContext } from './context.ts';
+export type { Given } from './defined.ts';
 export {
   AccessDeniedError,
   AclNotSupportedError,
