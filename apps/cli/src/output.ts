@@ -56,9 +56,10 @@ export class Output {
 
   /**
    * Writes bytes to stdout at once. Resolves when it can take more: true, or false if nobody reads any more.
-   * @throws the error of stdout; the reason of `signal`, after which a reader that does not read is no longer waited for
+   * @throws the error of stdout; why the process is asked to end, after which a reader that does not read is no longer waited for
    */
-  async bytes(chunk: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  async bytes(chunk: Uint8Array): Promise<boolean> {
+    const signal = this.#signal;
     signal.throwIfAborted();
     this.flush();
     if (this.#isClosed) return false;

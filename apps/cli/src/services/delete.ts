@@ -17,7 +17,6 @@ export interface DeleteRequest extends BulkOptions {
   readonly keys: readonly string[];
   /** Whether the keys are prefixes: what lies below them is deleted, not the objects themselves. */
   readonly prefix: boolean;
-  readonly note: (text: string) => void;
 }
 
 /** Concurrent requests. More gain nothing, since each deletes a batch of hundreds. */
@@ -58,7 +57,7 @@ async function* pagesToDelete(
 
 /** Looks up each object first, to report the size of what goes and which keys do not exist. */
 async function* planKeys(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<Planned<Deleted>, void, undefined> {
-  const { storage, ctx } = session;
+  const { storage, note, ctx } = session;
   const failures: Failure[] = [];
   const keys = [...new Set(request.keys)].filter(filterOf(request.include, request.exclude));
   async function* existing(): AsyncGenerator<readonly { key: string; size: number }[], void, undefined> {
@@ -67,7 +66,7 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
         try {
           return { key, size: (await storage.getFileInfo({ bucket, key }, ctx)).size };
         } catch (error) {
-          if (hasCode(error, 'file_not_found')) request.note(await missingNote(session, bucket, key));
+          if (hasCode(error, 'file_not_found')) note(await missingNote(session, bucket, key));
           else failures.push({ subject: { key }, problem: problemOf(error) });
           return undefined;
         }

@@ -7,6 +7,7 @@ import { NameClaims } from '../bulk/name-claims.ts';
 import { planBelow, planKeys } from '../bulk/plan-downloads.ts';
 import type { DownloadDestination } from '../bulk/plan-downloads.ts';
 import { folderPrefix } from '../bulk/prefix.ts';
+import type { StdoutSettings } from '../bulk/stdout-task.ts';
 import { isFailure } from '../bulk/task.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
@@ -21,7 +22,6 @@ export interface DownloadRequest extends BulkOptions, Pick<DownloadSettings, 'up
   readonly keys: readonly string[];
   readonly recursive: boolean;
   readonly destination: DownloadDestination;
-  readonly note: (text: string) => void;
 }
 
 export async function downloadFiles(session: Session, request: DownloadRequest, follower: Follower<Transfer>): Promise<void> {
@@ -30,22 +30,21 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
   const nameClaims = new NameClaims(folders);
   const bucket = await session.bucket();
   const isNamed = destination.file !== undefined;
-  const settings: DownloadSettings = { ...request, session, bucket, folders, nameClaims, isNamed, etagTrust: new EtagTrust(request.note) };
+  const settings: DownloadSettings = { ...request, session, bucket, folders, nameClaims, isNamed, etagTrust: new EtagTrust(session.note) };
   await runBulk(session, plan(request, settings), request, follower);
 }
 
 /** Downloads one object to stdout. */
 export async function downloadToStdout(
   session: Session,
-  request: Pick<BulkOptions, 'concurrency' | 'dryRun'> &
-    Pick<DownloadRequest, 'note'> & { readonly key: string; readonly write: (chunk: Uint8Array, signal: AbortSignal) => Promise<boolean> },
+  request: Pick<BulkOptions, 'concurrency' | 'dryRun'> & Pick<StdoutSettings, 'write'> & { readonly key: string },
   follower: Follower<Transfer>,
 ): Promise<void> {
   const bucket = await session.bucket();
   const { stdoutTask } = await import('../bulk/stdout-task.ts');
-  const write = (chunk: Uint8Array): Promise<boolean> => request.write(chunk, session.ctx.signal);
+  const { key, write } = request;
   const singleTask = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
-    yield stdoutTask(request.key, bucket, { session, write, etagTrust: new EtagTrust(request.note) });
+    yield stdoutTask(key, bucket, { session, write, etagTrust: new EtagTrust(session.note) });
   };
   await runBulk(session, singleTask(), request, follower);
 }

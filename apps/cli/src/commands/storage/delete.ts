@@ -39,9 +39,8 @@ export default class Delete extends BulkCommand {
     const { prefix, confirm } = flags;
     if (args.key.some((key) => key === '' || key === '/'))
       throw new UsageError('To delete a whole bucket, use "coffer storage buckets delete --force".');
-    const note = (text: string): void => this.output.note(text);
     await this.bulk({ ...flags, 'dry-run': !confirm }, deleteStyle, (session, report, options) =>
-      deleteFiles(session, { keys: args.key, prefix, note, ...options }, report),
+      deleteFiles(session, { keys: args.key, prefix, ...options }, report),
     );
   }
 }

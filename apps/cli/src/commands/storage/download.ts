@@ -41,7 +41,6 @@ export default class Download extends BulkCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Download);
     const { output, recursive, update, resume } = flags;
-    const note = (text: string): void => this.output.note(text);
     if (output === '-') {
       const [key] = args.key;
       if (key === undefined || args.key.length > 1 || recursive) throw new UsageError('--output - writes one object to stdout.');
@@ -49,15 +48,13 @@ export default class Download extends BulkCommand {
       if (this.output.json) throw new UsageError('--json and --output - both need stdout.');
       if (flags.include !== undefined || flags.exclude !== undefined)
         throw new UsageError('--include and --exclude choose among several objects, but --output - writes only one.');
-      const write = (chunk: Uint8Array, signal: AbortSignal): Promise<boolean> => this.output.bytes(chunk, signal);
-      await this.bulk(flags, toStdoutStyle, (session, report, options) =>
-        downloadToStdout(session, { key, note, write, ...options }, report),
-      );
+      const write = (chunk: Uint8Array): Promise<boolean> => this.output.bytes(chunk);
+      await this.bulk(flags, toStdoutStyle, (session, report, options) => downloadToStdout(session, { key, write, ...options }, report));
       return;
     }
     const destination = await downloadDestinationOf(output, args.key, recursive);
     await this.bulk(flags, downloadStyle, (session, report, options) =>
-      downloadFiles(session, { keys: args.key, recursive, destination, update, resume, note, ...options }, report),
+      downloadFiles(session, { keys: args.key, recursive, destination, update, resume, ...options }, report),
     );
   }
 }
