@@ -14,26 +14,14 @@ export async function isFolderKey({ storage, ctx }: Session, { bucket, key }: Ob
 
 /** The task for a named object; if there is no such object but a folder of that name, the error says so. */
 export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAddress): Task<R> {
-  const withHint = async (error: unknown): Promise<unknown> => {
-    if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) return error;
+  const addHint = async (error: unknown): Promise<never> => {
+    if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) throw error;
     const folder = folderPrefix(at.key);
-    return new LocalError('file_not_found', `There is no such object, but there are objects below ${folder}; use --recursive for those.`);
+    throw new LocalError('file_not_found', `There is no such object, but there are objects below ${folder}; use --recursive for those.`);
   };
   return {
     ...task,
-    async preview() {
-      try {
-        return await task.preview();
-      } catch (error) {
-        throw await withHint(error);
-      }
-    },
-    async run(running) {
-      try {
-        return await task.run(running);
-      } catch (error) {
-        throw await withHint(error);
-      }
-    },
+    preview: async () => Promise.resolve(task.preview()).catch(addHint),
+    run: (running) => task.run(running).catch(addHint),
   };
 }
