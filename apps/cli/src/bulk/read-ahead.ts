@@ -6,12 +6,10 @@ interface Limits<T> {
   readonly maxSize: number;
   /** What an element counts for. */
   readonly sizeOf: (element: T) => number;
-  /** Called when the source has given its last element. */
-  readonly onEnd: () => void;
 }
 
 /** Yields the elements of `source`, reading ahead: while workers are busy, the next page of a listing is already being fetched. */
-export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf, onEnd }: Limits<T>): AsyncGenerator<T, void, undefined> {
+export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf }: Limits<T>): AsyncGenerator<T, void, undefined> {
   const buffer: (T | undefined)[] = [];
   let head = 0;
   let size = 0;
@@ -29,7 +27,6 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { maxSize, sizeOf,
         wakeReader?.();
         if (size >= maxSize) await new Promise<void>((resolve) => (wakeWriter = resolve));
       }
-      onEnd();
     } finally {
       isEnded = true;
       wakeReader?.();

@@ -29,7 +29,7 @@ const maxPlannedAhead = 2000;
  */
 export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
   const { concurrency, signal, follower } = options;
-  const tasks = readAhead(announced(plan, follower), { maxSize: maxPlannedAhead, sizeOf: objectCount, onEnd: () => follower.allPlanned() });
+  const tasks = readAhead(announced(plan, follower), { maxSize: maxPlannedAhead, sizeOf: objectCount });
   let runningCount = 0;
   const isAlone = (): boolean => runningCount === 1 && concurrency > 1;
   const work = async (): Promise<void> => {
@@ -60,6 +60,7 @@ async function* announced<R>(plan: AsyncIterable<Planned<R>>, follower: Follower
     if (!isFailure(planned)) follower.planned(planned);
     yield planned;
   }
+  follower.allPlanned();
 }
 
 async function runTask<R>(task: Task<R>, isAlone: () => boolean, options: RunOptions<R>): Promise<void> {
