@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 /** Milliseconds since the start, and bytes of buffers. A process that ends earlier and has used less is not at risk. */
 const safeMs = 250;
 const safeBytes = 8 * 2 ** 20;
@@ -11,8 +14,8 @@ const safeBytes = 8 * 2 ** 20;
 export function collectGarbageAtExit(): void {
   process.once('exit', () => {
     if (performance.now() < safeMs && externalBytes() < safeBytes) return;
-    process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
-    process.getBuiltinModule('node:vm').runInNewContext('globalThis.gc?.()');
+    setFlagsFromString('--expose-gc');
+    runInNewContext('globalThis.gc?.()');
   });
 }
 

@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib';
+
 import { hasCode } from '@coffer/storage-core';
 import type { ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
@@ -44,7 +46,6 @@ export class LargeDownload {
   #received = 0;
   /** The highest value that `#received` has had: an object that keeps changing makes no progress. */
   #maxReceived = 0;
-  #crc32: Crc32 | undefined;
 
   constructor(options: LargeDownloadOptions) {
     this.#options = options;
@@ -112,8 +113,7 @@ export class LargeDownload {
     // Cuts off what an earlier run of another object left beyond the end.
     await part.resize(info.size);
     if (this.#log !== undefined) {
-      ({ crc32: this.#crc32 } = await import('node:zlib'));
-      this.#done = await verifiedPieces(part, { pieces: this.#log.done, size: info.size, crc32: this.#crc32, signal });
+      this.#done = await verifiedPieces(part, { pieces: this.#log.done, size: info.size, signal });
       for (const piece of this.#done) this.#received += Math.min(pieceSize, info.size - piece * pieceSize);
     }
     return part;
@@ -130,7 +130,7 @@ export class LargeDownload {
       const from = position;
       const end = Math.min(from + this.#requestBytes, last);
       const sink = async (chunk: Uint8Array): Promise<void> => {
-        if (this.#crc32 !== undefined) crc = this.#crc32(chunk, crc);
+        if (this.#log !== undefined) crc = crc32(chunk, crc);
         await part.write(chunk, position);
         position += chunk.length;
         running.moved(chunk.length);
@@ -170,14 +170,12 @@ export class LargeDownload {
   }
 }
 
-type Crc32 = (bytes: Uint8Array, before: number) => number;
-
 /** The pieces whose bytes still match their CRC-32. */
 async function verifiedPieces(
   part: PartFile,
-  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly crc32: Crc32; readonly signal: AbortSignal },
+  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly signal: AbortSignal },
 ): Promise<Set<number>> {
-  const { pieces, size, crc32, signal } = options;
+  const { pieces, size, signal } = options;
   const found = new Set<number>();
   const block = Buffer.allocUnsafe(mib);
   for (const [piece, sum] of pieces) {

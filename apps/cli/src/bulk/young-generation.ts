@@ -1,3 +1,5 @@
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+
 /** Bytes, of both halves together. What survives of some hundred concurrent requests fits. */
 const maxBytes = 8 * 2 ** 20;
 const checkIntervalMs = 50;
@@ -9,7 +11,6 @@ const checkIntervalMs = 50;
  */
 export async function withSmallYoungGeneration(work: () => Promise<void>): Promise<void> {
   const timer = setInterval(() => {
-    const { getHeapSpaceStatistics, setFlagsFromString } = process.getBuiltinModule('node:v8');
     const { space_size: size = 0 } = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space') ?? {};
     if (size < maxBytes) return;
     setFlagsFromString('--semi-space-growth-factor=1');
