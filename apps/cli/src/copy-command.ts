@@ -26,9 +26,9 @@ export abstract class CopyCommand extends BulkCommand {
     const { args, flags } = await this.parse(CopyCommand);
     const { recursive, acl, update, 'to-bucket': toBucket, 'to-key': toKey, 'storage-class': storageClass } = flags;
     const names = copyNames({ source: args.src, destination: args.dst, toKey, toBucket, recursive });
-    const settings = { ...(toBucket !== undefined && { toBucket }), ...(acl && { acl }), ...(storageClass && { storageClass }) };
+    const settings = { toBucket, recursive, acl, storageClass: storageClass || undefined, move, update };
     await this.bulk(flags, move ? moveStyle : copyStyle, (session, report, options) =>
-      copyFiles(session, { ...names, ...settings, recursive, move, update, ...options }, report),
+      copyFiles(session, { ...names, ...settings, ...options }, report),
     );
   }
 }

@@ -12,8 +12,8 @@ export interface CopySettings {
   readonly toBucket: string;
   /** Delete each source once it is copied. */
   readonly move: boolean;
-  readonly acl?: CannedAcl;
-  readonly storageClass?: string;
+  readonly acl?: CannedAcl | undefined;
+  readonly storageClass?: string | undefined;
   /** Skip objects that the destination already has with the same size and ETag; a move does not delete their sources either. */
   readonly update: boolean;
 }
@@ -25,7 +25,7 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
   const destination = { bucket: toBucket, key: to };
   return {
     subject: { key: from },
-    ...(listed !== undefined && { bytes: listed.size }),
+    bytes: listed?.size,
     async preview() {
       assertObjectKey(to);
       if (settings.update && (await isThere())) return [];

@@ -39,7 +39,7 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
   });
   return {
     subject: { key },
-    ...(listed !== undefined && { bytes: listed.size }),
+    bytes: listed?.size,
     async preview() {
       if (!settings.isNamed) assertTarget(name);
       const path = folders.pathOf(name);

@@ -36,7 +36,7 @@ export function copyNames(given: CopyArguments): CopyNames {
 
 /** @throws UsageError for a copy of objects onto themselves, or one that would copy its own copies again and again */
 export function assertApart(
-  given: CopyNames & { readonly recursive: boolean; readonly acl?: string; readonly storageClass?: string },
+  given: CopyNames & { readonly recursive: boolean; readonly acl?: string | undefined; readonly storageClass?: string | undefined },
 ): void {
   const { from, to, recursive, acl, storageClass } = given;
   if (from === to && acl === undefined && storageClass === undefined) throw new UsageError('Source and destination are the same.');

@@ -12,7 +12,6 @@ import type { UploadSettings } from './upload-task.ts';
 /** Uploads stdin, of any length, as one object. It can be read only once. */
 export function stdinTask(key: string, { session, bucket, acl, storageClass, contentType }: UploadSettings): Task<Transfer> {
   const path = '-';
-  const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
   return {
     subject: { path },
     isOnce: true,
@@ -22,7 +21,7 @@ export function stdinTask(key: string, { session, bucket, acl, storageClass, con
     },
     async run(running) {
       const body = pipeline(stdin(), countBytes(running), () => {}); // `body` reports errors to its reader
-      const { size, etag } = await session.storage.uploadFile({ ...options, body }, session.ctx);
+      const { size, etag } = await session.storage.uploadFile({ bucket, key, acl, storageClass, contentType, body }, session.ctx);
       return { done: [{ key, bucket, path, size, etag }] };
     },
   };

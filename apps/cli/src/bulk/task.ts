@@ -35,7 +35,7 @@ export interface Task<R> {
   /** How many objects or files it covers. Default 1. */
   readonly count?: number;
   /** Bytes that will pass, if that is known before it runs. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** Whether `run` may be called only once, because it consumes its input. */
   readonly isOnce?: boolean;
   /** What would be done, for a dry run; empty where it would be skipped. */

@@ -15,10 +15,10 @@ import type { Transfer } from './transfer.ts';
 export interface UploadSettings {
   readonly session: Session;
   readonly bucket: string;
-  readonly acl?: CannedAcl;
-  readonly storageClass?: string;
+  readonly acl?: CannedAcl | undefined;
+  readonly storageClass?: string | undefined;
   /** Default: by the extension of the key or the file. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
   /** Skip files whose object has the same size and bytes, as far as its ETag or checksum tells. */
   readonly update: boolean;
 }
@@ -51,9 +51,8 @@ export function uploadTask(planned: PlannedUpload, settings: UploadSettings): Ta
 }
 
 async function send(file: LocalFile, { path, key }: PlannedUpload, settings: UploadSettings, running: Running): Promise<ObjectInfo> {
-  const { session, bucket, acl, storageClass } = settings;
-  const contentType = settings.contentType ?? typeOf(key, path);
-  const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
+  const { session, bucket, acl, storageClass, contentType = typeOf(key, path) } = settings;
+  const options = { bucket, key, acl, storageClass, contentType };
   running.sized(file.size);
   if (file.size > streamAbove) {
     const body = file.body((bytes) => running.moved(bytes));

@@ -14,7 +14,7 @@ import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
 
 export interface CopyRequest extends CopyNames, BulkOptions, Omit<CopySettings, 'session' | 'fromBucket' | 'toBucket'> {
-  readonly toBucket?: string;
+  readonly toBucket?: string | undefined;
   readonly recursive: boolean;
 }
 

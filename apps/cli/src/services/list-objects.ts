@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
-import type { ListOptions, ListPage, ObjectSummary } from '@coffer/storage-core';
+import type { ListPage, ObjectSummary, StorageService } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
 
@@ -16,7 +16,7 @@ const smallPageSize = 250;
 interface ListLocation {
   readonly bucket: string;
   readonly prefix?: string;
-  readonly delimiter?: string;
+  readonly delimiter?: string | undefined;
 }
 
 /**
@@ -25,8 +25,7 @@ interface ListLocation {
  */
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
   const { prefix, delimiter, limit } = request;
-  const at = { bucket: await session.bucket(), prefix, ...(delimiter && { delimiter }) };
-  yield* new PageReader(session, at, limit).pages();
+  yield* new PageReader(session, { bucket: await session.bucket(), prefix, delimiter }, limit).pages();
 }
 
 /**
@@ -113,23 +112,23 @@ class PageReader {
       request.next = next;
       this.#requestEarly();
     };
-    const page = this.#list({ maxKeys, ...(token !== undefined && { continuationToken: token }), onNextToken });
+    const page = this.#list({ maxKeys, continuationToken: token, onNextToken });
     page.catch(() => {}); // an error is thrown where the page is awaited, if it still is
     const request: PageRequest = { token, maxKeys, page };
     return request;
   }
 
   /** Asks whether anything follows: MinIO calls a third page truncated although nothing does. */
-  async #isMoreAfter({ nextContinuationToken: token }: ListPage): Promise<boolean> {
+  async #isMoreAfter({ nextContinuationToken: continuationToken }: ListPage): Promise<boolean> {
     try {
-      const { objects, commonPrefixes } = await this.#list({ maxKeys: 1, ...(token !== undefined && { continuationToken: token }) });
+      const { objects, commonPrefixes } = await this.#list({ maxKeys: 1, continuationToken });
       return objects.length + commonPrefixes.length > 0;
     } catch {
       return true; // the page has arrived; what the server said about it stands
     }
   }
 
-  async #list(options: Pick<ListOptions, 'maxKeys' | 'continuationToken' | 'onNextToken'>): Promise<ListPage> {
+  async #list(options: Parameters<StorageService['listFiles']>[0]): Promise<ListPage> {
     const { storage, ctx } = this.#session;
     return storage.listFiles({ ...this.#at, ...options }, ctx);
   }

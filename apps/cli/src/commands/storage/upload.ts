@@ -47,9 +47,9 @@ export default class Upload extends BulkCommand {
       throw new UsageError('--include and --exclude choose among files; they cannot be used with stdin.');
     }
     const sources = await sourcesOf(args.path, { key, prefix, recursive });
-    const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
+    const settings = { acl, storageClass: storageClass || undefined, contentType: contentType || undefined, update };
     await this.bulk(flags, uploadStyle, (session, report, options) =>
-      uploadFiles(session, { sources, key, prefix, ...settings, update, ...options }, report),
+      uploadFiles(session, { sources, key, prefix, ...settings, ...options }, report),
     );
   }
 }
