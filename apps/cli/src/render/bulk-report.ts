@@ -70,8 +70,7 @@ export class BulkReport<R> implements Follower<R> {
   /** Runs the command. Failures make the exit status 1. @throws what `work` throws */
   async during(work: () => Promise<void>): Promise<void> {
     try {
-      if (this.#output.json) await this.#document.guard(() => this.#withFailures(work));
-      else await work();
+      await this.#document.guard(() => (this.#output.json ? this.#withFailures(work) : work()));
     } finally {
       this.#progress.end();
       await this.#failures.close();

@@ -30,11 +30,12 @@ export class JsonDocument {
   }
 
   /**
-   * Runs `write`, which writes the document, and completes it. An error after the first member becomes the last member, so that
-   * stdout is one valid document whatever happens.
+   * Runs `write`, which writes the document, and completes it; without `--json`, there is none. An error after the first member
+   * becomes the last member, so that stdout is one valid document whatever happens.
    * @throws ReportedError then; the error itself when nothing has been written yet
    */
   async guard(write: () => Promise<void>): Promise<void> {
+    if (!this.#output.json) return write();
     try {
       await write();
     } catch (error) {

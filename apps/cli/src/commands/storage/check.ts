@@ -25,15 +25,14 @@ export default class CheckCommand extends StorageCommand {
     const { bucket, explain } = flags;
     const options = { signal, explain, note: (text: string) => output.note(text), bucket };
     let failures = 0;
-    const check = async (): Promise<void> => {
+    await document.guard(async () => {
       for await (const result of runChecks(this.environment, options)) {
         if (result.status === 'failed') failures += 1;
         if (output.json) document.array('checks', [result]);
         else output.line(checkLine(result));
       }
       if (output.json) document.value('ok', failures === 0);
-    };
-    await (output.json ? document.guard(check) : check());
+    });
     if (failures > 0) process.exitCode = 1;
   }
 }

@@ -3,6 +3,7 @@ import type { Tenant } from '@coffer/files-db';
 import { StorageCommand } from '../../../base-command.ts';
 import { JsonDocument } from '../../../render/json-document.ts';
 import { tenantJson, tenantTable } from '../../../render/tenant.ts';
+import type { Session } from '../../../services/open-session.ts';
 import { allTenants } from '../../../services/tenants.ts';
 
 export default class TenantsList extends StorageCommand {
@@ -16,20 +17,14 @@ export default class TenantsList extends StorageCommand {
     const { flags } = await this.parse(TenantsList);
     const document = new JsonDocument(this.output);
     const all: Tenant[] = [];
-    const list = (): Promise<void> =>
-      this.withSession(
-        flags,
-        async (session) => {
-          for await (const tenants of allTenants(session)) {
-            if (this.output.json) document.array('tenants', tenants.map(tenantJson));
-            else all.push(...tenants);
-            await this.output.ready();
-          }
-        },
-        { database: true },
-      );
-    if (this.output.json) return document.guard(list);
-    await list();
+    const list = async (session: Session): Promise<void> => {
+      for await (const tenants of allTenants(session)) {
+        if (this.output.json) document.array('tenants', tenants.map(tenantJson));
+        else all.push(...tenants);
+        await this.output.ready();
+      }
+    };
+    await document.guard(() => this.withSession(flags, list, { database: true }));
     if (all.length > 0) this.output.line(tenantTable(all));
   }
 }
