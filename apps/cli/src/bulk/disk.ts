@@ -19,28 +19,15 @@ import { promisify } from 'node:util';
 import { monotonicMs } from '../clock.ts';
 
 type MaybePromise<T> = T | Promise<T>;
-type Write = (
-  fd: number,
-  source: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<{ readonly bytesWritten: number }>;
 
-export const readInThread = promisify(read) as (
-  fd: number,
-  target: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<{ readonly bytesRead: number }>;
+export const readInThread = promisify(read);
 
 const threaded = {
   open: promisify(open),
   stat: promisify(fstat),
   find: promisify(lstat),
   read: readInThread,
-  write: promisify(write) as Write,
+  write: promisify(write),
   close: promisify(close),
   rename: promisify(rename),
 };

@@ -48,7 +48,7 @@ export class LocalFile {
       if (bytesRead === 0) throw fileChangedError();
       end += bytesRead;
     }
-    await this.assertUnchanged();
+    await this.#assertUnchanged();
     return buffer;
   }
 
@@ -61,7 +61,7 @@ export class LocalFile {
     const read: OpenFile['read'] = async (target, offset, length, position) => {
       const result = await readInThread(this.#fd, target, offset, length, position);
       if (result.bytesRead === 0) throw fileChangedError();
-      if (position + result.bytesRead >= this.size) await this.assertUnchanged();
+      if (position + result.bytesRead >= this.size) await this.#assertUnchanged();
       passed(result.bytesRead);
       return result;
     };
@@ -69,7 +69,7 @@ export class LocalFile {
   }
 
   /** @throws LocalError `file_changed` */
-  async assertUnchanged(): Promise<void> {
+  async #assertUnchanged(): Promise<void> {
     const { size, mtimeMs, ctimeMs } = await disk.stat(this.#fd);
     const before = this.#before;
     if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChangedError();
@@ -78,7 +78,7 @@ export class LocalFile {
   /** Files that the system generates while they are read have size 0. */
   async #assertEmpty(): Promise<void> {
     if ((await disk.read(this.#fd, Buffer.alloc(1), 0, 0)) === 0) return;
-    await this.assertUnchanged();
+    await this.#assertUnchanged();
     throw new LocalError(
       'not_a_file',
       'Its size is given as 0, but it is not empty, like files in /proc; upload its content through a pipe.',

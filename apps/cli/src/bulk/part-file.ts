@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { constants, fchmod, fchown, ftruncate, rm } from 'node:fs';
+import { constants, fchmod, fchown, ftruncate } from 'node:fs';
 import type { Stats } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -10,7 +11,6 @@ import { disk } from './disk.ts';
 const changeMode = promisify(fchmod);
 const changeOwner = promisify(fchown);
 const truncateFile = promisify(ftruncate);
-const removeFile = promisify(rm);
 
 /** The permission bits of a mode, without setuid, setgid and sticky. */
 const permissions = 0o777;
@@ -76,15 +76,14 @@ export class PartFile {
     }
   }
 
-  /** Fills `target` from `position` on. @returns how many bytes were read, fewer only at the end of the file */
-  async read(target: Uint8Array, position: number): Promise<number> {
+  /** Fills `target` from `position` on, except beyond the end of the file. */
+  async read(target: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < target.length) {
       const bytesRead = await disk.read(this.#fd, target, done, position + done);
-      if (bytesRead === 0) break;
+      if (bytesRead === 0) return;
       done += bytesRead;
     }
-    return done;
   }
 
   async resize(size: number): Promise<void> {
@@ -126,7 +125,7 @@ export class PartFile {
 
   async remove(): Promise<void> {
     await this.close().catch(() => {});
-    await removeFile(this.path, { force: true });
+    await rm(this.path, { force: true });
   }
 }
 

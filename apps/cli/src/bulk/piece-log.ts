@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import { isOwn, partPath } from './part-file.ts';
 
 /** What a half-finished download belongs to. For anything else it is worthless. */
-export interface PieceLogHead {
+interface PieceLogHead {
   readonly bucket: string;
   readonly key: string;
   readonly etag: string;

@@ -13,7 +13,7 @@ import type { BadEntry, WalkOptions } from './walk.ts';
 export type Source =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'stdin' }
+  | { readonly kind: 'stdin'; readonly key: string }
   | (BadEntry & { readonly kind: 'failure' });
 
 /** A file and the key it will have. */
@@ -78,7 +78,7 @@ export async function* planUploads(
   const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
     if (source.kind === 'stdin') {
-      yield { stdin: true, key: names.key ?? '' };
+      yield { stdin: true, key: source.key };
     } else if (source.kind === 'failure') {
       yield* failureOf(source, filters);
     } else if (await ownData?.contains(source.path).catch(() => false)) {
@@ -103,7 +103,7 @@ function stdin(paths: readonly string[], { key, recursive }: UploadNames & { rea
   if (paths.length > 1 || recursive)
     throw new UsageError('- stands for stdin and cannot be combined with other paths; for a file with that name, write ./-.');
   if (key === undefined || key === '') throw new UsageError('Data from stdin has no name; give one with --key.');
-  return { kind: 'stdin' };
+  return { kind: 'stdin', key };
 }
 
 async function sourceAt(path: string): Promise<Source> {

@@ -15,8 +15,7 @@ export interface MigrateRequest extends Pick<BulkOptions, 'concurrency' | 'dryRu
 export async function migrateTenants(session: Session, request: MigrateRequest, follower: Follower<StrayFile>): Promise<void> {
   const { tenantService } = runtimeOf(session);
   const { config, ctx } = session;
-  const { keepDays, concurrency, dryRun } = request;
-  const options = { keepSeconds: keepDays * 86_400, provision: config.storage.autoProvision };
+  const options = { keepSeconds: request.keepDays * 86_400, provision: config.storage.autoProvision };
   const taskOf = (file: StrayFile): Task<StrayFile> => ({
     subject: { key: file.key },
     bytes: file.sizeBytes,
@@ -31,5 +30,5 @@ export async function migrateTenants(session: Session, request: MigrateRequest, 
   const plan = async function* (): AsyncGenerator<Task<StrayFile>, void, undefined> {
     for await (const file of tenantService.strayFiles()) yield taskOf(file);
   };
-  await runBulk(session, plan(), { concurrency, dryRun }, follower);
+  await runBulk(session, plan(), request, follower);
 }
