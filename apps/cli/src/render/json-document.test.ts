@@ -6,7 +6,7 @@ import { JsonDocument } from './json-document.ts';
 
 function recorded(): { readonly document: JsonDocument; text(): string } {
   let text = '';
-  const output: Pick<Output, 'write'> = { write: (more) => void (text += more) };
+  const output: Pick<Output, 'json' | 'write'> = { json: true, write: (more) => void (text += more) };
   return { document: new JsonDocument(output as Output), text: () => text };
 }
 
