@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { FailingProxy } from './testing/failing-proxy.ts';
-import { objectsIn, putFiles, randomFile } from './testing/files.ts';
+import { objectsIn, putFiles } from './testing/files.ts';
 import { openUploads } from './testing/open-uploads.ts';
 import { describeServers } from './testing/stores.ts';
 
@@ -26,7 +27,7 @@ describeServers('a provider that is restarted', (bench) => {
 
   it('is waited for by an upload, of files and of stdin', async () => {
     const { folder, bucket, env, storage, coffer, cli } = bench();
-    const bytes = randomFile(size);
+    const bytes = randomBytes(size);
     await writeFile(join(folder, 'large'), bytes);
 
     proxy.failAfter(30_000_000);
@@ -43,7 +44,7 @@ describeServers('a provider that is restarted', (bench) => {
 
   it('is waited for by a download, into a file and to stdout', async () => {
     const { folder, storage, coffer } = bench();
-    const bytes = randomFile(size);
+    const bytes = randomBytes(size);
     await storage.uploadFile({ key: 'large', body: bytes });
     for (const output of [
       ['--output', 'file'],

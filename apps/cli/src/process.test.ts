@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, truncate, utimes, writeFile } from 'node:fs/promises';
@@ -7,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 
 import { expect, it } from 'vitest';
 
-import { objectsIn, putFiles, putObjects, randomFile } from './testing/files.ts';
+import { objectsIn, putFiles, putObjects } from './testing/files.ts';
 import { openUploads } from './testing/open-uploads.ts';
 import { describeStores } from './testing/stores.ts';
 
@@ -146,7 +147,7 @@ process.reallyExit = (code) => {
     const { folder, bucket, storage, start } = bench();
     await mkdir(join(folder, 'tree'));
     const path = join(folder, 'tree/changing');
-    await writeFile(path, randomFile(120_000_000));
+    await writeFile(path, randomBytes(120_000_000));
     const running = start(['upload', 'tree', '-r', '--json']);
     let isOver = false;
     void running.ended.then(() => (isOver = true));

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -33,8 +32,4 @@ export async function objectsIn(storage: StorageService, bucket: string): Promis
   const found: Record<string, string> = {};
   for await (const { key } of storage.listFiles({ bucket })) found[key] = (await storage.downloadFile({ bucket, key })).toString();
   return found;
-}
-
-export function randomFile(size: number): Buffer {
-  return randomBytes(size);
 }

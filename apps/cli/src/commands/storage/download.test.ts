@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, lstat, mkdir, open, readdir, readFile, readlink, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -5,7 +6,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { filesIn, putFiles, putObjects, randomFile } from '../../testing/files.ts';
+import { filesIn, putFiles, putObjects } from '../../testing/files.ts';
 import { describeStores } from '../../testing/stores.ts';
 
 describeStores('download', (bench, store) => {
@@ -198,7 +199,7 @@ describeStores('download', (bench, store) => {
 
   it('writes one object to stdout, and everything else to stderr', async () => {
     const { folder, env, storage, cli, coffer } = bench();
-    const bytes = randomFile(40_000_000);
+    const bytes = randomBytes(40_000_000);
     await putObjects(storage, { big: bytes, small: 'small\n', empty: '' });
     expect(await coffer(['download', 'small', '-o', '-'])).toMatchObject({
       code: 0,
@@ -240,7 +241,7 @@ describeStores('download', (bench, store) => {
   describe('of a large object', () => {
     it('comes in pieces that make the whole, with or without a listing', async () => {
       const { folder, storage, coffer } = bench();
-      const bytes = randomFile(50_000_001);
+      const bytes = randomBytes(50_000_001);
       await putObjects(storage, { 'big/one': bytes });
       expect(await coffer(['download', 'big/one', '-o', 'one'])).toMatchObject({ code: 0, stderr: '' });
       expect(await coffer(['download', 'big', '-r', '-o', 'all'])).toMatchObject({ code: 0, stderr: '' });
@@ -252,7 +253,7 @@ describeStores('download', (bench, store) => {
 
     it('leaves nothing after Ctrl-C, or with --resume what a later run goes on with', async () => {
       const { folder, storage, coffer, start } = bench();
-      const bytes = randomFile(90_000_000);
+      const bytes = randomBytes(90_000_000);
       await putObjects(storage, { big: bytes });
       const files = (): Promise<readonly string[]> => readdir(folder);
       const stopped = start(['download', 'big', '-o', 'big']);

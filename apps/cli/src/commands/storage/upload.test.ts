@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
@@ -8,7 +9,7 @@ import { promisify } from 'node:util';
 
 import { expect, it } from 'vitest';
 
-import { objectsIn, putFiles, randomFile } from '../../testing/files.ts';
+import { objectsIn, putFiles } from '../../testing/files.ts';
 import { openUploads } from '../../testing/open-uploads.ts';
 import { describeStores } from '../../testing/stores.ts';
 
@@ -45,7 +46,7 @@ describeStores('upload', (bench, store) => {
 
   it('lists files in the order in which they were named, whichever is there first', async () => {
     const { folder, coffer } = bench();
-    await putFiles(folder, { large: randomFile(30_000_000), 'z.txt': 'z', 'a.txt': 'a' });
+    await putFiles(folder, { large: randomBytes(30_000_000), 'z.txt': 'z', 'a.txt': 'a' });
     const ended = await coffer(['upload', 'large', 'z.txt', 'a.txt', '--json']);
     expect(ended.json.uploaded.map(({ key }: { key: string }) => key)).toEqual(['large', 'z.txt', 'a.txt']);
   });
@@ -197,7 +198,7 @@ describeStores('upload', (bench, store) => {
 
   it('leaves out what is there already, with --update', async () => {
     const { folder, bucket, storage, coffer } = bench();
-    const big = randomFile(20_000_000);
+    const big = randomBytes(20_000_000);
     await putFiles(folder, { 'tree/a': 'aaa', 'tree/b': 'bbb', 'tree/big': big });
     await coffer(['upload', 'tree', '-r']);
     await putFiles(folder, { 'tree/b': 'BBB', 'tree/c': 'c' });
