@@ -1,6 +1,5 @@
 import { StorageCommand } from '../../../base-command.ts';
-import { aclFlag } from '../../../flags.ts';
-import { Args, Flags } from '../../../oclif.ts';
+import { bucketArgs, newBucketFlags } from '../../../flags.ts';
 import { bucketJson } from '../../../render/bucket.ts';
 
 export default class BucketsCreate extends StorageCommand {
@@ -9,11 +8,8 @@ export default class BucketsCreate extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket',
     '<%= config.bin %> <%= command.id %> my-bucket --region us-west-2 --acl private',
   ];
-  static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
-  static override readonly flags = {
-    region: Flags.string({ description: 'Region of the bucket, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
-    acl: aclFlag({ description: 'Canned ACL of the bucket.' }),
-  };
+  static override readonly args = bucketArgs;
+  static override readonly flags = newBucketFlags;
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(BucketsCreate);

@@ -1,6 +1,6 @@
 import { StorageCommand } from '../../../base-command.ts';
-import { confirmFlag } from '../../../flags.ts';
-import { Args, Flags } from '../../../oclif.ts';
+import { bucketArgs, confirmFlag } from '../../../flags.ts';
+import { Flags } from '../../../oclif.ts';
 import { bytesText, countText } from '../../../render/units.ts';
 import { contentsOf, deleteBucket } from '../../../services/delete-bucket.ts';
 import type { Contents } from '../../../services/delete-bucket.ts';
@@ -14,7 +14,7 @@ export default class BucketsDelete extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket --confirm',
     '<%= config.bin %> <%= command.id %> my-bucket --force --confirm',
   ];
-  static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
+  static override readonly args = bucketArgs;
   static override readonly flags = {
     confirm: confirmFlag,
     force: Flags.boolean({ description: 'Delete everything in the bucket first.' }),

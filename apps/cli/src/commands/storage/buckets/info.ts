@@ -1,5 +1,5 @@
 import { StorageCommand } from '../../../base-command.ts';
-import { Args } from '../../../oclif.ts';
+import { bucketArgs } from '../../../flags.ts';
 import { bucketFields, bucketJson } from '../../../render/bucket.ts';
 
 export default class BucketsInfo extends StorageCommand {
@@ -8,7 +8,7 @@ export default class BucketsInfo extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket',
     '<%= config.bin %> <%= command.id %> my-bucket --json',
   ];
-  static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
+  static override readonly args = bucketArgs;
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(BucketsInfo);

@@ -1,6 +1,6 @@
 import { StorageCommand } from '../../../base-command.ts';
-import { aclFlag } from '../../../flags.ts';
-import { Args, Flags } from '../../../oclif.ts';
+import { newBucketFlags, tenantArgs } from '../../../flags.ts';
+import { Flags } from '../../../oclif.ts';
 import { provision } from '../../../services/tenants.ts';
 
 export default class TenantsProvision extends StorageCommand {
@@ -14,14 +14,13 @@ export default class TenantsProvision extends StorageCommand {
       command: '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 --slug acme',
     },
   ];
-  static override readonly args = { id: Args.string({ ignoreStdin: true, description: 'Uuid or slug of the tenant.', required: true }) };
+  static override readonly args = tenantArgs;
   static override readonly flags = {
     slug: Flags.string({
       description: 'Slug of the tenant; if ID is an unknown uuid, the tenant is registered with it.',
       helpValue: 'SLUG',
     }),
-    region: Flags.string({ description: 'Region of the bucket, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
-    acl: aclFlag({ description: 'Canned ACL of the bucket.' }),
+    ...newBucketFlags,
   };
 
   async run(): Promise<void> {

@@ -1,5 +1,5 @@
 import { StorageCommand } from '../../../base-command.ts';
-import { Args } from '../../../oclif.ts';
+import { tenantArgs } from '../../../flags.ts';
 import { fields } from '../../../render/table.ts';
 import { quotaText } from '../../../render/tenant.ts';
 import { bytesText, countText } from '../../../render/units.ts';
@@ -10,7 +10,7 @@ export default class TenantsUsage extends StorageCommand {
   static override readonly description =
     'Counts the tracked files of the tenant. Objects that were not written through the files API are not counted.';
   static override readonly examples = ['<%= config.bin %> <%= command.id %> acme', '<%= config.bin %> <%= command.id %> acme --json'];
-  static override readonly args = { id: Args.string({ ignoreStdin: true, description: 'Uuid or slug of the tenant.', required: true }) };
+  static override readonly args = tenantArgs;
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(TenantsUsage);
