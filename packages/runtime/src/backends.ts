@@ -6,8 +6,8 @@ import type { S3BackendOptions } from '@coffer/backend-s3';
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { ConfigError } from './config-error.ts';
-import { noSuchBackend } from './config-storage.ts';
-import type { StorageConfig } from './config-storage.ts';
+import { isOwnBackend, noSuchBackend } from './config-storage.ts';
+import type { OwnBackend, StorageConfig } from './config-storage.ts';
 import type { Config } from './config.ts';
 import { ensureDataDir } from './data-dir.ts';
 import { importFrom } from './import-from.ts';
@@ -44,47 +44,36 @@ interface LoadOptions {
 
 type Loader = (config: Config, options: LoadOptions) => Promise<OpenBackend>;
 
-/** The backends of this repository, each loaded only on demand. Any other name is a module's. */
-const loaders: Readonly<Record<string, Loader>> = {
-  local: async (config, { publicUrl, secret }) => {
-    await ensureDataDir(config.dataDir);
-    const [{ localBackend }, key] = await Promise.all([import('@coffer/backend-local'), secret()]);
-    const derived = hkdfSync('sha256', key, '', 'coffer: presigned URLs of the local backend', 32);
-    const { localPath, region } = config.storage;
-    const local = localBackend({ root: localPath, region, presign: { baseUrl: publicUrl, secret: new Uint8Array(derived) } });
-    return { backend: local, local };
-  },
-  s3: async ({ storage, dataDir }) => {
-    const { s3Backend } = await import('@coffer/backend-s3');
-    return { backend: s3Backend({ ...s3Options(storage), spoolDirectory: spoolIn(dataDir) }) };
-  },
-  minio: async ({ storage, dataDir }) => {
-    const { minioBackend } = await import('@coffer/backend-s3');
-    const { endpoint, ...options } = s3Options(storage);
-    if (endpoint === undefined) throw new ConfigError([{ variable: 'STORAGE_S3_ENDPOINT', message: 'is required for the minio backend.' }]);
-    return { backend: minioBackend({ ...options, endpoint, spoolDirectory: spoolIn(dataDir) }) };
-  },
+const loadLocal: Loader = async (config, { publicUrl, secret }) => {
+  await ensureDataDir(config.dataDir);
+  const [{ localBackend }, key] = await Promise.all([import('@coffer/backend-local'), secret()]);
+  const derived = hkdfSync('sha256', key, '', 'coffer: presigned URLs of the local backend', 32);
+  const { localPath, region } = config.storage;
+  const local = localBackend({ root: localPath, region, presign: { baseUrl: publicUrl, secret: new Uint8Array(derived) } });
+  return { backend: local, local };
 };
+
+const loadS3: Loader = async ({ storage, dataDir }) => {
+  const { s3Backend } = await import('@coffer/backend-s3');
+  return { backend: s3Backend({ ...s3Options(storage), spoolDirectory: join(dataDir, 'spool') }) };
+};
+
+/** Each loads its backend only on demand. */
+const loaders: Readonly<Record<OwnBackend, Loader>> = { local: loadLocal, s3: loadS3, minio: loadS3 };
 
 /** @throws ConfigError when there is no such backend, or it does not load */
 export async function loadBackend(config: Config, options: LoadOptions): Promise<OpenBackend> {
   const { backend } = config.storage;
-  const load = Object.hasOwn(loaders, backend) ? loaders[backend] : undefined;
-  return (load ?? thirdParty)(config, options);
-}
-
-/** Where bodies wait that cannot wait in memory. */
-function spoolIn(dataDir: string): string {
-  return join(dataDir, 'spool');
+  return (isOwnBackend(backend) ? loaders[backend] : loadThirdParty)(config, options);
 }
 
 export function s3Options(storage: StorageConfig): S3BackendOptions {
-  const { region, maxPoolConnections, maxRetries, retryMode, timeout, patient = false, partsAtOnce = 4, s3 } = storage;
+  const { backend: name, region, maxPoolConnections, maxRetries, retryMode, timeout, patient = false, partsAtOnce = 4, s3 } = storage;
   const { useSsl: _useSsl, ...connection } = s3; // already part of the endpoint
-  return { region, maxPoolConnections, maxRetries, retryMode, patient, partsAtOnce, timeout, ...connection };
+  return { name, region, maxPoolConnections, maxRetries, retryMode, patient, partsAtOnce, timeout, ...connection };
 }
 
-const thirdParty: Loader = async (config, { publicUrl }) => {
+const loadThirdParty: Loader = async (config, { publicUrl }) => {
   const { storage, dataDir } = config;
   const loaded = await importModule(storage.backend);
   const module = defaultOf(loaded) as Partial<BackendModule> | undefined;

@@ -85,7 +85,13 @@ export interface S3Config {
   readonly transport: 'lean' | 'sdk';
 }
 
-export const isOwnBackend = (name: string): boolean => ['local', 's3', 'minio'].includes(name);
+const ownBackends = ['local', 's3', 'minio'] as const;
+/** A backend of this repository. */
+export type OwnBackend = (typeof ownBackends)[number];
+
+export function isOwnBackend(name: string): name is OwnBackend {
+  return ownBackends.some((own) => own === name);
+}
 
 /** Backends that are only announced so far. */
 const announced = ['gcs', 'azure'];
