@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 import { requireFrom, thisModule } from '../require-from.ts';
@@ -64,7 +64,7 @@ export function resolvePackage(name: string, from: readonly string[]): string | 
 function restoreSymlinks(native: string): void {
   const list = JSON.parse(readIfThere(join(native, 'pg-symlinks.json')) ?? '[]') as readonly { source: string; target: string }[];
   const [first] = list;
-  if (first === undefined || isThere(join(native, '..', first.target))) return;
+  if (first === undefined || existsSync(join(native, '..', first.target))) return;
   for (const { source, target } of list) {
     try {
       symlinkSync(relative(dirname(target), source), join(native, '..', target));
@@ -83,14 +83,5 @@ function readIfThere(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch {
     return undefined;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    accessSync(path, constants.F_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -21,8 +21,8 @@ export function spawnAs(
   });
 }
 
-/** Runs a program to its end. @returns its output, which the rejection contains when the program fails */
-export async function runAs(identity: Identity, argv: readonly [string, ...string[]], input = ''): Promise<string> {
+/** Runs a program to its end. @throws Error with its output when it fails */
+export async function runAs(identity: Identity, argv: readonly [string, ...string[]], input = ''): Promise<void> {
   const child = spawnAs(identity, argv, { stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
   const collect = (chunk: Buffer): void => {
@@ -38,5 +38,4 @@ export async function runAs(identity: Identity, argv: readonly [string, ...strin
       code === 0 ? resolve() : reject(new Error(`${argv[0]} ended with ${signal ?? code}.\n${output.trim()}`)),
     );
   });
-  return output;
 }
