@@ -3,12 +3,12 @@ import { copyFile, link, readdir, rename, rmdir, unlink } from 'node:fs/promises
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { bucketNameProblem, isStorageError } from '@coffer/storage-core';
+import { bucketNameProblem, isStorageError, syncDirectory } from '@coffer/storage-core';
 
 import { blobIds, isBlobId, shardOf } from './blob-id.ts';
 import type { BlobId } from './blob-id.ts';
 import { CoalescedSync } from './coalesced-sync.ts';
-import { assertDirectory, makeDirectory, syncDirectory, syncFile } from './disk.ts';
+import { assertDirectory, makeDirectory, syncFile } from './disk.ts';
 import { codeOf, isFull, toStorageError, translated } from './errors.ts';
 import type { TempFiles } from './temp-files.ts';
 

@@ -1,6 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open } from 'node:fs/promises';
 
 import { codeOf, linkError } from './errors.ts';
 import { sync } from './sync.ts';
@@ -27,42 +26,6 @@ export async function makeDirectory(path: string): Promise<void> {
       if (assertDirectory(path)) return;
       if (codeOf(error) !== 'EEXIST') throw error; // otherwise it existed, and was removed since
     }
-  }
-}
-
-/**
- * Creates a directory and its missing parents, one by one. Node's recursive mkdir retries forever where an existing directory refuses
- * new entries, as below /proc or for a name that an automounter does not know.
- */
-export async function makeDirectories(path: string): Promise<void> {
-  if (await isDirectory(path)) return;
-  const above = dirname(path);
-  if (above !== path) await makeDirectories(above);
-  await mkdir(path, 0o700).catch(async (error: unknown) => {
-    if (!(await isDirectory(path))) throw error; // otherwise someone else created it meanwhile
-  });
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-}
-
-// Errors of file systems that can sync only files (some FUSE file systems, some in virtual machines).
-const notForDirectories: ReadonlySet<string> = new Set(['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
-
-/** Makes the names in a directory survive a power loss, if the file system can. Windows has no such call and needs none. */
-export async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directory = await open(path, 'r');
-  try {
-    await sync(directory).catch((error: unknown) => {
-      if (!notForDirectories.has(codeOf(error) ?? '')) throw error;
-    });
-  } finally {
-    await directory.close();
   }
 }
 

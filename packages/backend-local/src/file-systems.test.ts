@@ -9,10 +9,10 @@ import { bodyOf, noContext } from '@coffer/storage-core';
 import { afterEach, expect, it, vi } from 'vitest';
 
 import { localBackend } from './backend.ts';
-import type * as syncing from './sync.ts';
 import { leftoversIn, scratch } from './testing/storage.ts';
 
 let lookFailure: string | undefined;
+let syncFailure: string | undefined;
 vi.mock('node:fs', async (original) => {
   const real = await original<typeof files>();
   const lstatSync = (...call: Parameters<typeof real.lstatSync>): unknown => {
@@ -20,7 +20,11 @@ vi.mock('node:fs', async (original) => {
       throw Object.assign(new Error(lookFailure), { code: lookFailure });
     return real.lstatSync(...call);
   };
-  return { ...real, lstatSync };
+  const fsync: (...call: Parameters<typeof real.fsync>) => void = (fd, done) => {
+    if (syncFailure !== undefined && real.fstatSync(fd).isDirectory()) done(Object.assign(new Error(syncFailure), { code: syncFailure }));
+    else real.fsync(fd, done);
+  };
+  return { ...real, lstatSync, fsync };
 });
 let linkFailure: string | undefined;
 let onLinked: (() => Promise<unknown>) | undefined;
@@ -32,16 +36,6 @@ vi.mock('node:fs/promises', async (original) => {
     await onLinked?.();
   };
   return { ...real, link };
-});
-let syncFailure: string | undefined;
-vi.mock('./sync.ts', async (original) => {
-  const real = await original<typeof syncing>();
-  const sync: typeof real.sync = async (handle) => {
-    if (syncFailure !== undefined && (await handle.stat()).isDirectory())
-      throw Object.assign(new Error(syncFailure), { code: syncFailure });
-    return real.sync(handle);
-  };
-  return { ...real, sync };
 });
 afterEach(() => {
   lookFailure = undefined;

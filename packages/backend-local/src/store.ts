@@ -2,12 +2,12 @@ import { lstatSync } from 'node:fs';
 import { access, constants, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { storageError } from '@coffer/storage-core';
+import { makeDirectories, storageError, syncDirectory } from '@coffer/storage-core';
 
 import { BlobStore } from './blob-store.ts';
 import { BlockPool } from './block-pool.ts';
 import { BucketIndex } from './bucket-index.ts';
-import { assertDirectory, makeDirectories, syncDirectory } from './disk.ts';
+import { assertDirectory } from './disk.ts';
 import { toStorageError } from './errors.ts';
 import { HashThread } from './hash-thread.ts';
 import { IndexFile } from './index-file.ts';
@@ -35,7 +35,7 @@ export interface Store {
  */
 export async function openStore(path: string): Promise<Store> {
   try {
-    await makeDirectories(path);
+    await makeDirectories(path, 0o700);
     const root = await realpath(path); // the root itself may be a link, but nothing below it
     assertDirectory(join(root, '.tmp'));
     const indexPath = join(root, 'index.db');

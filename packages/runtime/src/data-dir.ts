@@ -1,5 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { makeDirectories } from '@coffer/storage-core';
 
 import { StartupError } from './startup-error.ts';
 
@@ -16,21 +15,4 @@ export async function ensureDataDir(dataDir: string): Promise<void> {
       { cause },
     );
   }
-}
-
-/** One by one: where an existing directory takes no new ones, as below /proc, Node's own recursion tries forever. */
-async function makeDirectories(path: string, mode: number): Promise<void> {
-  if (await isDirectory(path)) return;
-  const above = dirname(path);
-  if (above !== path) await makeDirectories(above, mode);
-  await mkdir(path, mode).catch(async (error: unknown) => {
-    if (!(await isDirectory(path))) throw error; // otherwise somebody else has created it meanwhile
-  });
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }

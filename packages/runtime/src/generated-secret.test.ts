@@ -39,7 +39,9 @@ describe('generatedSecret', () => {
   it('gives processes and callers that start together the same one', async () => {
     const script = `import { generatedSecret } from ${JSON.stringify(fileURLToPath(new URL('./generated-secret.ts', import.meta.url)))};
       console.log((await Promise.all(Array.from({ length: 4 }, () => generatedSecret(${JSON.stringify(dir)})))).join(' '));`;
-    const processes = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]));
+    const processes = Array.from({ length: 4 }, () =>
+      promisify(execFile)(process.execPath, ['--conditions=@coffer/source', '--input-type=module', '-e', script]),
+    );
     const seen = (await Promise.all(processes)).flatMap(({ stdout }) => stdout.trim().split(' '));
     expect(seen).toHaveLength(16);
     expect(new Set(seen).size).toBe(1);

@@ -38,6 +38,7 @@ export { contentTypeOf, contentTypeShape, defaultContentType, isContentType, wit
 export { noContext } from './context.ts';
 export type { CallContext, TenantContext } from './context.ts';
 export type { Given } from './defined.ts';
+export { isDirectory, makeDirectories, syncDirectory } from './directories.ts';
 export {
   AccessDeniedError,
   AclNotSupportedError,

@@ -1,5 +1,7 @@
-import { mkdir, realpath, stat } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+
+import { isDirectory, makeDirectories } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
 
@@ -50,7 +52,7 @@ export class Folders {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    if (!(await isFolder(folder))) throw fileInTheWayError(folder);
+    if (!(await isDirectory(folder))) throw fileInTheWayError(folder);
     const relativePath = relative(root, await realpath(folder));
     if (relativePath === '..' || relativePath.startsWith(`..${sep}`) || isAbsolute(relativePath)) {
       throw new LocalError('unsafe_path', 'A symbolic link leads out of the --output folder.');
@@ -58,30 +60,13 @@ export class Folders {
   }
 
   async #makeRoot(): Promise<string> {
-    await makeFolders(this.root).catch((error: NodeJS.ErrnoException) => {
+    await makeDirectories(this.root, 0o777).catch((error: NodeJS.ErrnoException) => {
       throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWayError(this.root, error) : error;
     });
     return realpath(this.root);
   }
 }
 
-/** One by one: where a folder cannot be created in an existing one, as below /proc, Node's own `recursive` tries forever. */
-async function makeFolders(folder: string): Promise<void> {
-  if (await isFolder(folder)) return;
-  const parent = dirname(folder);
-  if (parent !== folder) await makeFolders(parent);
-  await mkdir(folder).catch(async (error: unknown) => {
-    if (!(await isFolder(folder))) throw error; // else another process created it meanwhile
-  });
-}
-
 function fileInTheWayError(path: string, cause?: unknown): LocalError {
   return new LocalError('path_conflict', `${path} is a file, but a folder is needed there.`, { cause });
-}
-
-export async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }

@@ -1,10 +1,10 @@
 import { basename, dirname } from 'node:path';
 
+import { isDirectory } from '@coffer/storage-core';
 import type { ObjectSummary } from '@coffer/storage-core';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
-import { isFolder } from './folders.ts';
 import { folderPrefix, lastPart, nothingBelowError } from './prefix.ts';
 import { SortedNames } from './sorted-names.ts';
 import type { Failure } from './task.ts';
@@ -32,7 +32,7 @@ export interface DownloadDestination {
 export async function downloadDestinationOf(output: string, keys: readonly string[], recursive: boolean): Promise<DownloadDestination> {
   if (output === '') throw new UsageError('--output must name a file or a folder.');
   const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
-  if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isFolder(output))) return { folder: output };
+  if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isDirectory(output))) return { folder: output };
   return { folder: dirname(output), file: basename(output) };
 }
 

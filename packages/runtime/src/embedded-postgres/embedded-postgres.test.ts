@@ -86,7 +86,10 @@ function spawnOwner(): ChildProcess {
     console.log(JSON.stringify({ connection: server.connection, found: server.found }));
     process.stdin.once('end', () => server.stop()).resume();
   `;
-  const owner = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  const owner = spawn(process.execPath, ['--conditions=@coffer/source', '--input-type=module', '-e', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  });
   cleanUp.push(() => owner.kill('SIGKILL'));
   return owner;
 }
@@ -345,7 +348,7 @@ describe('a data directory that cannot be used', () => {
     const program = `
       import { startEmbeddedPostgres } from ${JSON.stringify(new URL('./embedded-postgres.ts', import.meta.url).href)};
       await startEmbeddedPostgres({ dataDir: process.argv[1] }).catch((error) => console.log(error.message));`;
-    const mount = 'mount -t tmpfs -o ro tmpfs "$2" && exec "$0" --input-type=module --eval "$1" "$2"';
+    const mount = 'mount -t tmpfs -o ro tmpfs "$2" && exec "$0" --conditions=@coffer/source --input-type=module --eval "$1" "$2"';
     const { stdout } = await promisify(execFile)('unshare', [...namespace, 'sh', '-c', mount, process.execPath, program, dataDir]);
     expect(stdout).toMatch(/^The embedded PostgreSQL cannot use .*postgres \(EROFS: .+\); .*COFFER_DATA_DIR.*DATABASE_URL/);
   });

@@ -67,9 +67,13 @@ describe.runIf(spawnSync('unshare', [...namespace, 'true']).status === 0)('a ser
   }
 
   async function startContainer(): Promise<{ readonly found: string; readonly end: (signal?: 'SIGKILL') => Promise<void> }> {
-    const child = spawn('unshare', [...namespace, process.execPath, '--input-type=module', '--eval', owner, dataDir], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      'unshare',
+      [...namespace, process.execPath, '--conditions=@coffer/source', '--input-type=module', '--eval', owner, dataDir],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     const exited = once(child, 'exit');
     cleanUp.push(async () => {
       child.kill('SIGKILL');

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, unlink } from 'node:fs/promises';
+import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+
+import { makeDirectories } from '../directories.ts';
 
 const readBytes = 262_144;
 
@@ -22,7 +24,7 @@ export class SpoolFile {
 
   /** @param directory default: the system's directory for temporary files */
   static async open(directory: string = tmpdir()): Promise<SpoolFile> {
-    await makeDirectory(directory);
+    await makeDirectories(directory, 0o700);
     const path = join(directory, `coffer-${randomUUID()}`);
     const file = new SpoolFile(await open(path, 'wx+', 0o600));
     try {
@@ -66,17 +68,4 @@ export class SpoolFile {
     unclosed.delete(this.#file);
     return this.#file.close();
   }
-}
-
-/** Like `recursive`, which retries forever in an existing directory that takes no entries, such as a mounted one that has been removed. */
-async function makeDirectory(path: string): Promise<void> {
-  const make = (): Promise<void> =>
-    mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  await make().catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeDirectory(dirname(path));
-    await make();
-  });
 }
