@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ensureDataDir } from './data-dir.ts';
 import { ignoreExisting } from './ignore-existing.ts';
 import { StartupError } from './startup-error.ts';
-import { writeDurably } from './sync.ts';
+import { writeDurably } from './write-durably.ts';
 
 const secretPattern = /^[A-Za-z0-9_-]{43,}$/;
 

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+import { syncDirectory } from '@coffer/storage-core';
+
 import { StartupError } from '../startup-error.ts';
-import { sync, writeDurably } from '../sync.ts';
+import { writeDurably } from '../write-durably.ts';
 import type { Binaries } from './binaries.ts';
 import type { Identity } from './identity.ts';
 import { runAs } from './spawn-as.ts';
@@ -77,13 +79,4 @@ async function chownTo({ owner }: Identity, path: string): Promise<void> {
 async function write(identity: Identity, path: string, text: string): Promise<void> {
   await writeDurably(path, text, 'w');
   await chownTo(identity, path);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const dir = await open(path, 'r');
-  try {
-    await sync(dir);
-  } finally {
-    await dir.close();
-  }
 }

@@ -1,0 +1,32 @@
+import type * as files from 'node:fs';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { expect, it, vi } from 'vitest';
+
+import { findBinaries } from './binaries.ts';
+import { createCluster } from './create-cluster.ts';
+import { identityFor } from './identity.ts';
+
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof files>();
+  const fsync: (...call: Parameters<typeof real.fsync>) => void = (fd, done) => {
+    if (real.fstatSync(fd).isDirectory()) done(Object.assign(new Error('EINVAL'), { code: 'EINVAL', syscall: 'fsync' }));
+    else real.fsync(fd, done);
+  };
+  return { ...real, fsync };
+});
+
+it('succeeds where directories take no sync, which PostgreSQL allows as well', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'coffer-cluster-'));
+  await chmod(dir, 0o755);
+  const binaries = findBinaries();
+  const data = join(dir, 'data');
+  try {
+    await createCluster(data, binaries, await identityFor(data, [binaries.postgres, dir]));
+    expect(await readdir(dir)).toEqual(['data']);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
