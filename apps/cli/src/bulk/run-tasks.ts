@@ -83,11 +83,7 @@ async function preview<R>(task: Task<R>): Promise<Outcome<R>> {
  * The backend has already retried requests that failed before any byte passed. This retries what the backend cannot: a body that ends
  * too early, or an object that changes while it is read.
  */
-async function runWithRetries<R>(
-  task: Task<R>,
-  isAlone: () => boolean,
-  { retries, signal, follower }: RunOptions<R>,
-): ReturnType<Task<R>['run']> {
+async function runWithRetries<R>(task: Task<R>, isAlone: () => boolean, { retries, signal, follower }: RunOptions<R>): Promise<Outcome<R>> {
   const meter = new Meter(follower, task.bytes);
   let retry = 0;
   const running: Running = {

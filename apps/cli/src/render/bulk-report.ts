@@ -1,10 +1,10 @@
 import { nameOf } from '../bulk/task.ts';
 import type { Failure, Follower, Outcome, Task } from '../bulk/task.ts';
-import { Spool } from '../bulk/spool.ts';
 import type { Output } from '../output.ts';
 import { ReorderBuffer } from './reorder-buffer.ts';
 import { JsonDocument } from './json-document.ts';
 import { Progress } from './progress.ts';
+import { Spool } from './spool.ts';
 import { bytesText, countText, durationText, grouped } from './units.ts';
 import { monotonicMs } from '../clock.ts';
 

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { printableJson } from './printable.ts';
+
 const maxMemory = 256 * 1024;
-/** Line breaks that JSON does not escape in strings, but Node's readline splits at. */
-const lineBreaks = /[\u2028\u2029]/g;
 
 /** Keeps values for later, in order: a few in memory, many in a temporary file, or all in memory if no file can be written. */
 export class Spool<T> {
@@ -22,7 +21,7 @@ export class Spool<T> {
   #writing: Promise<void> = Promise.resolve();
 
   add(value: T): void {
-    const line = `${JSON.stringify(value).replaceAll(lineBreaks, escaped)}\n`;
+    const line = `${printableJson(value)}\n`; // has none of the line breaks at which Node splits lines
     this.#lines.push(line);
     this.#size += line.length;
     if (this.#size >= maxMemory) this.#spill();
@@ -32,10 +31,9 @@ export class Spool<T> {
   async *drain(): AsyncGenerator<T, void, undefined> {
     await this.#writing;
     try {
-      if (this.#length > 0) {
-        const { createInterface } = await import('node:readline');
-        const input = createReadStream(this.#path, { end: this.#length - 1 });
-        for await (const line of createInterface({ input })) yield JSON.parse(line) as T;
+      if (this.#file !== undefined && this.#length > 0) {
+        const lines = this.#file.readLines({ start: 0, end: this.#length - 1, autoClose: false });
+        for await (const line of lines) yield JSON.parse(line) as T;
       }
       for (const line of this.#refused) yield JSON.parse(line) as T;
       for (const line of this.#lines) yield JSON.parse(line) as T;
@@ -73,7 +71,7 @@ export class Spool<T> {
     const bytes = Buffer.from(text);
     this.#path ||= join(tmpdir(), `coffer-${randomBytes(8).toString('hex')}.jsonl`);
     try {
-      this.#file ??= await open(this.#path, 'wx', 0o600);
+      this.#file ??= await open(this.#path, 'wx+', 0o600);
       await this.#file.appendFile(bytes);
       this.#length += bytes.length;
       return true;
@@ -81,8 +79,4 @@ export class Spool<T> {
       return false;
     }
   }
-}
-
-function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16)}`;
 }
