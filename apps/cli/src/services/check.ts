@@ -11,6 +11,7 @@ import type { Check } from './check-result.ts';
 import { endpointChecks } from './endpoint-checks.ts';
 import { openSession } from './open-session.ts';
 import type { Session, SessionOptions } from './open-session.ts';
+import { isBucketOfTenant } from './session-tenant.ts';
 import { tryBucket, tryNewBucket } from './try-bucket.ts';
 
 type CheckOptions = Pick<SessionOptions, 'signal' | 'note' | 'bucket' | 'explain'>;
@@ -32,8 +33,8 @@ export async function* runChecks(env: Env, options: CheckOptions): AsyncGenerato
     return;
   }
   // A tenant's bucket is looked up in the database.
-  const needsDatabase = options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
-  const bucket = options.bucket ?? (needsDatabase && database.status === 'failed' ? config.storage.sharedBucket : undefined);
+  const isUnknown = isBucketOfTenant(config, options.bucket) && database.status === 'failed';
+  const bucket = isUnknown ? config.storage.sharedBucket : options.bucket;
   let session: Session;
   try {
     session = await openSession(env, { ...options, bucket, provision: false });
@@ -44,7 +45,7 @@ export async function* runChecks(env: Env, options: CheckOptions): AsyncGenerato
     return;
   }
   try {
-    yield* checkStorage(session, config, { ...options, isTenantUnknown: bucket !== options.bucket });
+    yield* checkStorage(session, config, { ...options, isBucketUnknown: isUnknown });
   } finally {
     await session.close();
   }
@@ -74,7 +75,7 @@ async function checkDatabase(config: Config, { signal, note }: CheckOptions): Pr
 async function* checkStorage(
   session: Session,
   { storage: settings, dataDir }: Config,
-  options: CheckOptions & { readonly isTenantUnknown: boolean },
+  options: CheckOptions & { readonly isBucketUnknown: boolean },
 ): AsyncGenerator<Check, void, undefined> {
   const { signal } = options;
   const {
@@ -91,7 +92,7 @@ async function* checkStorage(
   yield { name: 'provider', status: 'ok', message: `${backend} answered within ${latencyMs} ms` };
   if (settings.backend === 'local') yield* checkDisk(settings.localPath, dataDir);
   let { bucket } = settings;
-  if (options.isTenantUnknown) yield failed('bucket', 'storage_unavailable', 'cannot be determined: it is recorded in the database');
+  if (options.isBucketUnknown) yield failed('bucket', 'storage_unavailable', 'cannot be determined: it is recorded in the database');
   else bucket = (yield* checkBucket(session, settings, options.bucket !== undefined)) ?? bucket;
   signal.throwIfAborted();
   yield* checkEndpoint(session, bucket);

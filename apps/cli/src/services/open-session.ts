@@ -3,7 +3,7 @@ import type { CallContext, StorageService, TenantContext } from '@coffer/storage
 
 import { delayedAbort } from '../interrupt.ts';
 import { bucketChoiceText } from '../render/bucket-choice.ts';
-import { assertUnowned, findTenant, takenAsSlug } from './session-tenant.ts';
+import { assertUnowned, findTenant, isBucketOfTenant, takenAsSlug } from './session-tenant.ts';
 
 export interface SessionOptions {
   readonly signal: AbortSignal;
@@ -53,9 +53,9 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
   // A command that lacks a bucket fails with an error that says so.
   for (const warning of config.warnings) if (!warning.startsWith('STORAGE_BUCKET is not set')) note(`warning: ${warning}`);
 
-  // With a bucket named, the tenant is not needed to find one. No database is created just to learn that no tenant is registered.
+  // No database is created just to learn that no tenant is registered.
   const { database = false } = options;
-  const needsTenant = database === false && options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
+  const needsTenant = database === false && isBucketOfTenant(config, options.bucket);
   const withDatabase = database === true || ((needsTenant || database === 'existing') && (await hasDatabase(config)));
   const opened: StorageRuntime[] = [];
   const close = async (): Promise<void> => {

@@ -1,10 +1,15 @@
-import type { Runtime } from '@coffer/runtime';
+import type { Config, Runtime } from '@coffer/runtime';
 import { canonicalTenantUuid, hasCode, storageError, tenantNameProblem } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 
 import { UsageError } from '../problem.ts';
 
 type Tenants = Runtime['tenants'];
+
+/** Whether TENANT_ID decides the bucket of a command: not if the user names a bucket. */
+export function isBucketOfTenant({ storage, tenantId }: Config, named: string | undefined): boolean {
+  return named === undefined && storage.multiTenancy && tenantId !== undefined;
+}
 
 /** The registered tenant with this UUID or slug; undefined if there is none. */
 export async function findTenant(tenants: Tenants, id = ''): Promise<TenantContext | undefined> {
