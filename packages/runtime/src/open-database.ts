@@ -3,18 +3,11 @@ import { shownDatabaseUrl } from '@coffer/files-db/database-url';
 import { isStorageError } from '@coffer/storage-core';
 
 import type { Config } from './config.ts';
-import type { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
+import type { EmbeddedPostgres, EmbeddedPostgresOptions } from './embedded-postgres/embedded-postgres.ts';
 import { StartupError } from './startup-error.ts';
 
 /** How the database is started, and who is told about it. */
-export interface OpenDatabaseOptions {
-  /** Told about what happens on its own, such as a restart of the embedded PostgreSQL. */
-  readonly log?: (message: string) => void;
-  /** Further module URLs from which to look for the embedded PostgreSQL's package. */
-  readonly resolveFrom?: readonly string[];
-  /** Aborting it makes the start give up, close what it has opened, and reject with the signal's reason. It has no effect later. */
-  readonly signal?: AbortSignal;
-}
+export type OpenDatabaseOptions = Omit<EmbeddedPostgresOptions, 'dataDir'>;
 
 export interface OpenDatabase {
   readonly database: Database;

@@ -17,11 +17,11 @@ import { addUser, countUsers, removeUser } from './users.ts';
 export interface EmbeddedPostgresOptions {
   /** An absolute path; the database is in its sub-folder `postgres`. */
   readonly dataDir: string;
-  /** Further module URLs from which to look for the package with the binaries. */
+  /** Further module URLs from which to look for the embedded PostgreSQL's package. */
   readonly resolveFrom?: readonly string[];
-  /** Told about what happens on its own: the restart of a server that died. */
+  /** Told about what happens on its own, such as a restart of the embedded PostgreSQL. */
   readonly log?: (message: string) => void;
-  /** Aborting it makes the start give up and leave no server that it has started. It has no effect later. */
+  /** Aborting it makes the start give up, close what it has opened, and reject with the signal's reason. It has no effect later. */
   readonly signal?: AbortSignal;
 }
 
