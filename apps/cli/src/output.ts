@@ -44,12 +44,12 @@ export class Output {
   write(text: string): void {
     if (this.#isClosed) return;
     this.#pending += text;
-    if (this.#pending.length >= flushAt) this.flush();
+    if (this.#pending.length >= flushAt) this.#flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => {
         this.#scheduled = false;
-        this.flush();
+        this.#flush();
       });
     }
   }
@@ -61,7 +61,7 @@ export class Output {
   async bytes(chunk: Uint8Array): Promise<boolean> {
     const signal = this.#signal;
     signal.throwIfAborted();
-    this.flush();
+    this.#flush();
     if (this.#isClosed) return false;
     await new Promise<void>((resolve, reject) => {
       const giveUp = (): void => {
@@ -139,7 +139,7 @@ export class Output {
     this.#isStatusShown = true;
   }
 
-  flush(): void {
+  #flush(): void {
     if (this.#pending === '' || this.#isClosed) return;
     if (process.stdout.isTTY) this.#eraseStatus();
     process.stdout.write(this.#pending);
@@ -162,7 +162,7 @@ export class Output {
    * process is asked to end, readers have one more second.
    */
   async end(): Promise<void> {
-    this.flush();
+    this.#flush();
     if (!this.#isClosed) await this.#written(process.stdout);
     if (this.#failure !== undefined && this.#failure !== this.#reportedError) {
       this.failure('stdout', problemOf(this.#failure));

@@ -13,18 +13,11 @@ import type { BadEntry, WalkOptions } from './walk.ts';
 export type Source =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'stdin'; readonly key: string }
   | (BadEntry & { readonly kind: 'failure' });
 
 /** A file and the key it will have. */
 export interface PlannedUpload {
   readonly path: string;
-  readonly key: string;
-}
-
-/** The content of stdin, and its key. */
-export interface PlannedStdin {
-  readonly stdin: true;
   readonly key: string;
 }
 
@@ -35,14 +28,12 @@ export interface UploadNames {
 
 /**
  * Checks what the command line names, before anything is uploaded.
- * @throws UsageError for a directory without `recursive`, for a key given for several files, for files that would get the same key,
- * and for a `-` (stdin) that is not the only path or has no key
+ * @throws UsageError for a directory without `recursive`, for a key given for several files, and for files that would get the same key
  */
 export async function sourcesOf(
   paths: readonly string[],
   names: UploadNames & { readonly recursive: boolean },
 ): Promise<readonly Source[]> {
-  if (paths.includes('-')) return [stdin(paths, names)];
   const sources = await Promise.all(paths.map(sourceAt));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
@@ -74,12 +65,10 @@ export async function* planUploads(
   names: UploadNames,
   filters: UploadFilters,
   { ownData, signal }: Omit<WalkOptions, 'shouldEnter'> = {},
-): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
+): AsyncGenerator<PlannedUpload | Failure, void, undefined> {
   const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
-    if (source.kind === 'stdin') {
-      yield { stdin: true, key: source.key };
-    } else if (source.kind === 'failure') {
+    if (source.kind === 'failure') {
       yield* failureOf(source, filters);
     } else if (await ownData?.contains(source.path).catch(() => false)) {
       // a file that has gone meanwhile fails when it is opened
@@ -97,13 +86,6 @@ export async function* planUploads(
       }
     }
   }
-}
-
-function stdin(paths: readonly string[], { key, recursive }: UploadNames & { readonly recursive: boolean }): Source {
-  if (paths.length > 1 || recursive)
-    throw new UsageError('- stands for stdin and cannot be combined with other paths; for a file with that name, write ./-.');
-  if (key === undefined || key === '') throw new UsageError('Data from stdin has no name; give one with --key.');
-  return { kind: 'stdin', key };
 }
 
 async function sourceAt(path: string): Promise<Source> {
@@ -142,7 +124,7 @@ async function plannedUnlessTaken(
 ): Promise<PlannedUpload | Failure> {
   const key = keyFor(name, names);
   for (const source of earlier) {
-    if (source.kind === 'failure' || source.kind === 'stdin') continue;
+    if (source.kind === 'failure') continue;
     const other = source.kind === 'file' ? source.path : pathBelow(source.path, name.split('/').join(sep));
     const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);
     if (!isSame) continue;

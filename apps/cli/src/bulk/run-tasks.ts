@@ -6,7 +6,7 @@ import { LocalError, problemOf } from '../problem.ts';
 import { Meter } from './meter.ts';
 import { readAhead } from './read-ahead.ts';
 import { isFailure } from './task.ts';
-import type { Follower, Outcome, Planned, Running, Task } from './task.ts';
+import type { Follower, Outcome, Plan, Planned, Running, Task } from './task.ts';
 
 export interface RunOptions<R> {
   /** How many tasks run at once. */
@@ -27,7 +27,7 @@ const maxPlannedAhead = 2000;
  * on.
  * @throws what the plan throws, once the tasks before that are done; the signal's reason, once the running tasks have ended
  */
-export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
+export async function runTasks<R>(plan: Plan<R>, options: RunOptions<R>): Promise<void> {
   const { concurrency, signal, follower } = options;
   const tasks = readAhead(announced(plan, follower), { maxSize: maxPlannedAhead, sizeOf: objectCount });
   let runningCount = 0;
@@ -55,7 +55,7 @@ function objectCount<R>(planned: Planned<R>): number {
   return isFailure(planned) ? 1 : (planned.count ?? 1);
 }
 
-async function* announced<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R>): AsyncGenerator<Planned<R>, void, undefined> {
+async function* announced<R>(plan: Plan<R>, follower: Follower<R>): AsyncGenerator<Planned<R>, void, undefined> {
   for await (const planned of plan) {
     if (!isFailure(planned)) follower.planned(planned);
     yield planned;

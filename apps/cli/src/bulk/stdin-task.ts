@@ -9,8 +9,10 @@ import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 import type { UploadSettings } from './upload-task.ts';
 
+export type StdinSettings = Omit<UploadSettings, 'update'>;
+
 /** Uploads stdin, of any length, as one object. It can be read only once. */
-export function stdinTask(key: string, { session, bucket, acl, storageClass, contentType }: UploadSettings): Task<Transfer> {
+export function stdinTask(key: string, { session, bucket, acl, storageClass, contentType }: StdinSettings): Task<Transfer> {
   const path = '-';
   return {
     subject: { path },

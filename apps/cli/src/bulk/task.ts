@@ -47,6 +47,7 @@ export interface Task<R> {
 
 /** An element of a plan: something to do, or something that cannot be done. */
 export type Planned<R> = Task<R> | Failure;
+export type Plan<R> = AsyncIterable<Planned<R>> | Iterable<Planned<R>>;
 
 /** Follows the progress of a bulk command. */
 export interface Follower<R> {

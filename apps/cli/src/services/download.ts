@@ -43,10 +43,8 @@ export async function downloadToStdout(
   const bucket = await session.bucket();
   const { stdoutTask } = await import('../bulk/stdout-task.ts');
   const { key, write } = request;
-  const singleTask = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
-    yield stdoutTask(key, bucket, { session, write, etagTrust: new EtagTrust(session.note) });
-  };
-  await runBulk(session, singleTask(), request, follower);
+  const task = stdoutTask(key, bucket, { session, write, etagTrust: new EtagTrust(session.note) });
+  await runBulk(session, [task], request, follower);
 }
 
 async function* plan(request: DownloadRequest, settings: DownloadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {

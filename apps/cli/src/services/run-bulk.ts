@@ -1,5 +1,5 @@
 import { runTasks } from '../bulk/run-tasks.ts';
-import type { Follower, Planned } from '../bulk/task.ts';
+import type { Follower, Plan } from '../bulk/task.ts';
 import { withSmallYoungGeneration } from '../bulk/young-generation.ts';
 import type { Session } from './open-session.ts';
 
@@ -15,7 +15,7 @@ export interface BulkOptions {
 /** Runs a plan, with the retries that are configured. @throws as `runTasks` */
 export async function runBulk<R>(
   session: Session,
-  plan: AsyncIterable<Planned<R>>,
+  plan: Plan<R>,
   options: Pick<BulkOptions, 'concurrency' | 'dryRun'>,
   follower: Follower<R>,
 ): Promise<void> {

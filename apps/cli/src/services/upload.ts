@@ -2,6 +2,7 @@ import { filterOf, folderFilterOf } from '../bulk/filter.ts';
 import { OwnData } from '../bulk/own-data.ts';
 import { planUploads } from '../bulk/plan-uploads.ts';
 import type { Source, UploadNames } from '../bulk/plan-uploads.ts';
+import type { StdinSettings } from '../bulk/stdin-task.ts';
 import { isFailure } from '../bulk/task.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
@@ -20,13 +21,23 @@ export async function uploadFiles(session: Session, request: UploadRequest, foll
   await runBulk(session, plan(request, settings), request, follower);
 }
 
+/** Uploads stdin as one object. */
+export async function uploadStdin(
+  session: Session,
+  request: Omit<StdinSettings, 'session' | 'bucket'> & Pick<BulkOptions, 'concurrency' | 'dryRun'> & { readonly key: string },
+  follower: Follower<Transfer>,
+): Promise<void> {
+  const bucket = await session.bucket();
+  const { stdinTask } = await import('../bulk/stdin-task.ts');
+  await runBulk(session, [stdinTask(request.key, { ...request, session, bucket })], request, follower);
+}
+
 async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { sources, include, exclude } = request;
   const filters = { files: filterOf(include, exclude), folders: folderFilterOf(exclude) };
   const { signal } = settings.session.ctx;
   for await (const planned of planUploads(sources, request, filters, { ownData: await ownData(settings.session), signal })) {
-    if ('stdin' in planned) yield (await import('../bulk/stdin-task.ts')).stdinTask(planned.key, settings);
-    else yield isFailure(planned) ? planned : uploadTask(planned, settings);
+    yield isFailure(planned) ? planned : uploadTask(planned, settings);
   }
 }
 

@@ -4,7 +4,7 @@ import { aclFlag, storageClassFlag } from '../../flags.ts';
 import { Args, Flags } from '../../oclif.ts';
 import { UsageError } from '../../problem.ts';
 import { uploadStyle } from '../../render/transfers.ts';
-import { uploadFiles } from '../../services/upload.ts';
+import { uploadFiles, uploadStdin } from '../../services/upload.ts';
 
 export default class Upload extends BulkCommand {
   static override readonly summary = 'Upload files.';
@@ -42,14 +42,20 @@ export default class Upload extends BulkCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Upload);
     const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
-    if (update && args.path.includes('-')) throw new UsageError('--update compares files; it cannot be used with stdin.');
-    if (args.path.includes('-') && (flags.include !== undefined || flags.exclude !== undefined)) {
-      throw new UsageError('--include and --exclude choose among files; they cannot be used with stdin.');
+    const settings = { acl, storageClass: storageClass || undefined, contentType: contentType || undefined };
+    if (args.path.includes('-')) {
+      if (update) throw new UsageError('--update compares files; it cannot be used with stdin.');
+      if (flags.include !== undefined || flags.exclude !== undefined)
+        throw new UsageError('--include and --exclude choose among files; they cannot be used with stdin.');
+      if (args.path.length > 1 || recursive)
+        throw new UsageError('- stands for stdin and cannot be combined with other paths; for a file with that name, write ./-.');
+      if (key === undefined || key === '') throw new UsageError('Data from stdin has no name; give one with --key.');
+      await this.bulk(flags, uploadStyle, (session, report, options) => uploadStdin(session, { key, ...settings, ...options }, report));
+      return;
     }
     const sources = await sourcesOf(args.path, { key, prefix, recursive });
-    const settings = { acl, storageClass: storageClass || undefined, contentType: contentType || undefined, update };
     await this.bulk(flags, uploadStyle, (session, report, options) =>
-      uploadFiles(session, { sources, key, prefix, ...settings, ...options }, report),
+      uploadFiles(session, { sources, key, prefix, ...settings, update, ...options }, report),
     );
   }
 }
