@@ -26,13 +26,15 @@ export async function isDirectory(path: string): Promise<boolean> {
 // Errors of file systems that can sync only files (some FUSE file systems, some in virtual machines).
 const notForDirectories: ReadonlySet<string> = new Set(['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
+// By descriptor: the handles that Yarn's Plug'n'Play substitutes for Node's cannot sync. Promisified once: every upload to a disk syncs.
+const sync = promisify(fsync);
+
 /** Makes the names in a directory survive a power loss, if the file system can. Windows has no such call and needs none. */
 export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');
   try {
-    // By descriptor: the handles that Yarn's Plug'n'Play substitutes for Node's cannot sync.
-    await promisify(fsync)(directory.fd).catch((error: NodeJS.ErrnoException) => {
+    await sync(directory.fd).catch((error: NodeJS.ErrnoException) => {
       if (!notForDirectories.has(error.code ?? '')) throw error;
     });
   } finally {
