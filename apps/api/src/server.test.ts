@@ -1,15 +1,11 @@
-import { once } from 'node:events';
 import { STATUS_CODES } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { answerAfterAll, RawConnection } from './testing/raw-http.ts';
+import { askRaw } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
-import { admin, as } from './testing/tokens.ts';
+import { admin } from './testing/tokens.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -22,13 +18,6 @@ describe('the server', () => {
     root = await admin();
   });
   afterAll(() => api.stop());
-
-  const raw = async (head: string, options?: Parameters<RawConnection['answer']>[0]) => {
-    const connection = await RawConnection.open(api.url);
-    await connection.write(head);
-    const answer = await connection.answer(options);
-    return { ...answer, connection };
-  };
 
   it('answers problems as RFC 9457 has them', async () => {
     const { status, headers, json } = await api.send('GET', '/api/v1/nothing');
@@ -135,7 +124,7 @@ describe('the server', () => {
       const { headers } = await api.send('GET', '/nothing', { headers: { 'x-request-id': id } });
       expect(headers['x-request-id']).toMatch(uuid);
     }
-    const twice = await raw('GET /health/live HTTP/1.1\r\nHost: a\r\nX-Request-ID: one\r\nX-Request-ID: two\r\n\r\n');
+    const twice = await askRaw(api.url, 'GET /health/live HTTP/1.1\r\nHost: a\r\nX-Request-ID: one\r\nX-Request-ID: two\r\n\r\n');
     expect(twice.headers['x-request-id']).toMatch(uuid);
     twice.connection.destroy();
   });
@@ -153,12 +142,12 @@ describe('the server', () => {
       'GET /health/live HTTP/1.1\r\nHost:',
       'GET /health/live HTTP/1.0',
     ]) {
-      const { status, body, connection } = await raw(`${head}\r\n\r\n`);
+      const { status, body, connection } = await askRaw(api.url, `${head}\r\n\r\n`);
       expect({ head, status, body }).toEqual({ head, status: 200, body: '{"status":"live"}' });
       connection.destroy();
     }
     for (const target of ['http://example.com', 'http://example.com?x=/health/live']) {
-      const { status, body, connection } = await raw(`GET ${target} HTTP/1.1\r\nHost: example.com\r\n\r\n`);
+      const { status, body, connection } = await askRaw(api.url, `GET ${target} HTTP/1.1\r\nHost: example.com\r\n\r\n`);
       expect({ status, detail: JSON.parse(body).detail }).toEqual({ status: 404, detail: expect.stringContaining('nothing at /;') });
       connection.destroy();
     }
@@ -190,7 +179,7 @@ describe('the server', () => {
     ['a header with NUL', 'GET /health/live HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n', 400],
     ['an expectation nobody has', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n', 417],
   ])('refuses %s', async (_what, head, status) => {
-    const answer = await raw(head);
+    const answer = await askRaw(api.url, head);
     expect(answer).toMatchObject({ status, headers: { date: expect.stringMatching(/ GMT$/) } }); // RFC 9110, section 6.6.1
     expect(JSON.parse(answer.body)).toMatchObject({ status, title: STATUS_CODES[status], code: 'validation_failed' });
     answer.connection.destroy();
@@ -199,7 +188,8 @@ describe('the server', () => {
   it.each(['a b', '[::', 'a:port', '%zz', '[::1]x'])(
     'answers under its id a request whose host is %s, and reads no endless body of it',
     async (host) => {
-      const { status, headers, body, connection } = await raw(
+      const { status, headers, body, connection } = await askRaw(
+        api.url,
         `PUT /api/v1/files HTTP/1.1\r\nHost: ${host}\r\nX-Request-ID: malformed-1\r\nContent-Length: 1000000000\r\n\r\n`,
       );
       expect({ status, headers, json: JSON.parse(body) }).toMatchObject({
@@ -218,335 +208,18 @@ describe('the server', () => {
   );
 
   it('tells in a problem what was wrong with what was no request', async () => {
-    const answer = await raw(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
+    const answer = await askRaw(api.url, `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
     expect(answer.headers['content-type']).toBe('application/problem+json');
     expect(JSON.parse(answer.body)).toMatchObject({ status: 431, code: 'validation_failed', request_id: answer.headers['x-request-id'] });
     expect(await answer.connection.closesInTime(3000)).toBe(true);
   });
 
-  it('serves the next request of a connection after a problem', async () => {
-    const { authorization } = await as('ann');
-    const connection = await RawConnection.open(api.url);
-    const head = (method: string, path: string, rest: string): string =>
-      `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n${rest}`;
-    await connection.write(head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello'));
-    expect(await connection.answer()).toMatchObject({ status: 415 });
-    await connection.write(head('PATCH', '/api/v1/files/nothing', 'Content-Type: application/json\r\nContent-Length: 5\r\n\r\nhello'));
-    expect(await connection.answer()).toMatchObject({ status: 400 });
-    await connection.write(
-      head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'),
-    );
-    expect(await connection.answer()).toMatchObject({ status: 415 });
-    const form = 'Content-Type: multipart/form-data; boundary=b\r\n';
-    for (const body of [
-      'nonsense',
-      '--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--',
-      `--b\r\nContent-Disposition: form-data\r\n\r\n${'x'.repeat(10_000)}`,
-    ]) {
-      await connection.write(head('POST', '/api/v1/files/upload', `${form}Content-Length: ${body.length}\r\n\r\n${body}`));
-      expect(await connection.answer()).toMatchObject({ status: 400 });
-    }
-    await connection.write(head('GET', '/api/v1/files', '\r\n'));
-    expect(await connection.answer()).toMatchObject({ status: 200 });
-    connection.destroy();
-  });
-
-  it('takes the requests of a connection one after the other', async () => {
-    const head = (method: string, rest = '\r\n'): string =>
-      `${method} /api/v1/storage/objects/in-turn HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\n${rest}`;
-    const connection = await RawConnection.open(api.url);
-    await connection.write(head('PUT', 'Content-Length: 5\r\n\r\nhello') + head('GET') + head('DELETE') + head('GET'));
-    expect(await connection.answer()).toMatchObject({ status: 201 });
-    expect(await connection.answer()).toMatchObject({ status: 200, body: 'hello' });
-    expect(await connection.answer()).toMatchObject({ status: 204 });
-    expect(await connection.answer()).toMatchObject({ status: 404 });
-    connection.destroy();
-  });
-
-  it('answers the requests of a connection before it refuses what follows them', async () => {
-    const put = `PUT /api/v1/storage/objects/in-turn HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Length: 5\r\n\r\nhello`;
-    const connection = await RawConnection.open(api.url);
-    await connection.write(`${put}GET /health/live HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\nGARBAGE\r\n\r\n`);
-    expect(await connection.answer()).toMatchObject({ status: 201 });
-    expect(await connection.answer()).toMatchObject({ status: 417 });
-    const { status, body } = await connection.answer();
-    expect({ status, ...JSON.parse(body) }).toMatchObject({
-      status: 400,
-      code: 'validation_failed',
-      detail: 'That is not an HTTP request.',
-    });
-    expect(await connection.closesInTime()).toBe(true);
-  });
-
   it('says that a URL must be percent-encoded', async () => {
-    const { status, body } = await raw('GET /api/v1/storage/objects?prefix=ü HTTP/1.1\r\nHost: a\r\n\r\n');
+    const { status, body } = await askRaw(api.url, 'GET /api/v1/storage/objects?prefix=ü HTTP/1.1\r\nHost: a\r\n\r\n');
     expect({ status, ...JSON.parse(body) }).toMatchObject({
       status: 400,
       code: 'validation_failed',
       detail: 'The URL is not valid: percent-encode what is not ASCII.',
     });
-  });
-
-  it('writes no refusal into an answer that is under way', async () => {
-    await api.send('PUT', '/api/v1/storage/objects/long', { headers: root, body: Buffer.alloc(10_000_000) });
-    const connection = await RawConnection.open(api.url);
-    connection.socket.pause();
-    const begun = once(api.server, 'request');
-    await connection.write(
-      `GET /api/v1/storage/objects/long HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nTransfer-Encoding: chunked\r\n\r\n`,
-    );
-    const [, outgoing] = (await begun) as [unknown, ServerResponse];
-    await expect.poll(() => outgoing.socket?.bytesWritten).toBeGreaterThan(0);
-    await connection.write('no chunk\r\n');
-    connection.socket.resume();
-    await expect(connection.answer()).rejects.toThrow('The connection ended without an answer: HTTP/1.1 200 OK');
-    expect(connection.received).not.toContain('HTTP/1.1 400');
-  });
-
-  it('holds a body of tiny chunks in a few pieces, since each piece takes hundreds of bytes', async () => {
-    let pieces = 0;
-    const count = (): void => void pieces++;
-    api.server.once('request', (incoming: IncomingMessage) => {
-      // Not before the server reads: the body would flow away.
-      incoming.on('newListener', (event, listener) => {
-        if (event === 'data' && listener !== count && pieces === 0) incoming.on('data', count);
-      });
-    });
-    const sizes = [...Array.from({ length: 20_000 }, () => 1), 5000, 1, 2, 1023, 1024, 3];
-    const chunks = sizes.map((size, index) => String.fromCharCode(97 + (index % 26)).repeat(size));
-    const framed = [...chunks, ''].map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
-    const { status, connection } = await raw(
-      `PUT /api/v1/storage/objects/pieces HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nTransfer-Encoding: chunked\r\n\r\n${framed}`,
-    );
-    expect(status).toBe(201);
-    expect(pieces).toBeLessThan(1000);
-    const { text } = await api.send('GET', '/api/v1/storage/objects/pieces', { headers: root });
-    expect(text === chunks.join('')).toBe(true);
-    connection.destroy();
-  });
-
-  it('takes no body in a transfer coding that it cannot undo', async () => {
-    for (const [method, path, type] of [
-      ['PUT', '/api/v1/storage/objects/coded', 'text/plain'],
-      ['POST', '/api/v1/storage/objects/coded', 'multipart/form-data; boundary=b'],
-      ['POST', '/api/v1/storage/delete', 'application/json'],
-    ] as const) {
-      const { status, body, connection } = await raw(
-        `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Type: ${type}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
-      );
-      expect({ status, ...JSON.parse(body) }).toMatchObject({ status: 415, code: 'unsupported_media_type' });
-      connection.destroy();
-    }
-  });
-
-  it('accepts nothing after a chunked HTTP/1.0 request, since a proxy may have framed it differently', async () => {
-    const { connection, ...answer } = await raw(
-      'POST /health/live HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\n\r\n',
-    );
-    expect(answer).toMatchObject({ status: 405, headers: { connection: 'close' } });
-    expect(await connection.closesInTime(5000)).toBe(true);
-    expect(connection.received).toBe('');
-  });
-
-  it('does not ask for the body of a request that is refused anyway', async () => {
-    const head = 'PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n';
-    const refused = await RawConnection.open(api.url);
-    await refused.write(`${head}\r\n`);
-    expect(await refused.answer()).toMatchObject({ status: 401 });
-    refused.destroy();
-
-    const taken = await RawConnection.open(api.url);
-    await taken.write(`${head}Authorization: ${root.authorization}\r\n\r\n`);
-    await expect(taken.answer({ timeoutMs: 300 })).rejects.toThrow('No answer in time');
-    await taken.write('hello');
-    expect(await taken.answer()).toMatchObject({ status: 201 });
-    taken.destroy();
-  });
-
-  it('ends the connection after refusing an expectation, rather than take the next request for the body', async () => {
-    const connection = await RawConnection.open(api.url);
-    await connection.write('PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 5\r\n\r\n');
-    expect(await connection.answer()).toMatchObject({ status: 417, headers: { connection: 'close' } });
-    connection.destroy();
-  });
-
-  // As Java's client does without TLS.
-  describe('of a client that asks for HTTP/2', () => {
-    const asking = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n';
-    const put = (key: string, length: number): string =>
-      `PUT /api/v1/storage/objects/${key} HTTP/1.1\r\nHost: a\r\n${asking}Authorization: ${root.authorization}\r\nContent-Length: ${length}\r\n`;
-
-    it.each([
-      ['upload', 'PUT', '', 'hello'],
-      [
-        'form',
-        'POST',
-        'Content-Type: multipart/form-data; boundary=b\r\n',
-        '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhello\r\n--b--\r\n',
-      ],
-    ])('takes one %s after the other', async (_name, method, type, body) => {
-      const connection = await RawConnection.open(api.url);
-      for (const key of ['one', 'two']) {
-        await connection.write(`${put(key, body.length).replace('PUT', method)}${type}\r\n${body}`);
-        const answer = await connection.answer();
-        expect(answer).toMatchObject({ status: 201 });
-        expect(answer.headers).not.toHaveProperty('connection', 'close');
-      }
-      connection.destroy();
-    });
-
-    it('keeps the connection of a request without a body', async () => {
-      const connection = await RawConnection.open(api.url);
-      const preflight = 'OPTIONS / HTTP/1.1\r\nOrigin: http://app.test\r\nAccess-Control-Request-Method: PUT\r\n';
-      for (const head of [preflight, 'GET /health/live HTTP/1.1\r\n']) {
-        await connection.write(`${head}Host: a\r\n${asking}\r\n`);
-        expect((await connection.answer()).headers).not.toHaveProperty('connection', 'close');
-      }
-      connection.destroy();
-    });
-
-    it.each(['of known length', 'in chunks'])(
-      'takes what comes behind the body of a refused upload, or says that it does not (%s)',
-      async (how) => {
-        const connection = await RawConnection.open(api.url);
-        const data = 'x'.repeat(100_000);
-        const piece = how === 'in chunks' ? `${data.length.toString(16)}\r\n${data}\r\n0\r\n\r\n` : data;
-        const head = put('refused?storage_class=NONE', piece.length);
-        await connection.write(`${how === 'in chunks' ? head.replace(/Content-Length: .*/, 'Transfer-Encoding: chunked') : head}\r\n`);
-        const refused = await connection.answer();
-        expect(refused).toMatchObject({ status: 400, headers: { connection: 'close' } });
-        await connection.write(`${piece}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`);
-        expect(await connection.closesInTime(5000)).toBe(true);
-      },
-    );
-  });
-
-  it('refuses a large upload at once, and ends the connection rather than read it', async () => {
-    for (const [path, authorization, status] of [
-      ['/api/v1/files/upload', '', 401],
-      ['/api/v1/storage/objects/big', '', 401],
-      ['/api/v1/storage/objects/big?bucket=no-such-bucket', `Authorization: ${root.authorization}\r\n`, 404],
-      ['/local/coffer-uploads/big', '', 403],
-      ['/api/v1/storage/objects/%00', `Authorization: ${root.authorization}\r\n`, 400],
-    ] as const) {
-      const connection = await RawConnection.open(api.url);
-      await connection.write(
-        `${path.includes('files') ? 'POST' : 'PUT'} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}Content-Length: 5000000000\r\n\r\n`,
-      );
-      await connection.write(Buffer.alloc(1_000_000));
-      expect(await connection.answer()).toMatchObject({ status });
-      const sending = setInterval(() => void connection.write(Buffer.alloc(65_536)), 5);
-      expect(await connection.closesInTime(5000)).toBe(true);
-      clearInterval(sending);
-    }
-  });
-
-  it.each([
-    ['refused', '', 'Connection: close'],
-    ['refused by the route', 'auth', 'Connection: close'],
-    ['refused', '', 'Expect: 100-continue'],
-  ])('tells whoever sends on why it is $0, with $2', async (_name, auth, field) => {
-    const token = auth === '' ? '' : `Authorization: ${root.authorization}\r\n`;
-    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\n${field}\r\n${token}`;
-    expect(await answerAfterAll(api.url, head)).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
-  });
-
-  // Otherwise a client sends its next request, such as the same one with a new token, after a body that takes longer than the server waits;
-  // and a proxy whose client has gone by then may send another client's request in place of the rest.
-  it.each([
-    ['an object of five bytes', 401, 'PUT /api/v1/storage/objects/rest', 'Content-Length: 5'],
-    ['an object in chunks', 401, 'PUT /api/v1/storage/objects/rest', 'Transfer-Encoding: chunked'],
-    ['a JSON body', 401, 'POST /api/v1/storage/delete', 'Content-Length: 50'],
-    ['a small form', 401, 'POST /api/v1/files/upload', 'Content-Length: 500'],
-    ['five bytes of a link', 403, 'PUT /local/coffer-uploads/rest', 'Content-Length: 5'],
-    ['a form', 401, 'POST /api/v1/files/upload', 'Content-Length: 5000000'],
-    ['an object', 401, 'PUT /api/v1/storage/objects/rest', 'Content-Length: 5000000'],
-    ['an object for another bucket', 404, 'PUT /api/v1/storage/objects/rest?bucket=no-such-bucket', 'Content-Length: 5000000'],
-    ['the bytes of a link', 403, 'PUT /local/coffer-uploads/rest', 'Content-Length: 5000000'],
-  ])('says that nothing is taken behind the rest of %s that is refused', async (_name, expected, target, length) => {
-    const connection = await RawConnection.open(api.url);
-    const token = expected === 404 ? `Authorization: ${root.authorization}\r\n` : '';
-    const type = 'Content-Type: multipart/form-data; boundary=b\r\n';
-    await connection.write(`${target} HTTP/1.1\r\nHost: a\r\n${token}${type}${length}\r\n\r\n`);
-    const { status, headers } = await connection.answer();
-    expect({ status, connection: headers['connection'] }).toEqual({ status: expected, connection: 'close' });
-    await connection.write('5\r\nhello\r\n');
-    expect(await connection.closesInTime(5000)).toBe(true);
-  });
-
-  it.each([
-    ['GET', '/health/live', 200],
-    ['OPTIONS', '/api/v1/files', 204],
-    ['DELETE', '/api/v1/storage/objects/no-such-object', 204],
-  ])('says that nothing is taken behind the body of a %s, which nobody reads', async (method, path, expected) => {
-    const connection = await RawConnection.open(api.url);
-    await connection.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Length: 5\r\n\r\n1`);
-    const { status, headers } = await connection.answer();
-    expect({ status, connection: headers['connection'] }).toEqual({ status: expected, connection: 'close' });
-    expect(await connection.closesInTime(5000)).toBe(true);
-  });
-
-  it.each([
-    ['a file', '/api/v1/files/upload', 201],
-    ['an object', '/api/v1/storage/objects/form', 201],
-    ['what was presigned', '/local/coffer-uploads', 204],
-  ])('says that nothing is taken behind %s in a form that is stored before its own end has come', async (_what, path, expected) => {
-    const { json: begun } = await api.send('POST', '/api/v1/files/presigned-upload', {
-      headers: await as('ann'),
-      json: { filename: 'a.txt', content_type: 'text/plain', size_bytes: 5 },
-    });
-    const fields: Record<string, string> = path.startsWith('/local/') ? begun.upload_fields : {};
-    const part = (head: string, value: string): string => `--b\r\nContent-Disposition: form-data; ${head}\r\n\r\n${value}\r\n`;
-    const parts = Object.entries(fields).map(([name, value]) => part(`name="${name}"`, value));
-    const form = `${parts.join('')}${part('name="file"; filename="a.txt"', 'hello')}--b--\r\n`;
-    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
-    const send = async (rest: string) => {
-      const connection = await RawConnection.open(api.url);
-      await connection.write(`${head}${rest}`);
-      const { status, headers } = await connection.answer();
-      expect(status).toBe(expected);
-      return { connection, closes: headers['connection'] === 'close' };
-    };
-    const chunks = `Transfer-Encoding: chunked\r\n\r\n${form.length.toString(16)}\r\n${form}\r\n`;
-    for (const framed of [`Content-Length: ${form.length + 5}\r\n\r\n${form}`, chunks]) {
-      const { connection, closes } = await send(framed);
-      expect(closes).toBe(true);
-      expect(await connection.closesInTime(5000)).toBe(true);
-    }
-    for (const framed of [`Content-Length: ${form.length}\r\n\r\n${form}`, `${chunks}0\r\n\r\n`]) {
-      const { connection, closes } = await send(framed);
-      expect(closes).toBe(false);
-      connection.destroy();
-    }
-  });
-
-  it('takes the next request behind a large body that is all here, and behind a small one that came with its head', async () => {
-    const connection = await RawConnection.open(api.url);
-    const big = 'x'.repeat(3_000_000);
-    const token = `Authorization: ${root.authorization}\r\n`;
-    for (const [path, fields, body, status] of [
-      ['/api/v1/storage/objects/rest', '', 'hello', 401],
-      ['/api/v1/storage/objects/rest', token, big, 201],
-      ['/local/coffer-uploads/rest', '', 'hello', 403],
-      ['/local/coffer-uploads/rest', 'Host: b\r\n', 'hello', 400],
-    ] as const) {
-      await connection.write(`PUT ${path} HTTP/1.1\r\nHost: a\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`);
-      const answer = await connection.answer();
-      expect(answer).toMatchObject({ status });
-      expect(answer.headers).not.toHaveProperty('connection', 'close');
-    }
-    await connection.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
-    expect(await connection.answer()).toMatchObject({ status: 200 });
-    connection.destroy();
-  });
-
-  it('does not wait for a refused client that leaves its half of the connection open', async () => {
-    const taken = once(api.server, 'connection');
-    const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), allowHalfOpen: true });
-    const [served] = (await taken) as [Socket];
-    socket.write('hello\r\n\r\n');
-    expect((await once(socket, 'data')).toString()).toMatch(/^HTTP\/1.1 400 /);
-    await expect.poll(() => served.destroyed, { timeout: 10_000 }).toBe(true); // less than the 15 s for request heads
-    socket.destroy();
   });
 });

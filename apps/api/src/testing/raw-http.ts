@@ -9,6 +9,11 @@ export interface RawAnswer {
   readonly body: string;
 }
 
+interface AnswerOptions {
+  readonly withoutBody?: boolean;
+  readonly timeoutMs?: number;
+}
+
 /** A connection on which the test controls every byte. */
 export class RawConnection {
   readonly socket: Socket;
@@ -48,7 +53,7 @@ export class RawConnection {
   }
 
   /** The next complete answer on this connection; rejects if the connection ends without one, or after `timeoutMs` (default 10,000). */
-  async answer(options: { readonly withoutBody?: boolean; readonly timeoutMs?: number } = {}): Promise<RawAnswer> {
+  async answer(options: AnswerOptions = {}): Promise<RawAnswer> {
     const deadline = Date.now() + (options.timeoutMs ?? 10_000);
     while (Date.now() < deadline) {
       const answer = this.#nextAnswer(options.withoutBody === true);
@@ -146,4 +151,15 @@ export async function answerAfterAll(base: string, head: string): Promise<string
   const [answer] = (await once(socket, 'data')) as [Buffer];
   await once(socket, 'close');
   return answer.toString();
+}
+
+/** Writes a request to a new connection; the answer, and the connection. */
+export async function askRaw(
+  base: string,
+  request: string,
+  options?: AnswerOptions,
+): Promise<RawAnswer & { readonly connection: RawConnection }> {
+  const connection = await RawConnection.open(base);
+  await connection.write(request);
+  return { ...(await connection.answer(options)), connection };
 }
