@@ -211,20 +211,27 @@ describe.each(['embedded', 'debian'] as const)('moving files while others work, 
     },
   );
 
-  it.each(['sweep', 'deletion of the bucket'])(
-    'leaves a file where it is when a %s has removed the copy that is about to become it, and another process gives up its own',
-    async (how) => {
+  it.each([
+    ['sweep', 'while'],
+    ['deletion of the bucket and a sweep', 'while'],
+    ['deletion of the bucket', 'before'],
+  ])(
+    'leaves a file where it is when a %s has removed the copy that is about to become it, %s another process makes its own, and gives up',
+    async (what, when) => {
       const inner = presigning(memoryBackend());
       const look = slowLook(inner);
+      const removeCopy = async (): Promise<void> => {
+        if (what === 'sweep') await rig.query(`update files set sweep_at = now() - interval '3 days' where status = 'deleted'`);
+        else await rig.tenantService.deleteBucket('acme-uploads', { force: true });
+        if (what.endsWith('sweep')) await rig.files.sweep();
+      };
       let copies = 0;
       await open(
         variant(inner, {
           head: look.head,
           copy: async (...call) => {
             if (++copies === 1) return inner.copy(...call);
-            if (how !== 'sweep') await rig.tenantService.deleteBucket('acme-uploads', { force: true });
-            else await rig.query(`update files set sweep_at = now() - interval '3 days' where status = 'deleted'`);
-            await rig.files.sweep();
+            if (when === 'while') await removeCopy();
             throw storageError('storage_unavailable', 'not now');
           },
         }),
@@ -234,6 +241,7 @@ describe.each(['embedded', 'debian'] as const)('moving files while others work, 
       const [stray] = await rig.strays();
       const slow = rig.tenantService.relocateFile(stray!, keep);
       await look.seen;
+      if (when === 'before') await removeCopy();
       expect(await codeOf(rig.tenantService.relocateFile(stray!, keep))).toBe('storage_unavailable');
       look.end();
       expect(await slow).toBe('waits');
@@ -274,28 +282,6 @@ describe.each(['embedded', 'debian'] as const)('moving files while others work, 
     expect(await sweeping).toMatchObject({ deleted: 1 });
     expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
     expect(await rig.moveAll()).toEqual(['moved']);
-    expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
-  });
-
-  it('leaves a file where it is when another process claims its place anew, and fails, after the copy went with its bucket', async () => {
-    const inner = presigning(memoryBackend());
-    const look = slowLook(inner);
-    let copies = 0;
-    await open(
-      variant(inner, {
-        head: look.head,
-        copy: (...call) => (++copies === 1 ? inner.copy(...call) : Promise.reject(storageError('storage_unavailable', 'not now'))),
-      }),
-    );
-    const file = await upload(rig, 'stays', { tenantContext: acme });
-    rig.multiTenancy = true;
-    const [stray] = await rig.strays();
-    const slow = rig.tenantService.relocateFile(stray!, keep);
-    await look.seen;
-    await rig.tenantService.deleteBucket('acme-uploads', { force: true });
-    expect(await codeOf(rig.tenantService.relocateFile(stray!, keep))).toBe('storage_unavailable');
-    look.end();
-    expect(await slow).toBe('waits');
     expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
   });
 
