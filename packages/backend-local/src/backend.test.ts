@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PassThrough, Readable } from 'node:stream';
 
-import { noContext, observe, StorageService, wrapBackend } from '@coffer/storage-core';
+import { noContext, observe, readAll, StorageService, wrapBackend } from '@coffer/storage-core';
 import type { OperationEvent } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -107,6 +108,22 @@ describe('a local backend', () => {
     expect((await upload).size).toBe(5);
     await closing;
     await backend.close(); // closing twice does no harm
+  });
+
+  it('closes the files of open bodies with it: whoever reads them fails', async () => {
+    const backend = localBackend({ root: path });
+    await backend.buckets!.create('bucket', {}, noContext);
+    await backend.put(at, data('x'.repeat(1_000_000)), { contentType: 'a/b' }, noContext);
+    const open = async (): Promise<Readable> => {
+      const result = await backend.get(at, {}, noContext);
+      return result.kind === 'object' ? result.body : expect.fail();
+    };
+    const [forgotten, begun, read] = [await open(), await open(), await open()];
+    await once(begun, 'readable');
+    expect((await readAll(read)).length).toBe(1_000_000);
+    await backend.close();
+    expect([forgotten.closed, begun.closed]).toEqual([true, true]);
+    for (const body of [forgotten, begun]) await expect(readAll(body)).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
   it('takes up to 1,000 keys in a batch, of which a bad one is an error of its own', async () => {

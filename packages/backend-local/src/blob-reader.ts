@@ -8,6 +8,12 @@ import { toStorageError } from './errors.ts';
 // Measured over HTTP: smaller chunks cost more calls, larger ones no longer fit the CPU cache.
 const chunkSize = 256 * 1024;
 
+/** Which bytes are read. */
+export interface BlobPart {
+  readonly start: number;
+  readonly length: number;
+}
+
 /** Streams a part of an open file, then closes the file. Fails when the file is shorter than the index says. */
 export class BlobReader extends Readable {
   readonly #file: number;
@@ -16,7 +22,7 @@ export class BlobReader extends Readable {
   #reading = false;
   #closeWhenRead: (() => void) | undefined;
 
-  constructor(file: number, { start, length }: { readonly start: number; readonly length: number }) {
+  constructor(file: number, { start, length }: BlobPart) {
     super({ highWaterMark: chunkSize });
     this.#file = file;
     this.#position = start;

@@ -3,10 +3,12 @@ import { copyFile, link, readdir, rename, rmdir, unlink } from 'node:fs/promises
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { bucketNameProblem, isStorageError, syncDirectory } from '@coffer/storage-core';
+import { bucketNameProblem, discard, InFlight, isStorageError, storageError, syncDirectory } from '@coffer/storage-core';
 
 import { blobIds, isBlobId, shardOf } from './blob-id.ts';
 import type { BlobId } from './blob-id.ts';
+import { BlobReader } from './blob-reader.ts';
+import type { BlobPart } from './blob-reader.ts';
 import { CoalescedSync } from './coalesced-sync.ts';
 import { assertDirectory, makeDirectory, syncFile } from './disk.ts';
 import { codeOf, isFull, toStorageError, translated } from './errors.ts';
@@ -33,6 +35,7 @@ export class BlobStore {
   readonly #temp: TempFiles;
   readonly #syncs = new Map<string, CoalescedSync>();
   readonly #shards = new Map<string, Promise<void>>();
+  readonly #readers = new InFlight<BlobReader>();
 
   constructor(root: string, temp: TempFiles) {
     this.#root = root;
@@ -49,9 +52,23 @@ export class BlobStore {
     return translated(this.#duplicate(source, at));
   }
 
-  /** Opens the bytes for reading. @returns a file descriptor, or undefined when they are gone */
-  async open(at: BlobAddress): Promise<number | undefined> {
-    return translated(this.#open(at));
+  /** Opens a part of the bytes for reading. @returns undefined when they are gone */
+  async open(at: BlobAddress, part: BlobPart): Promise<BlobReader | undefined> {
+    const file = await translated(this.#open(at));
+    if (file === undefined) return undefined;
+    const reader = new BlobReader(file, part);
+    reader.once('close', this.#readers.add(reader));
+    return reader;
+  }
+
+  /** Closes the files that are still open for reading. */
+  async close(): Promise<void> {
+    const error = storageError('storage_unavailable', 'The storage was closed while the object was read.', { retryable: false });
+    const closing = this.#readers.values().map((stream) => {
+      discard({ kind: 'stream', stream }, error);
+      return new Promise((resolve) => stream.once('close', resolve));
+    });
+    await Promise.all(closing);
   }
 
   /** Whether the bytes exist. Synchronous, because it is called inside a transaction. */

@@ -2,7 +2,6 @@ import { assertStorageClass, destroyOnAbort, evaluateConditions, resolveRange, s
 import type { CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
-import { BlobReader } from './blob-reader.ts';
 import { settle, withdraw } from './commit.ts';
 import type { WriteConditions } from './object-index.ts';
 import { infoOf } from './object-row.ts';
@@ -92,15 +91,14 @@ export async function getObject(
       return { kind: 'not_modified', etag: info.etag, lastModified: info.lastModified };
     }
     const range = options.range === undefined ? undefined : resolveRange(options.range, row.size);
-    const file = await store.blobs.open({ bucket: at.bucket, blob: row.blob });
-    if (file === undefined) {
+    const { start, end } = range ?? { start: 0, end: row.size - 1 };
+    const body = await store.blobs.open({ bucket: at.bucket, blob: row.blob }, { start, length: end - start + 1 });
+    if (body === undefined) {
       // The object was replaced or deleted after the row was read, unless the row still names the same blob.
       if (missing === row.blob) throw storageError('internal_error', `The bytes of "${at.key}" in "${at.bucket}" are missing on disk.`);
       missing = row.blob;
       continue;
     }
-    const start = range?.start ?? 0;
-    const body = new BlobReader(file, { start, length: (range?.end ?? row.size - 1) - start + 1 });
     destroyOnAbort(body, signal);
     signal?.throwIfAborted();
     return { kind: 'object', info, body, ownsChunks: true, ...(range !== undefined && { range }) };

@@ -60,14 +60,15 @@ async function assemble(root: string, file: IndexFile): Promise<Store> {
   await temp.removeAbandoned();
   const buckets = new BucketIndex(file);
   const objects = new ObjectIndex(file, buckets);
+  const blobs = new BlobStore(root, temp);
   const hashes = new HashThread();
   return {
     index: file,
     objects,
     buckets,
+    blobs,
     temp,
     hashes,
-    blobs: new BlobStore(root, temp),
     pool: new BlockPool(),
     async check() {
       await file.read(() => {
@@ -79,6 +80,7 @@ async function assemble(root: string, file: IndexFile): Promise<Store> {
       });
     },
     async close() {
+      await blobs.close();
       await hashes.close();
       await temp.close();
       await file.close();

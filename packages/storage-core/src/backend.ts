@@ -67,7 +67,7 @@ export interface StorageBackend {
    */
   pull?(at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled>;
 
-  /** Releases sockets, files and timers. */
+  /** Releases sockets, files and timers, also those of open bodies. Calls that come later may fail. */
   close(): Promise<void>;
 }
 
