@@ -201,6 +201,20 @@ describe('uploadFile and downloadFile', () => {
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('refuse a key that is missing, as one that was looked up in vain', async () => {
+    await service.uploadFile({ key: 'k', body: '' });
+    for (const none of [undefined, null] as unknown[] as string[]) {
+      const calls = [
+        service.openFile(none),
+        service.fileExists(none),
+        service.deleteFile(none),
+        service.copyFile({ source: none, destination: 'j' }),
+        service.moveFile({ source: 'k', destination: none }),
+      ];
+      for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_key' });
+    }
+  });
+
   it('refuse arguments that would act on more than was meant, or on nothing', async () => {
     await service.uploadFile({ key: 'k', body: '' });
     const untyped = service as unknown as Record<

@@ -63,7 +63,7 @@ export class StorageService extends BucketService {
     await this.backend.check(noContext);
   }
 
-  /** Releases the backend's sockets and files. Bodies that are still open may fail. */
+  /** Releases the backend's sockets and files. Bodies that are still open may fail, and so may later calls. */
   async shutdown(): Promise<void> {
     await this.backend.close();
   }
@@ -290,7 +290,8 @@ export class StorageService extends BucketService {
   }
 
   async #address(file: FileAddress, ctx: CallContext): Promise<ObjectAddress> {
-    const address = typeof file === 'string' ? { key: file } : file;
+    // Plain JavaScript may pass undefined or null, as from a look-up: a key that is none.
+    const address = typeof file === 'object' && file !== null ? file : { key: file };
     assertObjectKey(address.key);
     const { bucket } = await this.resolveBucket(bucketRequest(address), ctx);
     return { bucket, key: address.key };
