@@ -2,6 +2,7 @@ import { hasCode } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import type { BucketRow } from './bucket-index.ts';
+import { settle } from './commit.ts';
 import type { Using } from './lazy-store.ts';
 import type { Store } from './store.ts';
 
@@ -37,8 +38,7 @@ async function remove(store: Store, name: string, { force, ctx }: { readonly for
   for (let gone = false; !gone;) {
     ctx.signal?.throwIfAborted();
     const removed = await store.buckets.remove(name, force);
-    await store.index.durable(); // bytes may go only after this
-    await Promise.all(removed.blobs.map((blob) => store.blobs.remove({ bucket: name, blob })));
+    await settle(store, name, removed.blobs);
     await store.index.freed();
     gone = removed.gone;
   }

@@ -5,12 +5,12 @@ import type { BlobAddress } from './blob-store.ts';
 import type { Store } from './store.ts';
 
 /**
- * Ends a committed write: makes it durable, and only then removes the bytes that it replaced. A power loss in between may bring the
- * old row back, and that row needs its bytes.
+ * Ends a committed change: makes it durable, and only then removes the bytes that nothing refers to any more. A power loss in between may
+ * bring their rows back, and those need their bytes.
  */
-export async function settle(store: Store, bucket: string, replaced: BlobId | undefined): Promise<void> {
+export async function settle(store: Store, bucket: string, unowned: readonly BlobId[]): Promise<void> {
   await store.index.durable();
-  if (replaced !== undefined) await store.blobs.remove({ bucket, blob: replaced });
+  await Promise.all(unowned.map((blob) => store.blobs.remove({ bucket, blob })));
 }
 
 /** Ends a write that was not committed: removes its bytes, and their directories if the bucket was removed meanwhile. */

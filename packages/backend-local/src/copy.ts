@@ -1,8 +1,10 @@
 import { assertStorageClass, storageError } from '@coffer/storage-core';
 import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
+import type { BlobId } from './blob-id.ts';
 import type { BlobAddress } from './blob-store.ts';
 import { settle, withdraw } from './commit.ts';
+import { withCurrentRow } from './current-row.ts';
 import { infoOf } from './object-row.ts';
 import type { ObjectRow } from './object-row.ts';
 import type { Store } from './store.ts';
@@ -17,7 +19,7 @@ export async function copyObject(
   const conditions = { ifNoneMatch: options.ifNoneMatch };
   const blob = { bucket: destination.bucket, blob: store.blobs.newId() };
   let row: ObjectRow;
-  let replaced: string | undefined;
+  let replaced: readonly BlobId[];
   try {
     await store.objects.find(source); // S3 checks the source first, too, so several mistakes at once report the same error
     if (options.storageClass !== undefined) assertStorageClass(options.storageClass);
@@ -42,18 +44,12 @@ export async function copyObject(
 
 /** Gives the bytes of `source` the name `blob`. @returns the row of the source */
 async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress, { ifMatch, onlyIf }: CopyOptions): Promise<ObjectRow> {
-  let missing: string | undefined;
-  for (;;) {
-    const row = await store.objects.find(source);
+  return withCurrentRow(store, source, async (row) => {
     if (ifMatch !== undefined && ifMatch !== row.md5) {
       throw storageError('precondition_failed', 'The source of the copy has a different ETag than requested.');
     }
     if (onlyIf !== undefined && !onlyIf(infoOf(source, row)))
       throw storageError('precondition_failed', 'The source of the copy does not meet the condition.');
-    if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
-    // The object was replaced or deleted after the row was read, unless the row still names the same blob.
-    if (missing === row.blob)
-      throw storageError('internal_error', `The bytes of "${source.key}" in "${source.bucket}" are missing on disk.`);
-    missing = row.blob;
-  }
+    return (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) ? row : undefined;
+  });
 }

@@ -69,10 +69,10 @@ export class ObjectIndex {
   /**
    * Makes `row` the object at `at`, in one transaction, provided that the bucket still exists, the conditions hold, and `blobExists`
    * confirms that no sweep removed the blob.
-   * @returns the blob that is no longer referred to
+   * @returns the blobs that are no longer referred to
    * @throws no_such_bucket, precondition_failed, storage_unavailable
    */
-  commit(at: ObjectAddress, row: ObjectRow, conditions: WriteConditions, blobExists: () => boolean): Promise<BlobId | undefined> {
+  commit(at: ObjectAddress, row: ObjectRow, conditions: WriteConditions, blobExists: () => boolean): Promise<readonly BlobId[]> {
     const stored = storedOf(row);
     return this.#file.write(() => {
       const bucket = this.#buckets.requireId(at.bucket);
@@ -92,7 +92,7 @@ export class ObjectIndex {
         stored.acl,
         stored.metadata,
       );
-      return replaced?.blob;
+      return replaced === undefined ? [] : [replaced.blob];
     });
   }
 

@@ -1,8 +1,9 @@
-import { assertStorageClass, destroyOnAbort, evaluateConditions, resolveRange, storageError } from '@coffer/storage-core';
+import { assertStorageClass, destroyOnAbort, evaluateConditions, resolveRange } from '@coffer/storage-core';
 import type { CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
 import { settle, withdraw } from './commit.ts';
+import { withCurrentRow } from './current-row.ts';
 import type { WriteConditions } from './object-index.ts';
 import { infoOf } from './object-row.ts';
 import type { ObjectRow } from './object-row.ts';
@@ -58,7 +59,7 @@ async function commit(
     readonly conditions: WriteConditions;
     readonly signal: AbortSignal | undefined;
   },
-): Promise<BlobId | undefined> {
+): Promise<readonly BlobId[]> {
   const { row, path, conditions, signal } = upload;
   const blob = { bucket: at.bucket, blob: row.blob };
   try {
@@ -81,10 +82,8 @@ export async function getObject(
   gate: Gate = allowAll,
 ): Promise<GetResult> {
   const { signal } = ctx;
-  let missing: string | undefined;
-  for (;;) {
+  return withCurrentRow(store, at, async (row) => {
     signal?.throwIfAborted();
-    const row = await store.objects.find(at);
     gate(row);
     const info = infoOf(at, row);
     if (evaluateConditions(info, options) === 'not_modified') {
@@ -93,16 +92,11 @@ export async function getObject(
     const range = options.range === undefined ? undefined : resolveRange(options.range, row.size);
     const { start, end } = range ?? { start: 0, end: row.size - 1 };
     const body = await store.blobs.open({ bucket: at.bucket, blob: row.blob }, { start, length: end - start + 1 });
-    if (body === undefined) {
-      // The object was replaced or deleted after the row was read, unless the row still names the same blob.
-      if (missing === row.blob) throw storageError('internal_error', `The bytes of "${at.key}" in "${at.bucket}" are missing on disk.`);
-      missing = row.blob;
-      continue;
-    }
+    if (body === undefined) return undefined;
     destroyOnAbort(body, signal);
     signal?.throwIfAborted();
     return { kind: 'object', info, body, ownsChunks: true, ...(range !== undefined && { range }) };
-  }
+  });
 }
 
 export async function headObject(store: Store, at: ObjectAddress, gate: Gate = allowAll): Promise<ObjectInfo> {
@@ -113,9 +107,6 @@ export async function headObject(store: Store, at: ObjectAddress, gate: Gate = a
 
 export async function deleteObjects(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
   const blobs = await store.objects.remove(bucket, keys);
-  if (blobs.length > 0) {
-    await store.index.durable();
-    await Promise.all(blobs.map((blob) => store.blobs.remove({ bucket, blob })));
-  }
+  if (blobs.length > 0) await settle(store, bucket, blobs);
   await store.index.freed();
 }
