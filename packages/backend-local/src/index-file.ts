@@ -8,46 +8,16 @@ import { storageError } from '@coffer/storage-core';
 
 import { CoalescedSync } from './coalesced-sync.ts';
 import { isBusy, isFailedWrite, isFull, toOpeningError, toStorageError } from './errors.ts';
+import { prepare } from './index-schema.ts';
 import { Reserve } from './reserve.ts';
 import { datasync } from './sync.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
 
-const layoutVersion = 1;
-
 // How long SQLite itself waits for a lock, blocking this thread. Beyond that a timer waits, so that other work goes on.
 const blockingWaitMs = 25;
 const longestWaitMs = 10_000;
-
-/*
- * The blob index lets sweeps ask "does a row own these bytes?". Its entries are ordered by time, since blob ids begin with it, so an
- * insert touches a page that is cached anyway.
- */
-const schema = `
-  CREATE TABLE buckets (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    region TEXT NOT NULL,
-    acl TEXT NOT NULL,
-    created INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE objects (
-    bucket INTEGER NOT NULL REFERENCES buckets (id),
-    key BLOB NOT NULL,
-    blob BLOB NOT NULL,
-    size INTEGER NOT NULL,
-    md5 BLOB NOT NULL,
-    sha256 BLOB NOT NULL,
-    modified INTEGER NOT NULL,
-    content_type TEXT NOT NULL,
-    storage_class TEXT NOT NULL,
-    acl TEXT NOT NULL,
-    metadata TEXT,
-    PRIMARY KEY (bucket, key)
-  ) STRICT, WITHOUT ROWID;
-  CREATE UNIQUE INDEX objects_by_blob ON objects (blob);
-`;
 
 const removalReserve = (path: string): Reserve => new Reserve(`${path}-reserve`);
 /** Room that the first process to open the index uses; the last one to close the index frees it again. */
@@ -217,24 +187,6 @@ function createPrivate(path: string): void {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-}
-
-function prepare(db: DatabaseSync): void {
-  const mode = db.prepare('PRAGMA journal_mode = WAL').get() as { readonly journal_mode: string };
-  if (mode.journal_mode !== 'wal')
-    throw storageError('storage_unavailable', 'The file system cannot hold the index: it has no shared memory.');
-  db.exec('PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192');
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { readonly user_version: number };
-    if (version > layoutVersion)
-      throw storageError('storage_unavailable', 'The storage directory was written by a newer version.', { retryable: false });
-    if (version === 0) db.exec(`${schema}; PRAGMA user_version = ${layoutVersion}`);
-    db.exec('COMMIT');
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
   }
 }
 

@@ -1,30 +1,20 @@
-import { randomBytes } from 'node:crypto';
-import { constants, readFileSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { lstat, open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { SweepReport } from '@coffer/storage-core';
 
 import { makeDirectory } from './disk.ts';
 import { codeOf, translated } from './errors.ts';
+import { isOwnerDead, nameOfOwner } from './temp-owner.ts';
 
 export interface TempFile {
   readonly path: string;
   readonly handle: FileHandle;
 }
 
-/** The process that owns a directory of temporary files, as encoded in the directory's name. */
-interface Owner {
-  readonly host: string;
-  readonly pid: number;
-  /** Milliseconds on the machine's monotonic clock. */
-  readonly started: number;
-}
-
 const foreignAgeMs = 24 * 3600 * 1000;
-const directoryPattern = /^(.+)-(\d+)-(\d+)-[0-9a-f]{12}$/;
 
 /**
  * Unfinished uploads, in a directory of this process below `.tmp`, a name that no bucket can have. The directory's name identifies its
@@ -37,9 +27,8 @@ export class TempFiles {
   #next = 0;
 
   constructor(root: string) {
-    const { host, pid, started } = self();
     this.#parent = join(root, '.tmp');
-    this.#name = `${host}-${pid}-${started}-${randomBytes(6).toString('hex')}`;
+    this.#name = nameOfOwner();
     this.#directory = join(this.#parent, this.#name);
   }
 
@@ -90,9 +79,8 @@ export class TempFiles {
       const path = join(this.#parent, name);
       const content = await contentOf(path);
       if (content === undefined) continue;
-      const owner = ownerOf(name);
       const age = Date.now() - content.lastWrite;
-      const dead = age > foreignAgeMs || (owner?.host === self().host && !isAlive(owner));
+      const dead = age > foreignAgeMs || isOwnerDead(name);
       if (!dead || age < olderThan * 1000) continue;
       removed += content.files;
       bytes += content.bytes;
@@ -108,46 +96,6 @@ export class TempFiles {
   async #makeDirectory(): Promise<void> {
     await makeDirectory(this.#parent);
     await makeDirectory(this.#directory);
-  }
-}
-
-function self(): Owner {
-  return {
-    host: hostname().replaceAll(/[^A-Za-z0-9.-]/g, '_') || 'localhost',
-    pid: process.pid,
-    started: startedAt(),
-  };
-}
-
-function startedAt(): number {
-  const started = Math.round(Number(process.hrtime.bigint()) / 1e6 - process.uptime() * 1000);
-  return started < 1000 ? startedAtFromProc(started) : started;
-}
-
-/** In Bun and Deno the clock starts with the process, which cannot tell equal pids in containers apart. Linux knows the start time. */
-function startedAtFromProc(fallback: number): number {
-  try {
-    const stat = readFileSync('/proc/self/stat', 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the second field, in parentheses, may hold anything
-    return Number(fields[19]) * 10 || fallback;
-  } catch {
-    return fallback;
-  }
-}
-
-function ownerOf(name: string): Owner | undefined {
-  const [, host, pid, started] = directoryPattern.exec(name) ?? [];
-  return host === undefined ? undefined : { host, pid: Number(pid), started: Number(started) };
-}
-
-function isAlive({ pid, started }: Owner): boolean {
-  // Our pid with another start time was an earlier process: in a container every process may get the same pid.
-  if (pid === process.pid) return Math.abs(started - self().started) < 1000;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
   }
 }
 
