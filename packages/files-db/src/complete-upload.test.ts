@@ -229,6 +229,26 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
   });
 
+  it('leaves to the next sweep a copy that cannot be removed, although a sweep has given up the upload since', async () => {
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
+    await rig.expire(presigned);
+    const refuse: StorageBackend['delete'] = () => Promise.reject(storageError('access_denied', 'no'));
+    rig.replace({
+      copy: async (...call) => {
+        expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ expired: 1 });
+        const copied = await rig.inner.put(call[1], { kind: 'buffer', data: Buffer.from('hello') }, { contentType: 'text/plain' }, {});
+        rig.replace({ delete: refuse });
+        return copied;
+      },
+    });
+    expect(await codeOf(rig.complete(presigned))).toBe('file_not_found');
+    expect(await rig.keys()).toHaveLength(1);
+    rig.replace({});
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 1 });
+    expect(await rig.keys()).toEqual([]);
+  });
+
   it('keeps the copy when the database makes it the file after the connection was given up', async () => {
     const presigned = await rig.presign();
     await rig.send(presigned, 'hello');

@@ -4,6 +4,7 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { withoutSignal } from './call-context.ts';
+import { leaveToSweep } from './deletion-statements.ts';
 import { accessParameters, mayChange, systemAccess } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
 import type { FileParts } from './file-parts.ts';
@@ -174,7 +175,9 @@ async function fail(
 async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAddress, ctx: CallContext): Promise<void> {
   try {
     const [current] = await findFile(parts.sql, { id: row.id, ...systemAccess });
-    if (current?.storage_key !== copy.key) await removeObject(parts.storage, copy, ctx);
+    if (current?.storage_key === copy.key) return;
+    if (current === undefined) await leaveToSweep(parts.sql, { id: row.id, ownerId: row.owner_id, ...copy, mayCome: false });
+    await removeObject(parts.storage, copy, ctx);
   } catch {
     // The database is unavailable; the sweep clears everything below the file's prefix.
   }

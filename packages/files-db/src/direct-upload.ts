@@ -2,7 +2,7 @@ import { bodyOf, canonicalTenantUuid, claimBody, discard, isStorageError, noCont
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
 import { labelled, runUntilAborted, withoutSignal } from './call-context.ts';
-import { forgetFile } from './deletion-statements.ts';
+import { forgetFile, leaveToSweep } from './deletion-statements.ts';
 import {
   assertFields,
   bytesProblem,
@@ -129,7 +129,7 @@ async function uploadClaimed(
       parts.waiters.wake(tenant?.tenantUuid);
       return record;
     } catch (error) {
-      const found = await undo(parts, { id, bucket, key, tenant, mayCome }, ctx);
+      const found = await undo(parts, { id, ownerId, bucket, key, tenant, mayCome }, ctx);
       if (found === undefined) throw error;
       if (found !== 'deleted') return found;
       throw isStorageError(error) && error.retryable ? deletedMeanwhile() : error; // the deletion is why the upload failed
@@ -224,6 +224,7 @@ async function undo(
   parts: FileParts,
   file: {
     readonly id: string;
+    readonly ownerId: string;
     readonly bucket: string;
     readonly key: string;
     readonly tenant: TenantContext | undefined;
@@ -243,6 +244,7 @@ async function undo(
       const [row] = await findFile(sql, { id, ...systemAccess });
       if (row?.status === 'available') return fileRecordOf(row);
       isDeleted = row === undefined;
+      if (isDeleted) await leaveToSweep(sql, file);
     }
     // The caller must not wait for a storage that does not answer.
     const signal = AbortSignal.timeout(removalTimeout);

@@ -1,4 +1,5 @@
 import { inSeconds, statement } from './database/statement.ts';
+import { givenUp } from './deletion-statements.ts';
 import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
@@ -189,13 +190,10 @@ export const settleFiles = statement<{ readonly files: string }, FileRow>(`
 const released = `
   update tenant_usage u set reserved_bytes = u.reserved_bytes - moved.reserved_bytes from moved where u.tenant_uuid = moved.tenant_uuid`;
 
-/**
- * pending -> deleted; releases the reservation, and the object may be removed. No row when the file was not pending. The next sweep may
- * take the row, or, if the object `mayCome` later, the first sweep after a day.
- */
+/** pending -> deleted; releases the reservation, and the object may be removed. No row when the file was not pending. */
 export const abandonFile = statement<{ readonly id: string; readonly mayCome: boolean }, { readonly id: string }>(`
   with moved as (
-    update files set status = 'deleted', sweep_at = case when {mayCome}::boolean then now() else to_timestamp(0) end, updated_at = now() where id = {id}::uuid and status = 'pending' returning *
+    update files set status = 'deleted', sweep_at = ${givenUp}, updated_at = now() where id = {id}::uuid and status = 'pending' returning *
   ), released as (${released})
   select id from moved`);
 
