@@ -2,8 +2,10 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Context, MiddlewareHandler } from 'hono';
 
-import { assertHeaderNames, decideTenant, isRecord, roleOf, tenantFromClaims } from './claims.ts';
-import type { Claims, Role, TenantDecision } from './claims.ts';
+import { isRecord, roleOf, tenantFromClaims } from './claims.ts';
+import type { Claims, Role } from './claims.ts';
+import { assertHeaderNames, decideTenant } from './tenant-header.ts';
+import type { TenantDecision } from './tenant-header.ts';
 
 /** What `tenantContext` adds to `c.var`. */
 export interface TenantVariables {

@@ -1,8 +1,10 @@
 export { bucketNameFor, patternProblem } from './bucket-name.ts';
 export { chooseBucket, reservedBuckets, tenantBucketResolver } from './bucket-policy.ts';
 export type { BucketPolicy } from './bucket-policy.ts';
-export { assertHeaderNames, decideTenant, roleOf, tenantFromClaims } from './claims.ts';
-export type { Claims, Role, TenantDecision } from './claims.ts';
-export { namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+export { roleOf, tenantFromClaims } from './claims.ts';
+export type { Claims, Role } from './claims.ts';
+export { assertHeaderNames, decideTenant } from './tenant-header.ts';
+export type { TenantDecision } from './tenant-header.ts';
+export { tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 export { canonicalTenantUuid } from '@coffer/storage-core';
 export type { TenantContext } from '@coffer/storage-core';

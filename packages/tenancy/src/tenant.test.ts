@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { canonicalTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './index.ts';
+import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from './index.ts';
 
 const uuid = '9F1C2B7A-3D4E-4F50-8A6B-7C8D9E0F1A2B';
 
@@ -39,10 +39,4 @@ describe('the shape of a tenant', () => {
 it('spells real UUIDs in lower case and leaves opaque ones alone', () => {
   expect(canonicalTenantUuid(uuid)).toBe(uuid.toLowerCase());
   expect(canonicalTenantUuid('ABC-123-def')).toBe('ABC-123-def');
-});
-
-describe('namesTenant', () => {
-  const tenant = { tenantUuid: uuid.toLowerCase(), tenantSlug: 'Acme' };
-  it.each([uuid, uuid.toLowerCase(), 'Acme'])('%s names the tenant', (id) => expect(namesTenant(id, tenant)).toBe(true));
-  it.each(['acme', uuid.slice(1), ''])('"%s" does not', (id) => expect(namesTenant(id, tenant)).toBe(false));
 });

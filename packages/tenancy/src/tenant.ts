@@ -1,5 +1,4 @@
-import { canonicalTenantUuid, tenantNameProblem } from '@coffer/storage-core';
-import type { TenantContext } from '@coffer/storage-core';
+import { tenantNameProblem } from '@coffer/storage-core';
 
 /** Why `value` cannot identify a tenant, or undefined if it can. It is opaque: it need not have the form of a UUID. */
 export function tenantUuidProblem(value: string): string | undefined {
@@ -9,9 +8,4 @@ export function tenantUuidProblem(value: string): string | undefined {
 /** Why `value` cannot name a tenant, or undefined if it can. Any script is allowed: what a bucket name cannot hold is hashed there. */
 export function tenantSlugProblem(value: string): string | undefined {
   return tenantNameProblem('A tenant slug', value);
-}
-
-/** Whether `id`, as given in X-Tenant-ID, is this tenant's uuid or slug. */
-export function namesTenant(id: string, tenant: TenantContext): boolean {
-  return id === tenant.tenantSlug || canonicalTenantUuid(id) === canonicalTenantUuid(tenant.tenantUuid);
 }
