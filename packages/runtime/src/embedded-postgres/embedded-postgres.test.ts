@@ -1,7 +1,7 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -331,15 +331,18 @@ describe('a data directory that cannot be used', () => {
   });
 
   it.each([
-    ['a file', async () => writeFile(home(), '')],
-    ['a file where a folder belongs', async () => mkdir(home()).then(() => writeFile(join(home(), 'users'), ''))],
-    ['a folder where the lock belongs', async () => mkdir(join(home(), 'lock'), { recursive: true })],
-  ])('in which nothing can be written, here for %s, is told of in one sentence', async (_name, obstruct) => {
+    ['a file', 'EEXIST: .+', async () => writeFile(home(), '')],
+    ['a link to nothing', 'EEXIST: .+', async () => symlink('nothing', home())],
+    ['a file where a folder belongs', 'EEXIST: .+', async () => mkdir(home()).then(() => writeFile(join(home(), 'users'), ''))],
+    ['a folder where the lock belongs', '.+', async () => mkdir(join(home(), 'lock'), { recursive: true })],
+  ])('in which nothing can be written, here for %s, is told of in one sentence', async (_name, reason, obstruct) => {
     await mkdir(dataDir);
     await obstruct();
     const failure: unknown = await startEmbeddedPostgres({ dataDir }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(StartupError);
-    expect((failure as Error).message).toMatch(/^The embedded PostgreSQL cannot use .*postgres \(.+\); .*COFFER_DATA_DIR.*DATABASE_URL/);
+    expect((failure as Error).message).toMatch(
+      new RegExp(`^The embedded PostgreSQL cannot use .*postgres \\(${reason}\\); .*COFFER_DATA_DIR.*DATABASE_URL`),
+    );
   });
 
   // Only where an unprivileged process may mount, in a namespace that ends with it.

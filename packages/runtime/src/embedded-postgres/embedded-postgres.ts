@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, realpath, rm, rmdir } from 'node:fs/promises';
+import { readdir, readFile, realpath, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { makeDirectories } from '@coffer/storage-core';
+
 import { ensureDataDir } from '../data-dir.ts';
-import { ignoreExisting } from '../ignore-existing.ts';
 import { StartupError } from '../startup-error.ts';
 import { findBinaries } from './binaries.ts';
 import type { Binaries } from './binaries.ts';
@@ -66,8 +67,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const data = join(home, 'data');
   const users = join(home, 'users');
-  // Not `recursive`: of a read-only file system, Node would say that the directory is missing.
-  await mkdir(home, { mode: process.getuid?.() === 0 ? 0o711 : 0o700 }).catch(ignoreExisting);
+  await makeDirectories(home, process.getuid?.() === 0 ? 0o711 : 0o700);
   const lock = join(home, 'lock');
 
   const findOrStart = async (signal?: AbortSignal): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {

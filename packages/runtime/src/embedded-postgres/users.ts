@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { ignoreExisting } from '../ignore-existing.ts';
+import { makeDirectories } from '@coffer/storage-core';
+
 import { pidSpace, startOf } from './process-table.ts';
 
 /*
@@ -12,7 +13,7 @@ import { pidSpace, startOf } from './process-table.ts';
 
 /** @returns the entry's name, for `removeUser` */
 export async function addUser(dir: string): Promise<string> {
-  await mkdir(dir, { mode: 0o700 }).catch(ignoreExisting);
+  await makeDirectories(dir, 0o700);
   const name = `${await pidSpace()}-${process.pid}-${(await startOf(process.pid)) ?? ''}-${randomBytes(4).toString('hex')}`;
   await writeFile(join(dir, name), '', { mode: 0o600 });
   return name;
