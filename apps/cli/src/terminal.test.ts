@@ -79,6 +79,19 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(terminal.written).toMatch(/^uploaded large\.bin -> coffer-uploads\/large\.bin\r\nuploaded 1 object \(200 MiB\) in \S+ s\r\n$/);
   });
 
+  it('never draws over a JSON document, and failures have lines of their own there', async () => {
+    const uploads = coffer(['storage', 'upload', 'small.txt', 'large.bin', 'missing.txt', '--json']);
+    await uploads.until(/\r2\/2 objects|\r[12]\/3 objects/);
+    expect(await uploads.end()).toBe(1);
+    const failure = 'no_such_file: missing.txt: No such file or directory.';
+    const lines = uploads.screen.split('\n');
+    expect(lines).toContain(failure);
+    expect(JSON.parse(lines.filter((line) => line !== failure).join('\n'))).toMatchObject({
+      uploaded: [{ key: 'small.txt' }, { key: 'large.bin' }],
+      failed: [{ path: 'missing.txt' }],
+    });
+  });
+
   it('ends on Ctrl-C with 130, and leaves nothing half-done', async () => {
     const terminal = coffer(['storage', 'upload', 'huge.bin', '--key', 'cut.bin']);
     await terminal.until(/[1-9]\S* MiB\/\S+ GiB {2}/);

@@ -23,6 +23,20 @@ it('is written member by member', async () => {
   expect(JSON.parse(text())).toEqual({ a: 1, b: [1, { c: 'd' }, 3], e: [], f: null });
 });
 
+it('is written in whole lines', async () => {
+  const written: string[] = [];
+  const output: Pick<Output, 'json' | 'write'> = { json: true, write: (text) => void written.push(text) };
+  const document = new JsonDocument(output as Output);
+  await document.guard(async () => {
+    document.array('a', [1]);
+    document.array('a', [2, 3]);
+    document.array('b', []);
+    document.value('c', {});
+  });
+  expect(written.filter((text) => !text.endsWith('\n'))).toEqual([]);
+  expect(written.join('')).toBe('{\n  "a": [\n    1,\n    2,\n    3\n  ],\n  "b": [],\n  "c": {}\n}\n');
+});
+
 it('is complete even when it ends early, and is not begun by an error alone', async () => {
   const { document, text } = recorded();
   const error = new LocalError('disk_full', 'The disk is full.');

@@ -2,10 +2,15 @@ import type { Output } from '../output.ts';
 import { problemOf, ReportedError } from '../problem.ts';
 import { printableJson } from './printable.ts';
 
-/** One JSON object on stdout, written member by member, so that it is never held in memory as a whole. */
+/**
+ * One JSON object on stdout, written member by member, so that it is never held in memory as a whole. It is written in whole lines: on a
+ * terminal, failures and progress come between them.
+ */
 export class JsonDocument {
   readonly #output: Output;
   #members = 0;
+  /** The last line so far: what follows decides how it ends. */
+  #line = '';
   /** The array that is being written, and how many elements it has. */
   #open: { readonly name: string; length: number } | undefined;
 
@@ -24,9 +29,7 @@ export class JsonDocument {
       this.#member(name, '[');
       this.#open = open = { name, length: 0 };
     }
-    let text = '';
-    for (const element of elements) text += `${open.length++ === 0 ? '' : ','}\n    ${printableJson(element)}`;
-    this.#output.write(text);
+    for (const element of elements) this.#next(open.length++ === 0 ? '' : ',', `    ${printableJson(element)}`);
   }
 
   /**
@@ -49,16 +52,24 @@ export class JsonDocument {
 
   #member(name: string, text: string): void {
     this.#close();
-    this.#output.write(`${this.#members++ === 0 ? '{' : ','}\n  ${JSON.stringify(name)}: ${text}`);
+    const line = `  ${JSON.stringify(name)}: ${text}`;
+    this.#next(this.#members++ === 0 ? '{' : ',', line);
   }
 
   #close(): void {
-    if (this.#open !== undefined) this.#output.write(this.#open.length === 0 ? ']' : '\n  ]');
+    if (this.#open?.length === 0) this.#line += ']';
+    else if (this.#open !== undefined) this.#next('', '  ]');
     this.#open = undefined;
   }
 
   #end(): void {
     this.#close();
-    this.#output.write(this.#members === 0 ? '{}\n' : '\n}\n');
+    if (this.#members === 0) this.#output.write('{}\n');
+    else this.#output.write(`${this.#line}\n}\n`);
+  }
+
+  #next(end: '{' | ',' | '', line: string): void {
+    this.#output.write(`${this.#line}${end}\n`);
+    this.#line = line;
   }
 }
