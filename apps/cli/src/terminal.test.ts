@@ -92,6 +92,17 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     });
   });
 
+  it('draws nothing among the lines of an object that is shown', async () => {
+    const text = 'A line of text.\n'.repeat(2_000_000);
+    await writeFile(join(folder, 'text.txt'), text);
+    expect(await coffer(['storage', 'upload', 'text.txt']).end()).toBe(0);
+    const terminal = coffer(['storage', 'download', 'text.txt', '--output', '-']);
+    expect(await terminal.end()).toBe(0);
+    const shown = terminal.written.replaceAll('\r\n', '\n');
+    expect(shown.startsWith(text)).toBe(true);
+    expect(shown.slice(text.length)).toMatch(/^downloaded coffer-uploads\/text\.txt -> -\ndownloaded 1 object \(30\.5 MiB\) in \S+ s\n$/);
+  });
+
   it('ends on Ctrl-C with 130, and leaves nothing half-done', async () => {
     const terminal = coffer(['storage', 'upload', 'huge.bin', '--key', 'cut.bin']);
     await terminal.until(/[1-9]\S* MiB\/\S+ GiB {2}/);

@@ -60,7 +60,8 @@ export class BulkReport<R> implements Follower<R> {
     this.#dryRun = options.dryRun;
     this.#quiet = options.quiet;
     this.#document = new JsonDocument(output);
-    this.#progress = new Progress(output, { isVisible: !options.dryRun });
+    const showsContent = style.usesStderr === true && process.stdout.isTTY; // among which progress would be drawn
+    this.#progress = new Progress(output, { isVisible: !options.dryRun && !showsContent });
   }
 
   get totals(): Totals {
