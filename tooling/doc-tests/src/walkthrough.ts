@@ -3,10 +3,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { testDatabase } from '@coffer/fixtures';
+import { freePort, testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 
-import { ApiServer, freePort } from './api-server.ts';
+import { ApiServer } from './api-server.ts';
 import type { Block } from './documents.ts';
 import { isRecordOf, stepsOf } from './session.ts';
 import { Shell } from './shell.ts';

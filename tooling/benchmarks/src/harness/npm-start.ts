@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { freePort } from '@coffer/fixtures';
+
 import type { Bench } from './bench.ts';
-import { freePort, untilReady } from './servers.ts';
+import { untilReady } from './servers.ts';
 
 export interface NpmStart {
   readonly checkout: string;

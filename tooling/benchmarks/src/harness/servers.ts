@@ -2,10 +2,10 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+
+import { freePort } from '@coffer/fixtures';
 
 import type { PeerAddress } from '../peers/announce.ts';
 import type { Bench } from './bench.ts';
@@ -89,15 +89,6 @@ export async function untilReady(url: string, timeoutMs = 60_000): Promise<void>
     await delay(5);
   }
   throw new Error(`${url} was not ready within ${timeoutMs / 1000} s.`);
-}
-
-/** A port of 127.0.0.1 on which nobody listens. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 async function failure(child: ChildProcess, name: string): Promise<never> {
