@@ -2,13 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 let root = '';
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'coffer-checkout-'));
   mkdirSync(join(root, 'tooling/bootstrap'), { recursive: true });
-  const here = new URL('.', import.meta.url).pathname;
+  const here = fileURLToPath(new URL('.', import.meta.url));
   for (const name of readdirSync(here).filter((file) => /\.[cm]js$/.test(file)))
     copyFileSync(join(here, name), join(root, 'tooling/bootstrap', name));
 });
