@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { storageError } from '../errors.ts';
-import { problemOf, validationFailed } from './problem.ts';
+import { problemHeaders, problemOf, validationFailed } from './problem.ts';
 
 describe('a problem document', () => {
   it('of a request that is not valid names at least one mistake', () => {
@@ -17,5 +17,12 @@ describe('a problem document', () => {
 
   it('of anything else has no list of mistakes', () => {
     expect(problemOf(storageError('file_not_found', 'Gone.'))).not.toHaveProperty('errors');
+  });
+
+  it('is kept by no cache, and taken for nothing else by any browser', () => {
+    const always = { 'content-type': 'application/problem+json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+    expect(problemHeaders(storageError('file_not_found', 'Gone.'))).toEqual(always);
+    expect(problemHeaders(storageError('unauthorized', 'Who?'))).toEqual({ ...always, 'www-authenticate': 'Bearer' });
+    expect(problemHeaders(storageError('storage_unavailable', 'Later.', { retryAfter: 9 }))).toEqual({ ...always, 'retry-after': '9' });
   });
 });
