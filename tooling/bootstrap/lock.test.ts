@@ -53,6 +53,32 @@ describe('the lock of a checkout', () => {
     }
   });
 
+  it('stays with a new holder that took it over a moment earlier', async () => {
+    writeFileSync(lock, JSON.stringify({ pid: await deadPid(), host: hostname() }));
+    const living = JSON.stringify({ pid: process.pid, host: hostname() });
+    const script = `
+      import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      const { renameSync } = fs;
+      fs.renameSync = (from, to) => {
+        fs.writeFileSync(from, ${JSON.stringify(living)});
+        renameSync(from, to);
+      };
+      syncBuiltinESMExports();
+      const { withLock } = await import(${JSON.stringify(new URL('lock.mjs', import.meta.url).href)});
+      await withLock(${JSON.stringify(lock)}, async () => console.log('mine'));`;
+    const waiter = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'pipe' });
+    let mine = '';
+    waiter.stdout.on('data', (text) => (mine += String(text)));
+    const ended = once(waiter, 'close');
+    const [told] = await Promise.race([once(waiter.stderr, 'data'), ended]);
+    expect(String(told)).toContain(`waiting for another Coffer command (process ${process.pid})`);
+    expect([readFileSync(lock, 'utf8'), mine]).toEqual([living, '']);
+    rmSync(lock);
+    await ended;
+    expect(mine).toBe('mine\n');
+  });
+
   it('is respected while its holder lives, and freed when the holder is killed', async () => {
     const module = new URL('lock.mjs', import.meta.url).href;
     const script = `import(${JSON.stringify(module)}).then(({ withLock }) => withLock(${JSON.stringify(lock)}, async () => {

@@ -15,13 +15,27 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
+/** Puts scripts in the place of the tools that a checkout has downloaded and installed. */
+function installTools({ pnpm = '', turbo = '', vitest = '' }) {
+  const pnpmFolder = `.toolchain/pnpm-12.0.0-${process.platform}-${process.arch}/node_modules/pnpm`;
+  for (const [path, text] of [
+    [`${pnpmFolder}/pnpm`, `#!/bin/sh\n${pnpm}\n`],
+    ['node_modules/.bin/turbo', `#!/bin/sh\n${turbo}\n`],
+    ['node_modules/vitest/vitest.mjs', vitest],
+  ] as const) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text, { mode: 0o755 });
+  }
+}
+
 /** Runs a checkout whose pinned versions must be downloaded; nothing answers at the registry in its environment. */
-function run(args: readonly string[], { node = '>=1.0', preload = '' } = {}) {
+function run(args: readonly string[], { node = '>=1.0', preload = '', nodeEnv = 'test' } = {}) {
   writeFileSync(join(root, 'package.json'), JSON.stringify({ packageManager: 'pnpm@12.0.0', engines: { node } }));
   writeFileSync(join(root, '.node-version'), '99.1.2\n');
   writeFileSync(join(root, 'preload.cjs'), preload);
   const env = {
     ...process.env,
+    NODE_ENV: nodeEnv,
     npm_config_registry: 'http://127.0.0.1:9',
     npm_config_fetch_retries: '0',
     npm_config_cache: join(root, 'npm'),
@@ -73,18 +87,34 @@ describe('the bootstrap', () => {
   });
 
   it('builds the command line along with the server, as the documents promise', () => {
-    const platform = `${process.platform}-${process.arch}`;
-    for (const [path, script] of [
-      [`.toolchain/pnpm-12.0.0-${platform}/node_modules/pnpm/pnpm`, ''],
-      ['node_modules/.bin/turbo', 'echo "$@" > built'],
-    ] as const) {
-      mkdirSync(dirname(join(root, path)), { recursive: true });
-      writeFileSync(join(root, path), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    }
+    installTools({ turbo: 'echo "$@" > built' });
     const { lines } = run(['start']);
     expect(lines).toEqual(['[coffer] installing dependencies', '[coffer] The build left no apps/api/dist/main.js to start.']);
     const filters = readFileSync(join(root, 'built'), 'utf8').match(/(?<=--filter=)\S+/g);
     expect(filters?.toSorted()).toEqual(['@coffer/api...', '@coffer/cli...']);
+  });
+
+  it('installs what builds it in a production environment, too', () => {
+    installTools({ pnpm: 'echo "environment: $NODE_ENV" > installed' });
+    run(['start'], { nodeEnv: 'production' });
+    expect(readFileSync(join(root, 'installed'), 'utf8')).toBe('environment: \n');
+  });
+
+  it.each([
+    ['passed', 0, '1 passed, 0 failed\n'],
+    ['failed', 1, '0 passed, 1 failed\n'],
+  ])('ends with the count of the tests, and with their status: %s', (status, exit, stdout) => {
+    const report = { testResults: [{ name: join(root, 'a.test.ts'), status, assertionResults: [{ status }] }] };
+    installTools({
+      vitest: `
+        import { writeFileSync } from 'node:fs';
+        writeFileSync('reports/vitest.json', ${JSON.stringify(JSON.stringify(report))});
+        process.exitCode = ${exit};`,
+    });
+    expect(run(['test', 'a.test.ts'])).toMatchObject({ status: exit, stdout });
+    installTools({ vitest: '' }); // writes none: the report of the run before counts for nothing
+    const { status: without, stdout: last, lines } = run(['test', 'a.test.ts']);
+    expect([without, last, lines.at(-1)]).toEqual([1, '0 passed, 1 failed\n', '[coffer] vitest wrote no usable report']);
   });
 
   it('knows its tasks', () => {

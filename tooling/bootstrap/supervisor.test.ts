@@ -1,37 +1,56 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunOptions } from './supervisor.mjs';
 
 let dir = '';
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'coffer-supervisor-'));
-  // A minimal server: logs each signal and ends some time after the first one.
+  // A minimal server: logs each signal and ends some time after the first one, unless it hangs.
   writeFileSync(
     join(dir, 'server.mjs'),
     `import { appendFileSync } from 'node:fs';
      const log = (line) => appendFileSync(process.env.LOG, line + '\\n');
-     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => { log(signal); setTimeout(() => { log('ended'); process.exit(3); }, 300); });
+     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => { log(signal); if (!process.env.HANGS) setTimeout(() => { log('ended'); process.exit(3); }, 300); });
      setInterval(() => {}, 1000);
      log('up ' + process.pid);`,
+  );
+  // Runs the server as a build runs its tasks: waits for it, and passes no signal on.
+  writeFileSync(
+    join(dir, 'build.mjs'),
+    `import { spawn } from 'node:child_process';
+     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
+     spawn(process.execPath, [${JSON.stringify(join(dir, 'server.mjs'))}], { stdio: ['ignore', 'inherit', 'ignore'] }).on('exit', (code) => process.exit(code));`,
   );
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+interface Supervised {
+  readonly program?: 'server' | 'build';
+  readonly options?: Partial<RunOptions>;
+  readonly hangs?: string;
+}
+
 /** Starts a minimal bootstrap as the leader of a process group, as a shell does. */
-async function supervised(name: string) {
+async function supervised(name: string, { program = 'server', options = {}, hangs = '' }: Supervised = {}) {
   const log = join(dir, `${name}.log`);
   writeFileSync(log, '');
   const script = `
     import { Supervisor } from ${JSON.stringify(new URL('supervisor.mjs', import.meta.url).href)};
-    const env = { ...process.env, LOG: ${JSON.stringify(log)} };
-    const options = { env, cwd: '.', show: true, signal: 'child', follow: true };
-    const { code } = await new Supervisor().run(process.execPath, [${JSON.stringify(join(dir, 'server.mjs'))}], options);
-    process.exit(code);`;
-  const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], { detached: true, stdio: 'ignore' });
+    const env = { ...process.env, LOG: ${JSON.stringify(log)}, HANGS: ${JSON.stringify(hangs)} };
+    const options = { env, cwd: '.', show: true, ...${JSON.stringify({ signal: 'child', follow: true, ...options })} };
+    const running = new Supervisor().run(process.execPath, [${JSON.stringify(join(dir, `${program}.mjs`))}], options);
+    process.exit(await running.then(({ code }) => code, ({ exitCode }) => exitCode));`;
+  const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  parent.stdout.resume();
   const lines = () => readFileSync(log, 'utf8').trim().split('\n');
   await until(() => lines()[0]?.startsWith('up ') === true);
   return { parent, lines };
@@ -66,10 +85,42 @@ describe('a supervised server', () => {
     expect(lines().slice(1)).toEqual([signal, 'ended']);
   });
 
+  it('is killed by the third Ctrl-C', async () => {
+    const { parent, lines } = await supervised('hung', { hangs: 'yes' });
+    const exit = exitOf(parent);
+    for (const count of [1, 2]) {
+      parent.kill('SIGINT');
+      await until(() => lines().length === 1 + count);
+      await delay(1_100); // within a second it would count as the same one
+    }
+    parent.kill('SIGINT');
+    expect(await exit).toBe(130);
+    expect(lines().slice(1)).toEqual(['SIGINT', 'SIGINT']);
+  });
+
   it('ends by itself when everything around it is killed', async () => {
     const { parent, lines } = await supervised('killed');
     process.kill(group(parent), 'SIGKILL');
     await until(() => lines().includes('ended'));
     expect(lines().slice(1)).toEqual(['SIGTERM', 'ended']);
+  });
+});
+
+describe('a supervised build', () => {
+  it('is told to stop in all its processes, and then the signal is the exit status', async () => {
+    const { parent, lines } = await supervised('build', { program: 'build', options: { signal: 'group', follow: false, graceMs: 10_000 } });
+    const exit = exitOf(parent);
+    parent.kill('SIGTERM');
+    expect(await exit).toBe(143);
+    expect(lines().slice(1)).toEqual(['SIGTERM', 'ended']);
+  });
+
+  it('is killed in all its processes when it does not stop in time', async () => {
+    const options = { signal: 'group', follow: false, graceMs: 300 } as const;
+    const { parent, lines } = await supervised('hung-build', { program: 'build', options, hangs: 'yes' });
+    const closed = once(parent, 'close'); // when no process has its output any more
+    parent.kill('SIGTERM');
+    expect(await closed).toEqual([143, null]);
+    expect(lines().slice(1)).toEqual(['SIGTERM']);
   });
 });
