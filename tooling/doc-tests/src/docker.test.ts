@@ -56,4 +56,10 @@ describe('docker/', () => {
     expect(all(example, /^(\w+)=$/gm).toSorted()).toEqual(asked.toSorted());
     expect(all(example, /^(\w+)=./gm)).toEqual([]);
   });
+
+  it('names in its example every other variable that it passes on, with the default', () => {
+    const passed = all(compose, /\$\{(\w+:-[^}]*)\}/g).map((text) => text.replace(':-', '='));
+    expect(passed.length).toBeGreaterThan(3);
+    expect(all(read('docker/.env.example'), /^#(\w+=.*)$/gm).toSorted()).toEqual(passed.toSorted());
+  });
 });
