@@ -21,10 +21,10 @@ export interface ShellResult {
 const blockMs = 40_000;
 
 /** Runs `curl` unchanged, and records the status of the response. */
-const curl = `#!/bin/sh
+const curl = (): string => `#!/bin/sh
 headers="$DOC_TESTS/headers"
 : > "$headers"
-$DOC_TESTS_CURL -D "$headers" "$@"
+${curlCommand()} -D "$headers" "$@"
 result=$?
 status=$(sed -n 's/^HTTP\\/[0-9.]* \\([0-9]*\\).*/\\1/p' "$headers" | tail -n 1)
 printf '%s %s %s\\n' "$result" "\${status:-0}" "$*" >> "$DOC_TESTS/requests"
@@ -39,7 +39,7 @@ exit 0
 /** The built CLI, with the database of the document's server. */
 const coffer = `#!/bin/sh
 [ -f "$DOC_TESTS/database" ] && export DATABASE_URL="$(cat "$DOC_TESTS/database")"
-exec node '${pathOf('apps/cli/bin/coffer.js')}' "$@"
+exec node ${quoted(pathOf('apps/cli/bin/coffer.js'))} "$@"
 `;
 
 /** One shell for all blocks of a document, so that a block finds the variables and functions of earlier ones. */
@@ -63,12 +63,12 @@ export class Shell {
   static async open(cwd: string): Promise<Shell> {
     const notes = join(cwd, '.doc-tests');
     await mkdir(join(notes, 'bin'), { recursive: true });
-    for (const [name, text] of Object.entries({ curl, npm, coffer })) {
+    for (const [name, text] of Object.entries({ curl: curl(), npm, coffer })) {
       await writeFile(join(notes, 'bin', name), text);
       await chmod(join(notes, 'bin', name), 0o755);
     }
     const path = `${join(notes, 'bin')}:${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}`;
-    const env = { PATH: path, HOME: cwd, LANG: 'C.UTF-8', DOC_TESTS: notes, DOC_TESTS_CURL: curlCommand() };
+    const env = { PATH: path, HOME: cwd, LANG: 'C.UTF-8', DOC_TESTS: notes };
     return new Shell(spawn('sh', { cwd, env }), notes);
   }
 
@@ -124,6 +124,11 @@ export class Shell {
 /** This machine's curl; without one, or with DOC_TESTS_CURL=stand-in, one that needs only Node. */
 function curlCommand(): string {
   const found = spawnSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).stdout.trim();
-  if (found !== '' && process.env['DOC_TESTS_CURL'] !== 'stand-in') return found;
-  return `node ${fileURLToPath(new URL('curl-stand-in.ts', import.meta.url))}`;
+  if (found !== '' && process.env['DOC_TESTS_CURL'] !== 'stand-in') return quoted(found);
+  return `node ${quoted(fileURLToPath(new URL('curl-stand-in.ts', import.meta.url)))}`;
+}
+
+/** One word of a shell, whatever a path consists of. */
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", `'\\''`)}'`;
 }
