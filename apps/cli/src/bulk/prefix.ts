@@ -9,6 +9,8 @@ export function lastPart(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-export function nothingBelowError(prefix: string): LocalError {
-  return new LocalError('file_not_found', prefix === '' ? 'The bucket is empty.' : `There are no objects below ${prefix}`);
+/** @param folder a prefix that ends in "/", or the empty one */
+export function nothingBelowError(folder: string): LocalError {
+  const message = `There are no objects below ${folder}; to name an object ${folder.slice(0, -1)}, leave out --recursive.`;
+  return new LocalError('file_not_found', folder === '' ? 'The bucket is empty.' : message);
 }

@@ -109,6 +109,20 @@ describeStores('download', (bench, store) => {
     expect((await coffer(['download', '-o', 'x', 'doc'])).stderr).not.toContain('--recursive');
   });
 
+  it('says of a folder that is none how an object of the name is named', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { doc2: 'x' });
+    const hint = 'There are no objects below doc2/; to name an object doc2, leave out --recursive.';
+    for (const args of [
+      ['download', '-o', 'x', '-r', 'doc2'],
+      ['copy', '-r', 'doc2', 'other'],
+      ['move', '-r', 'doc2/', 'other', '--dry-run'],
+    ]) {
+      const { code, json } = await coffer([...args, '--json']);
+      expect([code, json.failed]).toMatchObject([1, [{ code: 'file_not_found', message: hint }]]);
+    }
+  });
+
   it('fails an object that maps to the file of an earlier prefix, and does not overwrite that', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { 'a/f': '1', 'a/x/y': '2', 'b/f': '3', 'b/g': '4', 'b/é': '5', 'c/f': '6', 'c/é': '7' });
