@@ -249,6 +249,34 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await rig.keys()).toEqual([]);
   });
 
+  it('leaves to the next sweep the copies of several attempts as well', async () => {
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
+    await rig.expire(presigned);
+    const refuse: StorageBackend['delete'] = () => Promise.reject(storageError('access_denied', 'no'));
+    const bothBegun = Promise.withResolvers<void>();
+    let begun = 0;
+    let swept: Promise<unknown> | undefined;
+    rig.replace({
+      copy: async (...call) => {
+        if (++begun === 2) bothBegun.resolve();
+        await bothBegun.promise;
+        await (swept ??= rig.files.sweep({ now: new Date(Date.now() + 2 * day) }));
+        const copied = await rig.inner.put(call[1], { kind: 'buffer', data: Buffer.from('hello') }, { contentType: 'text/plain' }, {});
+        rig.replace({ delete: refuse });
+        return copied;
+      },
+    });
+    expect(await Promise.all([codeOf(rig.complete(presigned)), codeOf(rig.complete(presigned))])).toEqual([
+      'file_not_found',
+      'file_not_found',
+    ]);
+    expect(await rig.keys()).toHaveLength(2);
+    rig.replace({});
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 1 });
+    expect(await rig.keys()).toEqual([]);
+  });
+
   it('keeps the copy when the database makes it the file after the connection was given up', async () => {
     const presigned = await rig.presign();
     await rig.send(presigned, 'hello');

@@ -176,7 +176,8 @@ async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAd
   try {
     const [current] = await findFile(parts.sql, { id: row.id, ...systemAccess });
     if (current?.storage_key === copy.key) return;
-    if (current === undefined) await leaveToSweep(parts.sql, { id: row.id, ownerId: row.owner_id, ...copy, mayCome: false });
+    if (current === undefined)
+      await leaveToSweep(parts.sql, { id: row.id, ownerId: row.owner_id, ...copy, uploadKey: row.upload_key, mayCome: false });
     await removeObject(parts.storage, copy, ctx);
   } catch {
     // The database is unavailable; the sweep clears everything below the file's prefix.

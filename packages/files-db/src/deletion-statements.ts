@@ -75,11 +75,21 @@ export const forgetFile = statement<{ readonly id: string }, never>(`delete from
 /** `sweep_at` of an upload that was given up: the next sweep may take the row, or, if the object `mayCome` later, the first one after a day. */
 export const givenUp = `case when {mayCome}::boolean then now() else to_timestamp(0) end`;
 
-/** For an upload that turns out to be deleted: a sweep that has removed its row, or is about to, may not have seen the object. */
+/**
+ * For an upload that turns out to be deleted: a sweep that has removed its row, or is about to, may not have seen the object. With its
+ * `uploadKey`, the next sweep removes the copies of all attempts to complete it.
+ */
 export const leaveToSweep = statement<
-  { readonly id: string; readonly ownerId: string; readonly bucket: string; readonly key: string; readonly mayCome: boolean },
+  {
+    readonly id: string;
+    readonly ownerId: string;
+    readonly bucket: string;
+    readonly key: string;
+    readonly uploadKey: string | null;
+    readonly mayCome: boolean;
+  },
   never
 >(`
-  insert into files (id, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
-  values ({id}::uuid, {ownerId}::text, '', '', {bucket}::text, {key}::text, 'deleted', ${givenUp})
+  insert into files (id, owner_id, filename, content_type, bucket, storage_key, upload_key, complete_attempts, status, sweep_at)
+  values ({id}::uuid, {ownerId}::text, '', '', {bucket}::text, {key}::text, {uploadKey}::text, 1, 'deleted', ${givenUp})
   on conflict (id) do update set sweep_at = excluded.sweep_at`);

@@ -244,7 +244,7 @@ async function undo(
       const [row] = await findFile(sql, { id, ...systemAccess });
       if (row?.status === 'available') return fileRecordOf(row);
       isDeleted = row === undefined;
-      if (isDeleted) await leaveToSweep(sql, file);
+      if (isDeleted) await leaveToSweep(sql, { ...file, uploadKey: null });
     }
     // The caller must not wait for a storage that does not answer.
     const signal = AbortSignal.timeout(removalTimeout);
