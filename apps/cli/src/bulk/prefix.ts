@@ -1,3 +1,5 @@
+import { keyProblem } from '@coffer/storage-core';
+
 import { LocalError } from '../problem.ts';
 
 /** A prefix ends at a folder boundary: `a` does not match `ab`. */
@@ -11,6 +13,8 @@ export function lastPart(key: string): string {
 
 /** @param folder a prefix that ends in "/", or the empty one */
 export function nothingBelowError(folder: string): LocalError {
-  const message = `There are no objects below ${folder}; to name an object ${folder.slice(0, -1)}, leave out --recursive.`;
-  return new LocalError('file_not_found', folder === '' ? 'The bucket is empty.' : message);
+  if (folder === '') return new LocalError('file_not_found', 'The bucket is empty.');
+  const name = folder.slice(0, -1);
+  const hint = keyProblem(name) === undefined ? `; to name an object ${name}, leave out --recursive` : '';
+  return new LocalError('file_not_found', `There are no objects below ${folder}${hint}.`);
 }

@@ -121,6 +121,8 @@ describeStores('download', (bench, store) => {
       const { code, json } = await coffer([...args, '--json']);
       expect([code, json.failed]).toMatchObject([1, [{ code: 'file_not_found', message: hint }]]);
     }
+    const { json } = await coffer(['download', '-o', 'x', '-r', '/', '/doc2', '--json']);
+    expect(json.failed).toMatchObject([{ message: 'There are no objects below /.' }, { message: 'There are no objects below /doc2/.' }]);
   });
 
   it('fails an object that maps to the file of an earlier prefix, and does not overwrite that', async () => {
