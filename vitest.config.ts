@@ -16,8 +16,7 @@ export default defineConfig({
     include: ['{packages,apps}/*/src/**/*.test.ts', 'tooling/*/{,src/**/}*.test.ts'],
     globalSetup: ['./tooling/fixtures/src/vitest-global-setup.ts'],
     pool: 'forks',
-    // For two cores: many tests wait for what they bring about, such as timeouts.
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // What tests wait for happens at once, except on a machine under load; the default is a second.
