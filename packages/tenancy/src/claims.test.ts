@@ -1,21 +1,12 @@
-import { isStorageError } from '@coffer/storage-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from './testing/refusal.ts';
 import { roleOf, tenantFromClaims } from './index.ts';
 
 const acme = { tenantUuid: 'abc-123-def', tenantSlug: 'acme' };
 const pair = { tenant_uuid: 'abc-123-def', tenant_slug: 'acme' };
 const other = { tenant_uuid: 'other', tenant_slug: 'other' };
-
-function refusal(run: () => unknown): unknown {
-  try {
-    return { returned: run() };
-  } catch (error) {
-    if (!isStorageError(error)) throw error;
-    return `${error.code}: ${error.message}`;
-  }
-}
 
 describe('roleOf', () => {
   it.each([

@@ -1,19 +1,10 @@
-import { isStorageError } from '@coffer/storage-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from './testing/refusal.ts';
 import { assertHeaderNames, decideTenant } from './index.ts';
 
 const acme = { tenantUuid: 'abc-123-def', tenantSlug: 'acme' };
-
-function refusal(run: () => unknown): unknown {
-  try {
-    return { returned: run() };
-  } catch (error) {
-    if (!isStorageError(error)) throw error;
-    return `${error.code}: ${error.message}`;
-  }
-}
 
 describe('decideTenant', () => {
   it.each([
