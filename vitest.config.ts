@@ -16,7 +16,8 @@ export default defineConfig({
     include: ['{packages,apps}/*/src/**/*.test.ts', 'tooling/*/{,src/**/}*.test.ts'],
     globalSetup: ['./tooling/fixtures/src/vitest-global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // For two cores: many tests wait for what they bring about, such as timeouts.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // What tests wait for happens at once, except on a machine under load; the default is a second.
