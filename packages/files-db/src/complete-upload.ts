@@ -9,7 +9,7 @@ import { accessParameters, mayChange, systemAccess } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
-import type { FileRecord } from './file-record.ts';
+import type { FileRecord, FileRow } from './file-record.ts';
 import { beginCompleting, failFile, findFile } from './file-statements.ts';
 import type { PendingUpload, SoughtFile } from './file-statements.ts';
 import { hashObject } from './object-hash.ts';
@@ -61,7 +61,7 @@ async function tryToComplete(parts: FileParts, row: PendingUpload, ctx: CallCont
   const copy = await storage.copyFile(request, ctx).catch(async (error: unknown) => {
     if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
     if (hasCode(error, 'precondition_failed')) return 'refused';
-    if (arrived !== undefined) await removeObject(storage, destination, ctx); // the copy may exist despite the error
+    if (arrived !== undefined) await dropCopy(parts, row, { ...destination, mayCome: true }, ctx); // it may exist despite the error
     throw error;
   });
   if (copy === 'absent') return notUploaded(parts, row);
@@ -103,6 +103,8 @@ async function settle(
 ): Promise<FileRecord | undefined> {
   const { storage } = parts;
   const { source, destination, arrived, copy } = made;
+  let problem: string | undefined;
+  let settled: FileRow | undefined;
   let isSettling = false;
   try {
     // Some stores ignore the condition of a copy, so the copy may have newer bytes than those checked. MD5 collisions can be made on
@@ -110,34 +112,32 @@ async function settle(
     const isSame = copy.etag === arrived?.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
     const info = isSame ? arrived : await storage.getFileInfo(destination, ctx);
     const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hashObject(storage, destination, ctx));
-    const problem = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
-    if (problem !== undefined) {
-      await removeObject(storage, destination, ctx);
-      return await fail(parts, row, { source, problem }, ctx);
+    problem = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
+    if (problem === undefined) {
+      isSettling = true;
+      settled = await parts.tenantQueues.settle(row.tenant_uuid, {
+        id: row.id,
+        sizeBytes: info.size,
+        contentType: row.content_type,
+        etag: copy.etag,
+        sha256,
+        storageKey: destination.key,
+        ownerId: null,
+        isPublic: null,
+        metadata: null,
+      });
     }
-    isSettling = true;
-    const settled = await parts.tenantQueues.settle(row.tenant_uuid, {
-      id: row.id,
-      sizeBytes: info.size,
-      contentType: row.content_type,
-      etag: copy.etag,
-      sha256,
-      storageKey: destination.key,
-      ownerId: null,
-      isPublic: null,
-      metadata: null,
-    });
-    if (settled !== undefined) {
-      await removeObject(storage, source, ctx); // if this fails, the sweep does it once the form has expired
-      return fileRecordOf(settled);
-    }
-    await keepOrRemove(parts, row, destination, ctx);
-    return undefined;
   } catch (error) {
     // The database may still be running the statement and make the copy the file later. If it does not, the sweep removes the copy.
-    if (!isSettling) await removeObject(storage, destination, ctx);
+    if (!isSettling) await dropCopy(parts, row, destination, ctx);
     throw error;
   }
+  if (settled !== undefined) {
+    await removeObject(storage, source, ctx); // if this fails, the sweep does it once the form has expired
+    return fileRecordOf(settled);
+  }
+  await dropCopy(parts, row, destination, ctx);
+  return problem === undefined ? undefined : fail(parts, row, { source, problem }, ctx);
 }
 
 /** Whether the object arrived after the expiry by the provider's clock; false as long as the upload has not expired by the database's. */
@@ -171,13 +171,22 @@ async function fail(
   throw storageError('upload_mismatch', `The upload differs from what was announced: it has ${found.problem}.`);
 }
 
-/** For a file that is no longer pending. The file may be this very copy, if the answer to a statement was lost. */
-async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAddress, ctx: CallContext): Promise<void> {
+/**
+ * Removes a copy that does not become the file, and leaves it to the next sweep if one has removed the file's row meanwhile. The file may
+ * be this very copy, if the answer to a statement was lost.
+ * @param copy `mayCome`: whether the provider may still be making it
+ */
+async function dropCopy(
+  parts: FileParts,
+  row: PendingUpload,
+  { mayCome = false, ...copy }: ObjectAddress & { readonly mayCome?: boolean },
+  ctx: CallContext,
+): Promise<void> {
   try {
     const [current] = await findFile(parts.sql, { id: row.id, ...systemAccess });
     if (current?.storage_key === copy.key) return;
     if (current === undefined)
-      await leaveToSweep(parts.sql, { id: row.id, ownerId: row.owner_id, ...copy, uploadKey: row.upload_key, mayCome: false });
+      await leaveToSweep(parts.sql, { id: row.id, ownerId: row.owner_id, ...copy, uploadKey: row.upload_key, mayCome });
     await removeObject(parts.storage, copy, ctx);
   } catch {
     // The database is unavailable; the sweep clears everything below the file's prefix.
