@@ -101,6 +101,27 @@ describe('what the document says of answers', () => {
     }
   });
 
+  it('has the headers of a 304, which names a file but no object', async () => {
+    const headers = { ...(await admin()), 'if-none-match': '*' };
+    const { json: file } = await api.send('POST', '/api/v1/files/upload', { headers: await admin(), form: pageForm() });
+    await api.send('POST', '/api/v1/storage/objects/page.html', { headers: await admin(), form: pageForm() });
+    for (const [operation, path] of [
+      ['GET /api/v1/files/{id}/download', `/api/v1/files/${(file as { id: string }).id}/download`],
+      ['GET /api/v1/storage/objects/{key}', '/api/v1/storage/objects/page.html'],
+    ] as const) {
+      const { status, headers: sent } = await api.send('GET', path, { headers });
+      const documented = Object.keys(answersOf(operation)['304']!.headers!).map((name) => name.toLowerCase());
+      expect({ status, documented }).toEqual({ status: 304, documented: documented.filter((name) => name in sent) });
+      expect(documented.includes('content-disposition')).toBe('content-disposition' in sent);
+    }
+  });
+
+  function pageForm(): FormData {
+    const form = new FormData();
+    form.set('file', new Blob(['<p>'], { type: 'text/html' }), 'page.html');
+    return form;
+  }
+
   it('counts bytes in 64 bits, whatever they are bytes of', () => {
     const seen: string[] = [];
     const look = (at: string, node: unknown): void => {

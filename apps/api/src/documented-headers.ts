@@ -89,13 +89,18 @@ export const writtenHeaders: AnswerHeaders = { ETag: answerHeader('ETag of what 
 /** On a 304, which has no bytes because the client has them. */
 export const unchangedHeaders: AnswerHeaders = {
   ETag: answerHeader('Changes with the bytes.', etagExample),
-  'Last-Modified': answerHeader('When the object was written.', timeExample),
+  'Last-Modified': answerHeader('When the object was written, if the provider reports it.', timeExample),
   'Cache-Control': answerHeader(
-    'A copy may be kept, but must be revalidated each time; without `private`, shared caches may keep one as well.',
+    '`no-cache`: a copy may be kept, but must be revalidated each time; `private`: shared caches must not keep one.',
     'private, no-cache',
   ),
+};
+
+/** On a 304 for a file, or through a presigned URL, which may be one for a file. */
+export const unchangedFileHeaders: AnswerHeaders = {
+  ...unchangedHeaders,
   'Content-Disposition': answerHeader(
-    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; absent for objects of other types.',
+    'The name of a file (RFC 8187), which may have changed; absent for other objects.',
     'inline; filename="report.pdf"',
   ),
 };
@@ -103,6 +108,11 @@ export const unchangedHeaders: AnswerHeaders = {
 /** On an answer that sends an object. */
 export const sentHeaders: AnswerHeaders = {
   ...unchangedHeaders,
+  'Last-Modified': answerHeader('When the object was written.', timeExample),
+  'Content-Disposition': answerHeader(
+    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; absent for objects of other types.',
+    'inline; filename="report.pdf"',
+  ),
   'Accept-Ranges': answerHeader('Says that a range may be requested.', 'bytes'),
   'Content-Length': answerHeader('Number of bytes that follow, or would follow.', 1_024_000),
   'Content-Encoding': answerHeader('Encoding of the bytes, if the provider stores the object encoded.', 'gzip'),

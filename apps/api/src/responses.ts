@@ -14,6 +14,7 @@ import {
   retryHeaders,
   sentHeaders,
   unauthorizedHeaders,
+  unchangedFileHeaders,
   unchangedHeaders,
   unsatisfiableRangeHeaders,
 } from './documented-headers.ts';
@@ -75,12 +76,12 @@ export function empty(status: number, description: string, headers: AnswerHeader
   return { [status]: { description, headers } };
 }
 
-/** Documents the successful answers of a route that sends an object. */
-export function objectAnswers(what: string): Responses {
+/** Documents the successful answers of a route that sends files, which have names, or objects. */
+export function objectAnswers(what: 'file' | 'object', unchanged = what === 'file' ? unchangedFileHeaders : unchangedHeaders): Responses {
   return {
     200: { description: `The ${what}`, headers: sentHeaders, content: anyBytes },
     206: { description: 'The range that was requested', headers: partHeaders, content: anyBytes },
-    304: { description: 'The copy that the client holds is current', headers: unchangedHeaders },
+    304: { description: 'The copy that the client holds is current', headers: unchanged },
   };
 }
 

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { readHeaders, writeHeaders, writtenHeaders } from '../documented-headers.ts';
+import { readHeaders, unchangedFileHeaders, writeHeaders, writtenHeaders } from '../documented-headers.ts';
 import { empty, objectAnswers, problems } from '../responses.ts';
 import type { Router } from '../router.ts';
 import { BucketName, ObjectKey } from '../request-schemas.ts';
@@ -40,7 +40,7 @@ export function localPaths(router: Router): void {
     access,
     request: { params: ofKey, headers: readHeaders },
     responses: {
-      ...objectAnswers('object'),
+      ...objectAnswers('object', unchangedFileHeaders),
       ...problems(...commonErrors, 'file_not_found', 'invalid_key', 'precondition_failed', 'range_not_satisfiable'),
     },
   });
