@@ -110,7 +110,7 @@ export const ChosenBucket = z
   .optional()
   .openapi({
     ...bucketNameShape,
-    description: "Name of a bucket. Default: the tenant's bucket, or else the default bucket. Such as `acme-uploads`.",
+    description: "Name of a bucket. Default: the tenant's bucket, or else the shared or the default one. Such as `acme-uploads`.",
   });
 
 /** Likewise for keys, with invalid_key; the storage counts their length in bytes. */

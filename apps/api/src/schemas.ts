@@ -41,8 +41,11 @@ export const FileSchema = z
     tenant_uuid: z.string().nullable().openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' }),
     is_public: z.boolean(),
     status: z.enum(fileStatuses).openapi({ example: 'available' }),
-    etag: z.string().nullable().openapi({ example: '5d41402abc4b2a76b9719d911017c592' }),
-    sha256: z.string().nullable().openapi({ example: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' }),
+    etag: z.string().nullable().openapi({ description: 'null until the file is available.', example: '5d41402abc4b2a76b9719d911017c592' }),
+    sha256: z.string().nullable().openapi({
+      description: 'null unless it was declared or the provider knows it.',
+      example: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',
+    }),
     metadata: z.record(z.string(), z.unknown()).openapi({ example: { project: 'apollo' } }),
     created_at: Timestamp,
     updated_at: Timestamp,

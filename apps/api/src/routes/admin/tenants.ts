@@ -60,6 +60,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'tenants.list',
     summary: 'List tenants',
+    description: 'Ordered by uuid.',
     access,
     tags: ['Tenants'],
     request: {
@@ -121,6 +122,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}',
     operationId: 'tenants.delete',
     summary: 'Delete a tenant',
+    description: 'Its uuid and its slugs stay taken.',
     access,
     tags: ['Tenants'],
     request: { params: TenantId, query: z.object({ force: booleanParam('Remove its files, objects and buckets first.').optional() }) },

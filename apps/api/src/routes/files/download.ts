@@ -35,11 +35,16 @@ const description = 'Streams, with the conditions of RFC 9110 and a single Range
 const readErrors = ['file_not_found', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
 
 const PresignedDownloadSchema = z
-  .object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) })
+  .object({ download_url: z.url(), expires_in: z.int().openapi({ description: 'Seconds.', example: 600 }) })
   .openapi('PresignedDownload');
 
 /** A longer time than the storage allows is shortened, so only what is no whole number in JSON is too long here. */
-const Seconds = z.int().min(1).openapi({ format: 'int64', maximum: Number.MAX_SAFE_INTEGER, example: 600 });
+const Seconds = z.int().min(1).openapi({
+  format: 'int64',
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'Seconds until the URL expires; shortened to 7 days, and to the lifetime of the credentials that sign it.',
+  example: 600,
+});
 
 const Disposition = z.enum(['inline', 'attachment']).optional().openapi({
   description:

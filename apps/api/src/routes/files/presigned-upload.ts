@@ -70,7 +70,8 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
         sha256: z
           .string()
           .regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
-          .optional(),
+          .optional()
+          .openapi({ description: 'Of the bytes; verified when the upload is completed.' }),
         metadata: Metadata.optional(),
       }).openapi({ example: { filename: 'report.pdf', content_type: 'application/pdf', size_bytes: 1_024_000 } }),
     },
@@ -114,7 +115,9 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     path: '/api/v1/files/{id}/complete',
     operationId: 'files.complete',
     summary: 'Complete a presigned upload',
-    description: 'Verifies the upload against what was declared and makes it final. Can be repeated.',
+    description:
+      'Verifies the upload against what was declared and makes it final. Can be repeated. `upload_not_found`: nothing has arrived yet. ' +
+      '`upload_mismatch`: something else has arrived, and the upload has failed for good. `upload_expired`: nothing arrived before the expiry.',
     access,
     tags: ['Files'],
     request: { params: FileId },

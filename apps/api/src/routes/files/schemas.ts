@@ -19,7 +19,7 @@ export const FileId = z.object({
 
 /** As the file service has them. */
 export const metadataRules =
-  'A JSON object, up to 16 KiB and 32 levels deep, without U+0000, without a key `__proto__`, and with no number that a double does not keep as it is written.';
+  'A JSON object, up to 16 KiB and 32 levels deep, without U+0000, without a key `__proto__`, and without numbers beyond the range of a double or whole numbers whose digits it does not keep.';
 
 /** Custom, since a record would silently drop a key "__proto__". The file service decides what the object may contain. */
 export const Metadata = z

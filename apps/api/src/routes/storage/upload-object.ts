@@ -122,7 +122,8 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
                 type: 'string',
                 maxLength: 63,
                 pattern: '^(?:[a-z0-9][a-z0-9-]+[a-z0-9])?$',
-                description: "Name of a bucket. Default: the tenant's bucket, or else the default bucket. Such as `acme-uploads`.",
+                description:
+                  "Name of a bucket. Default: the tenant's bucket, or else the shared or the default one. Such as `acme-uploads`.",
               },
               acl: { $ref: '#/components/schemas/CannedAcl' },
               storage_class: { type: 'string', maxLength: 64, pattern: '^[!-~]*$', description: 'Such as `STANDARD`.' },
