@@ -43,7 +43,10 @@ export interface S3BackendOptions {
   readonly partSize?: number;
   /** Parts of one object that are sent at once; more than 4 only while parts take long, as to a distant provider. Default 4. */
   readonly partsAtOnce?: number;
-  /** Bytes that all uploads of this backend together may hold in memory. Default 64 MiB. */
+  /**
+   * Bytes that the parts of all uploads of this backend may hold in memory. Parts that were in files, and copies, may hold a quarter more;
+   * uploads of up to 256 KiB are not counted. Default 64 MiB.
+   */
   readonly uploadMemory?: number;
   /**
    * Where parts of slow uploads are gathered while other slow uploads hold the memory: at most one part for each, in unnamed files. If

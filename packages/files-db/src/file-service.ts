@@ -66,7 +66,8 @@ export class FileService {
   }
 
   /**
-   * Streams a file into the tenant's bucket. A failed upload leaves nothing behind.
+   * Streams a file into the tenant's bucket. A failed upload leaves nothing behind, except what only the sweep can remove, as when the database
+   * or the storage does not answer.
    * @throws validation_failed, quota_exceeded, checksum_mismatch, invalid_argument, tenant_not_found, tenant_mismatch, tenant_conflict,
    * file_not_found when the file is deleted in the meantime, and the errors of the body and the storage
    */

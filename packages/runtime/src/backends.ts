@@ -14,7 +14,7 @@ import { importFrom } from './import-from.ts';
 
 /** The default export of a third-party backend's module. */
 export interface BackendModule {
-  /** The `backend` label in metrics and logs. */
+  /** Required. The `backend` label in metrics and logs is the `name` of what `create` returns. */
   readonly name: string;
   /** Called once per runtime; if it fails, so does the start. */
   create(options: BackendOptions): StorageBackend | Promise<StorageBackend>;

@@ -45,7 +45,10 @@ export class BucketService {
     await this.provisioner.provision(bucket, this.#newBucket(bucket, options), ctx);
   }
 
-  /** With just a name, region and ACL take their defaults. @throws bucket_already_exists, invalid_bucket_name, invalid_argument */
+  /**
+   * With just a name, region and ACL take their defaults.
+   * @throws bucket_already_exists, invalid_bucket_name, invalid_argument, not_supported, acl_not_supported
+   */
   async createBucket(
     request: string | (Given<NewBucket> & { readonly bucket: string }),
     ctx: CallContext = noContext,

@@ -265,7 +265,8 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * A form or URL that accepts one object with exactly this key, size and type until it expires. @throws not_supported, invalid_argument
+   * A form or URL that accepts an object with this key, and exactly the size and type that are given, until it expires.
+   * @throws not_supported, invalid_argument, acl_not_supported, and payload_too_large for more than the provider signs for
    */
   async getPresignedUploadUrl(file: PresignUpload, ctx: CallContext = noContext): Promise<PresignedUpload> {
     const presign = requireAbility(this.backend, 'presign');

@@ -21,7 +21,7 @@ export interface BucketPolicy {
  * Which bucket a call goes to, and why: the one it names, else the tenant's, else the shared or the default one.
  * @param request.explicit named by the caller, who has checked that this is allowed
  * @param request.mapped the tenant's recorded primary bucket, if any; takes precedence over the pattern
- * @throws tenant_context_required, storage_not_configured
+ * @throws tenant_context_required, storage_not_configured, and what `bucketNameFor` throws
  */
 export function chooseBucket(
   policy: BucketPolicy,

@@ -15,8 +15,8 @@ export type TenantDecision =
  * What X-Tenant-ID may do. It names the tenant only for `admin` and `service`; for a user it can only confirm the token's tenant, never
  * replace it. An admin without the header acts for the token's tenant, if it has one.
  * @param request.header value of X-Tenant-ID, as Node or a Headers object gives it; undefined when it was not sent
- * @throws validation_failed for a header that no tenant can have, tenant_mismatch for a user without a tenant who sends one,
- * tenant_context_required for a service that sends none
+ * @throws validation_failed for a header of an admin or a service that no tenant can have, tenant_mismatch for such a header of a user, and
+ * for a user without a tenant who sends any, tenant_context_required for a service that sends none
  */
 export function decideTenant(request: {
   readonly role: Role;

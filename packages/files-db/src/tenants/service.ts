@@ -79,7 +79,7 @@ export class TenantService {
   /**
    * Deletes a tenant and its buckets; its uuid and slugs stay taken. With `force`, also its files and objects. The tenant accepts no more
    * files from the start, can be found until the end, and can be deleted again after a failure half-way.
-   * @throws tenant_not_found, tenant_not_empty
+   * @throws tenant_not_found, tenant_not_empty; with `force`, bucket_not_empty when somebody writes to a bucket while it is being emptied
    */
   async delete(id: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
     ctx.signal?.throwIfAborted();
