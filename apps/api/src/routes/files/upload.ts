@@ -35,7 +35,7 @@ export function uploadRoute(router: Router, services: Services): void {
     operationId: 'files.upload',
     summary: 'Upload a file',
     description:
-      "Streams into the tenant's bucket, or else the shared or the default one; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.",
+      "Streams into the tenant's bucket, or else the shared or the default one; the parts may come in any order. The declared type of the file is kept, unless its first bytes clearly show another. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.",
     access,
     tags: ['Files'],
     request: {
