@@ -103,7 +103,8 @@ export class StorageService extends BucketService {
   /**
    * Writes an object as a whole or not at all. On failure a stream is destroyed; its own error, and the reason of the signal, are passed on
    * unchanged.
-   * @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket
+   * @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket, payload_too_large, acl_not_supported, and
+   * not_supported for a condition
    */
   async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const release = claimBody(file.body);
