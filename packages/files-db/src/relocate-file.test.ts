@@ -241,6 +241,22 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.now(file)).toMatchObject({ bucket: 'acme-uploads', etag: `${file.etag}-2` });
   });
 
+  it('knows an object by its bytes where another store has given it another ETag', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    const head: typeof inner.head = async (at, ctx) => {
+      const info = await inner.head(at, ctx);
+      return { ...info, etag: `${info.etag}-2` };
+    };
+    rig = await openMovingRig(server, variant(inner, { head }));
+    const [file, changed] = [await upload(rig, 'parts!', { tenantContext: acme }), await upload(rig, 'right', { tenantContext: acme })];
+    await rig.storage.uploadFile({ bucket: defaultBucket, key: changed.storageKey, body: 'wrong' });
+    const [first, second] = await rig.strays();
+    expect(await rig.tenantService.relocateFile(first!, keep)).toBe('moved');
+    expect(await rig.now(file)).toMatchObject({ bucket: 'acme-uploads', etag: `${file.etag}-2` });
+    expect(await codeOf(rig.tenantService.relocateFile(second!, keep))).toBe('checksum_mismatch');
+  });
+
   it('needs an existing bucket unless it may create one, and a tenant that is not being deleted', async () => {
     await upload(rig, 'a', { tenantContext: acme });
     await upload(rig, 'b', { tenantContext: globex });
