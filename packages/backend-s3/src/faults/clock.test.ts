@@ -92,6 +92,17 @@ describe.each(transports)('when our clock is wrong (%s)', (transport) => {
     await Promise.all(Array.from({ length: 10 }, () => calls[2]![1](backend)));
   });
 
+  it('is not set by the page of somebody else, whose own clock is wrong', async () => {
+    const backend = bench.through({}, { profile: awsProfile });
+    bench.proxy.faults.answer = () => ({
+      text: 'HTTP/1.1 403 Forbidden\r\nDate: Thu, 01 Jan 1970 00:00:10 GMT\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<h1>Log in</h1>',
+    });
+    await expect(calls[3]![1](backend)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    delete bench.proxy.faults.answer;
+    const { url } = (await backend.presign?.download(bench.at('small'), { expiresIn: 60 }, noContext)) ?? { url: '' };
+    expect(await (await fetch(url)).text()).toBe('small');
+  });
+
   it.each([6, -6])('presigned requests are valid by the clock of the server (%i hours)', async (hours) => {
     setClock(hours);
     const backend = bench.through({ maxRetries: 1 }, { profile: awsProfile });

@@ -202,6 +202,7 @@ export class LeanClient {
 
   /** Learns from a refusal. @returns the name of the correction, so that the same request may succeed */
   async #correct({ at }: LeanRequest, used: Attempt, error: AnswerError): Promise<string | undefined> {
+    if (error.name === 'NoS3AnswerError') return undefined; // the clock of whoever answered, for one, is not the server's
     const { endpoint, keys, offset } = used;
     const { region, $metadata } = error;
     const status = $metadata.httpStatusCode;
