@@ -30,7 +30,7 @@ export async function allowBrowsers(store: Store, bucket: string, origins: reado
   if (!isSet) await store.administration.putCors(bucket, [...others, corsFor(origins)], ctx);
 }
 
-async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<readonly ExistingCorsRule[]> {
+export async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<readonly ExistingCorsRule[]> {
   try {
     return await store.administration.getCors(bucket, ctx);
   } catch (error) {

@@ -1,7 +1,8 @@
 import { hasCode, isStorageError, noContext, storageError, untilAborted } from '@coffer/storage-core';
-import type { CallContext } from '@coffer/storage-core';
+import type { CallContext, StorageError } from '@coffer/storage-core';
 
 import type { EndpointProfile } from './profile.ts';
+import { isAboutAccount } from './provider-error.ts';
 
 /** Milliseconds for which credentials that may not probe in a bucket are not used to try again. */
 const denialTtl = 60_000;
@@ -37,7 +38,7 @@ export class Endpoint {
 
   /**
    * The endpoint's behaviour. It is probed once, when something first depends on it, in `bucket` if no other can be created. An aborted
-   * caller stops waiting. Rejects with access_denied if the credentials may not probe; that is remembered for a minute.
+   * caller stops waiting. Rejects with access_denied if the credentials may not probe, which is remembered for a minute, or are not valid.
    */
   async profile(bucket: string, { signal }: CallContext = noContext): Promise<EndpointProfile> {
     signal?.throwIfAborted(); // no probe for a caller who has left
@@ -78,7 +79,7 @@ export class Endpoint {
       (profile) => (this.#known = profile),
       (error: unknown) => {
         this.#running = undefined;
-        if (!hasCode(error, 'access_denied')) return;
+        if (!lacksPermission(error)) return;
         if (this.#denials.size >= maxDenials) this.#denials.clear();
         this.#denials.set(bucket, { error, until: performance.now() + denialTtl });
       },
@@ -90,8 +91,13 @@ export class Endpoint {
 
 /** A caller who wanted something else must not be told about a bucket that could not be created. */
 function withoutBucketDetails(error: unknown): never {
-  if (!hasCode(error, 'access_denied')) throw error;
+  if (!lacksPermission(error)) throw error;
   const message =
     'This depends on how the storage provider behaves, which has to be tried out first; for that, the credentials must be allowed to create a bucket or to write here.';
   throw storageError('access_denied', message, { cause: error });
+}
+
+/** Otherwise these are credentials that somebody may be renewing, or the clock. */
+function lacksPermission(error: unknown): error is StorageError {
+  return hasCode(error, 'access_denied') && !isAboutAccount(error);
 }

@@ -1,4 +1,5 @@
 import { isStorageError } from '@coffer/storage-core';
+import type { StorageError } from '@coffer/storage-core';
 
 /** An error of the provider, the SDK or the network. */
 export interface ProviderError {
@@ -15,9 +16,42 @@ export function nameOf(error: unknown): string {
   return typeof Code === 'string' ? Code : typeof name === 'string' ? name : '';
 }
 
+/** Names of refusals that give no reason, such as those of HEAD. */
+const genericNames: ReadonlySet<string> = new Set([
+  '',
+  '400',
+  '401',
+  '403',
+  'BadRequest',
+  'Forbidden',
+  'Unauthorized',
+  'Unknown',
+  'UnknownError',
+]);
+
+export function isNameless(name: string): boolean {
+  return genericNames.has(name);
+}
+
 /** Like `nameOf`, for the cause of a StorageError. */
 export function causeName(error: unknown): string {
   return nameOf(isStorageError(error) ? error.cause : error);
+}
+
+/** Names of refusals of whatever the account asks, until its keys, the clock or the account itself are mended. */
+const accountNames: ReadonlySet<string> = new Set([
+  'AccountProblem',
+  'CredentialsProviderError',
+  'ExpiredToken',
+  'InvalidAccessKeyId',
+  'InvalidToken',
+  'RequestTimeTooSkewed',
+  'TokenRefreshRequired',
+  'UserSuspended',
+]);
+
+export function isAboutAccount(error: StorageError): boolean {
+  return accountNames.has(causeName(error));
 }
 
 export function statusOf(error: unknown): number | undefined {

@@ -18,37 +18,37 @@ export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<Endp
   if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false, emptyForms: false };
   const at = sandbox.at('form-public');
   const form = await store.presigners.internal.form(at, { ...terms, acl: 'public-read' });
-  const formAcl = (await sendForm(store, form, 'form')) && (await isPublic(store, at));
+  const formAcl = (await sendForm(store, sandbox, form, 'form')) && (await isPublic(store, sandbox, at));
   const empty = await store.presigners.internal.form(sandbox.at('form-empty'), { ...terms, size: 0 });
   // MinIO takes a maximum length of 0 for no limit.
-  const emptyForms = (await sendForm(store, empty, '')) && !(await sendForm(store, empty, 'x'));
+  const emptyForms = (await sendForm(store, sandbox, empty, '')) && !(await sendForm(store, sandbox, empty, 'x'));
   return { postPolicy: true, formAcl, emptyForms };
 }
 
 async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {
   const form = await store.presigners.internal.form(sandbox.at('form'), terms);
-  if (!(await sendForm(store, form, 'form'))) return false;
+  if (!(await sendForm(store, sandbox, form, 'form'))) return false;
   const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
   const accepted = await allEnded([
-    sendForm(store, form, 'longer'),
-    sendForm(store, changed({ 'Content-Type': 'text/html' }), 'form'),
-    sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
+    sendForm(store, sandbox, form, 'longer'),
+    sendForm(store, sandbox, changed({ 'Content-Type': 'text/html' }), 'form'),
+    sendForm(store, sandbox, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
   ]);
   if (accepted.includes(true)) return false;
   // Some accept fields that the policy does not name. That is harmless, unless such a field makes the object public.
   const opened = sandbox.at('form-opened');
   const closed = await store.presigners.internal.form(opened, terms);
-  const isAccepted = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
-  return !isAccepted || !(await isPublic(store, opened));
+  const isAccepted = await sendForm(store, sandbox, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
+  return !isAccepted || !(await isPublic(store, sandbox, opened));
 }
 
 /** Sends a presigned form as a browser would. @returns whether the server accepted it */
-async function sendForm(store: Store, { url, fields }: PresignedUpload, content: string): Promise<boolean> {
+async function sendForm(store: Store, sandbox: Sandbox, { url, fields }: PresignedUpload, content: string): Promise<boolean> {
   const parts = [
     ...Object.entries(fields).map(([name, value]) => `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}`),
     `Content-Disposition: form-data; name="file"; filename="probe"\r\nContent-Type: text/plain\r\n\r\n${content}`,
   ];
   const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
-  return isAcceptedUnsigned(store, { url, method: 'POST', headers, body });
+  return isAcceptedUnsigned(store, sandbox, { url, method: 'POST', headers, body });
 }

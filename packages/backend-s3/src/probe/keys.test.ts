@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from '../backend.ts';
@@ -141,6 +142,7 @@ it.each(transports)('learn nothing from objects that are cut off (%s)', async (t
     await server.close();
   });
   const nothing = async (): Promise<void> => {};
-  const sandbox = { bucket: 'bucket', isOwn: true, at: (key: string) => ({ bucket: 'bucket', key }), clear: nothing, close: nothing };
+  const at = (key: string): ObjectAddress => ({ bucket: 'bucket', key });
+  const sandbox = { bucket: 'bucket', isOwn: true, at, next: at, assertWell: nothing, clear: nothing, close: nothing };
   await expect(refusedKeys(store, sandbox)).rejects.toMatchObject({ code: 'storage_unavailable' });
 });

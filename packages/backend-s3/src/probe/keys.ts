@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 
-import { isStorageError, noContext, readAll } from '@coffer/storage-core';
+import { noContext, readAll } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { toStorageError } from '../errors.ts';
 import { keyClasses } from '../key-classes.ts';
 import type { KeyClass } from '../key-classes.ts';
-import { causeStatus } from '../provider-error.ts';
 import type { Store } from '../store.ts';
+import { isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 import { write } from './writes.ts';
 
@@ -25,18 +25,17 @@ export async function refusedKeys(store: Store, sandbox: Sandbox): Promise<reado
 export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox): Promise<boolean> {
   const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
   await write(store, above, 'x');
-  const isWritten = await unlessRefused(
-    () => write(store, below, 'y').then(() => true),
-    () => write(store, above, 'x'),
-  );
-  if (!isWritten) return true;
-  const { objects } = await store.transport.list(sandbox.bucket, { prefix: above.key }, noContext);
-  return !objects.some(({ key }) => key === below.key);
+  const isShown = async (): Promise<boolean> => {
+    await write(store, below, 'y');
+    const { objects } = await store.transport.list(sandbox.bucket, { prefix: above.key }, noContext);
+    return objects.some(({ key }) => key === below.key);
+  };
+  return !(await isAccepted(sandbox, isShown));
 }
 
 function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string]): Promise<boolean> {
   const [odd, plain] = [sandbox.at(oddKey), sandbox.at(plainKey)];
-  const areHeld = async (): Promise<boolean> => {
+  return isAccepted(sandbox, async () => {
     for (const at of [odd, plain]) await write(store, at, at.key);
     for (const at of [odd, plain]) {
       const result = await store.transport.get(at, {}, noContext);
@@ -46,25 +45,7 @@ function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonl
     const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
     return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
-  };
-  return unlessRefused(areHeld, () => write(store, sandbox.at('plain'), 'plain'));
-}
-
-/**
- * Some servers answer 500 to a key that they cannot hold, every time. Others answer 500 to everything for a while, which proves nothing: a
- * plain key and then this one are tried before it counts as refused.
- */
-async function unlessRefused(trying: () => Promise<boolean>, plainly: () => Promise<unknown>): Promise<boolean> {
-  const refused = (error: unknown): 'refused' | 'ailing' => {
-    if (!isStorageError(error)) throw error;
-    if (!error.retryable) return 'refused';
-    if (causeStatus(error) !== 500) throw error;
-    return 'ailing';
-  };
-  const first = await trying().catch(refused);
-  if (first !== 'ailing') return first === true;
-  await plainly();
-  return (await trying().catch(refused)) === true;
+  });
 }
 
 async function textOf(body: Readable): Promise<string> {

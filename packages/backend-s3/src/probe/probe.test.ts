@@ -228,6 +228,62 @@ it('is made again by whoever needs it next, once it has failed', async () => {
   expect(await store.endpoint.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
 });
 
+it.each([
+  ['lean', 200],
+  ['sdk', 403],
+] as const)('is not misled by a page that comes between, once at each place (%s, %i)', async (transport, status) => {
+  const left = new Map<string, readonly [string, RegExp]>([
+    ['the bucket to try things out in', ['PUT', /^\/[^/?]+\/?(?:\?x-id|$)/]],
+    ['an ACL', ['PUT', /\/public(?:\?|$)/]],
+    ['a checksum', ['PUT', /\/sum-md5(?:\?|$)/]],
+    ['a condition', ['PUT', /\/put-\d+(?:\?|$)/]],
+    ['a signature', ['PUT', /\/forged\?/]],
+    ['an upload by parts', ['POST', /\/parts\?uploads/]],
+    ['a form', ['POST', /^\/[^/?]+\/?$/]],
+    ['a key', ['GET', /\/Capital(?:\?|$)/]],
+    ['a rule', ['PUT', /\?cors/]],
+    ['versions', ['GET', /\?versioning/]],
+    ['the deletion of a full bucket', ['DELETE', /^\/[^/?]+\/?$/]],
+  ]);
+  const options = await behindFront(ceph, (method, path) => {
+    const [place] = [...left].find(([, [asked, where]]) => asked === method && where.test(path)) ?? [];
+    if (place === undefined) return undefined;
+    left.delete(place);
+    return { status, body: '<!DOCTYPE html><title>Maintenance</title>', type: 'text/html' };
+  });
+  const found = await probeEndpoint({ ...options, transport, maxRetries: 0 });
+  expect([...left.keys()]).toEqual([]);
+  expect(found).toEqual(await probeEndpoint({ ...(await accountOn(ceph)), transport }));
+});
+
+it.each([
+  ['a full quota', 'QuotaExceeded', 'storage_unavailable'],
+  ['expired credentials', 'ExpiredToken', 'access_denied'],
+  ['a wrong clock', 'RequestTimeTooSkewed', 'access_denied'],
+])('does not take %s for a refusal of what is tried out, and tries again at once', async (_what, name, code) => {
+  let refused = 0;
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && path.includes('/sum-md5') && refused++ === 0 ? { status: 403, body: errorDocument(name) } : undefined,
+  );
+  const store = openStore(options);
+  onTestFinished(() => store.connection.close());
+  await expect(store.endpoint.profile('bucket')).rejects.toMatchObject({ code, cause: { name } });
+  expect(await store.endpoint.profile('bucket')).toMatchObject({ verifiedSums: expect.arrayContaining(['md5']) });
+});
+
+it.skipIf(typeof minio === 'string').each(transports)(
+  'does not take its own write, whose answer got lost, for a broken condition (%s)',
+  async (transport) => {
+    if (typeof minio === 'string') throw new Error(minio);
+    let lost = 0;
+    const options = await behindFront(minio, (method, path) =>
+      method === 'PUT' && /\/put-\d+(?:\?|$)/.test(path) && lost++ === 0 ? 'loseAnswer' : undefined,
+    );
+    expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalPut: true });
+    expect(lost).toBeGreaterThan(1);
+  },
+);
+
 it.each(transports)('makes metadata without a value survive on a server that drops it (%s)', async (transport) => {
   const account = await rewritten(ceph, ({ headers }) => {
     for (const name of Object.keys(headers)) if (name.startsWith('x-amz-meta-') && headers[name] === '') delete headers[name];

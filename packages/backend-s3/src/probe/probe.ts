@@ -11,8 +11,9 @@ import { formsOf } from './form.ts';
 import { hidesKeysBelowObjects, refusedKeys } from './keys.ts';
 import { maxPartsOf } from './max-parts.ts';
 import { presignedPutsOf } from './presigned-put.ts';
-import { allRefused, isAccepted, isDenied } from './refusals.ts';
-import { bucketRules } from './rules.ts';
+import { allRefused, answerTo, isAccepted } from './refusals.ts';
+import type { Question } from './refusals.ts';
+import { bucketRules, keepsVersions } from './rules.ts';
 import { openSandbox } from './sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
 import { checksSignatures } from './signatures.ts';
@@ -40,23 +41,24 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       checksSignatures: checksSignatures(store, sandbox),
       presignedPuts: presignedPutsOf(store, sandbox, object),
       acl: aclTakesEffect(store, sandbox),
-      conditionalPut: isEnforced([write(store, object, 'object', { ifNoneMatch: '*' })], () =>
-        write(store, sandbox.at('put'), 'put', { ifNoneMatch: '*' }),
+      conditionalPut: isEnforced(sandbox, [() => write(store, object, 'object', { ifNoneMatch: '*' })], () =>
+        write(store, sandbox.next('put'), 'put', { ifNoneMatch: '*' }),
       ),
-      putMatch: putMatchOf(store, matched, written.etag),
+      putMatch: putMatchOf(store, sandbox, matched, written.etag),
       conditionalComplete: isEnforced(
-        [writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(otherEtag) })],
-        () => writePart(store, sandbox.at('put-by-parts'), { ifNoneMatch: '*' }),
+        sandbox,
+        [() => writePart(store, completed, { ifNoneMatch: '*' }), () => writePart(store, completed, { ifMatch: quoted(otherEtag) })],
+        () => writePart(store, sandbox.next('put-by-parts'), { ifNoneMatch: '*' }),
       ),
-      maxParts: maxPartsOf(store, sandbox.at('parts')),
+      maxParts: maxPartsOf(store, sandbox),
       conditionalCopy: copyNoneMatchOf(store, sandbox, object),
-      copySourceCondition: isEnforced([copyOf(otherEtag)], () => copyOf(etag)),
+      copySourceCondition: isEnforced(sandbox, [() => copyOf(otherEtag)], () => copyOf(etag)),
       verifiedSums: verifiedSumsOf(store, sandbox),
       forms: formsOf(store, sandbox),
-      metadata: metadataKept(store, sandbox.at('metadata')),
-      storageClasses: keepsStorageClass(store, sandbox.at('class')),
+      metadata: metadataKept(store, sandbox),
+      storageClasses: keepsStorageClass(store, sandbox),
     });
-    const aclDenied = !others.acl && (await isDenied(write(store, sandbox.at('denied'), 'public', { acl: 'public-read' })));
+    const aclDenied = !others.acl && (await isAclDenied(store, sandbox));
     const keys = {
       refusedKeys: await refusedKeys(store, sandbox),
       hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox),
@@ -66,10 +68,9 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;
-      if (rules.versioning === true) return allRefused(write(store, object, 'object', { ifNoneMatch: '*' }));
+      if (rules.versioning === true) return allRefused(sandbox, () => write(store, object, 'object', { ifNoneMatch: '*' }));
       // If the bucket in use keeps versions, these have already been probed.
-      const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
-      return keeps ? others.conditionalPut : undefined;
+      return (await keepsVersions(store, sandbox)) ? others.conditionalPut : undefined;
     };
     const conditionalPutOfVersions = await ofVersions();
     return {
@@ -81,7 +82,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       ...rules,
       ...keys,
       // Last, because this may delete the bucket.
-      keepsFullBuckets: sandbox.isOwn ? !(await isAccepted(store.administration.deleteBucket(sandbox.bucket, noContext))) : undefined,
+      keepsFullBuckets: await keepsFullBuckets(store, sandbox),
     };
   } finally {
     // Leftovers must not cost the result: another probe would only leave the same again.
@@ -93,18 +94,19 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
  * Whether a condition is enforced: requests that it rules out are refused, and one that meets it is not. Some servers, such as Backblaze B2,
  * refuse every request that has a condition.
  */
-async function isEnforced(ruledOut: readonly Promise<unknown>[], met: () => Promise<unknown>): Promise<boolean> {
-  return (await allRefused(...ruledOut)) && isAccepted(met());
+async function isEnforced(sandbox: Sandbox, ruledOut: readonly Question[], met: Question): Promise<boolean> {
+  return (await allRefused(sandbox, ...ruledOut)) && isAccepted(sandbox, met);
 }
 
 /** @param etag the current ETag of the object */
-async function putMatchOf(store: Store, at: ObjectAddress, etag: string): Promise<EndpointProfile['putMatch']> {
+async function putMatchOf(store: Store, sandbox: Sandbox, at: ObjectAddress, etag: string): Promise<EndpointProfile['putMatch']> {
+  const writeMatching = (ifMatch: string): Promise<unknown> => write(store, at, 'object', { ifMatch });
   for (const [name, spell] of [
     ['quoted', quoted],
     ['bare', String],
   ] as const) {
-    if (!(await allRefused(write(store, at, 'object', { ifMatch: spell(otherEtag) })))) return false;
-    if (await isAccepted(write(store, at, 'object', { ifMatch: spell(etag) }))) return name;
+    if (!(await allRefused(sandbox, () => writeMatching(spell(otherEtag))))) return false;
+    if (await isAccepted(sandbox, () => writeMatching(spell(etag)))) return name;
   }
   return false;
 }
@@ -114,34 +116,55 @@ async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAdd
   const copyTo = (at: ObjectAddress): Promise<unknown> => store.transport.copy(object, at, { ifNoneMatch: '*' }, noContext);
   const taken = sandbox.at('object-taken');
   await write(store, taken, 'taken');
-  return isEnforced([copyTo(taken)], () => copyTo(sandbox.at('object-copied')));
+  return isEnforced(sandbox, [() => copyTo(taken)], () => copyTo(sandbox.next('object-copied')));
 }
 
-async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
+async function metadataKept(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
+  const at = sandbox.at('metadata');
   // nginx drops headers with a "_" unless configured otherwise, and then the signature does not match.
-  if (!(await isAccepted(write(store, at, '', { metadata: { a_b: 'c', empty: '' } }))))
+  if (!(await isAccepted(sandbox, () => write(store, at, '', { metadata: { a_b: 'c', empty: '' } }))))
     await write(store, at, '', { metadata: { empty: '' } });
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }
 
-async function keepsStorageClass(store: Store, at: ObjectAddress): Promise<boolean> {
-  const storageClass = 'STANDARD_IA';
-  // Any failure means that the class was not forgotten, and says nothing about the rest of the probe.
-  const isWritten = await write(store, at, 'class', { storageClass }).then(
-    () => true,
-    () => false,
-  );
-  if (!isWritten) return true;
+/** Any refusal means that the class was not forgotten. */
+async function keepsStorageClass(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const [at, storageClass] = [sandbox.at('class'), 'STANDARD_IA'];
+  if (!(await isAccepted(sandbox, () => write(store, at, 'class', { storageClass })))) return true;
   return (await store.transport.head(at, noContext)).storageClass === storageClass;
 }
 
-async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<string | undefined> {
+async function isAclDenied(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const answer = await answerTo(sandbox, () => write(store, sandbox.at('denied'), 'public', { acl: 'public-read' }));
+  return hasCode(answer, 'access_denied');
+}
+
+async function regionOfNew(store: Store, sandbox: Sandbox): Promise<string | undefined> {
+  if (!sandbox.isOwn) return undefined;
+  let region: string | undefined;
+  const answer = await answerTo(sandbox, async () => void (region = await reportedRegion(store, sandbox.bucket, noContext)));
+  if (typeof answer === 'boolean' || hasCode(answer, 'access_denied', 'not_supported')) return region;
+  throw answer;
+}
+
+async function keepsFullBuckets(store: Store, sandbox: Sandbox): Promise<boolean | undefined> {
+  const { bucket, isOwn } = sandbox;
   if (!isOwn) return undefined;
+  const answer = await answerTo(sandbox, async () => {
+    await store.administration.deleteBucket(bucket, noContext);
+    return isGone(store, bucket);
+  });
+  if (typeof answer === 'boolean') return false;
+  return hasCode(answer, 'bucket_not_empty') || undefined; // another refusal says nothing about what is in the bucket
+}
+
+async function isGone(store: Store, bucket: string): Promise<boolean> {
   try {
-    return await reportedRegion(store, bucket, noContext);
+    await store.transport.headBucket(bucket, noContext);
+    return false;
   } catch (error) {
-    if (hasCode(error, 'access_denied', 'not_supported')) return undefined;
-    throw error;
+    if (!hasCode(error, 'no_such_bucket')) throw error;
+    return true;
   }
 }

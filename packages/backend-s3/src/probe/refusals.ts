@@ -2,42 +2,89 @@ import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
 import { allEnded } from '../concurrency.ts';
+import { wasInDoubt } from '../in-doubt.ts';
+import { causeName, causeStatus, isAboutAccount, isNameless } from '../provider-error.ts';
 
 /**
- * Whether the provider refuses all of these requests because of their conditions. Credentials that may not make such a request at all learn
- * nothing about its conditions, and do not trust them.
+ * Asks the endpoint to do something, perhaps twice. Resolves with false if it said that it did, but did not. Where it matters, writes to
+ * another key each time, since the first may have been carried out.
  */
-export function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
-  return areAll(requests, (error) => {
+export type Question = () => Promise<unknown>;
+
+/** Where questions are asked. */
+export interface Asked {
+  /** Writes an object that no server refuses. Rejects if this one does not take even that at the moment. */
+  assertWell(): Promise<unknown>;
+}
+
+/** Whether the endpoint does what it says, or how it refuses. */
+type Answer = boolean | StorageError;
+
+/** By then, one of the answers has come twice in a row, or the server is not worth more. */
+const maxAttempts = 4;
+
+/**
+ * The answer that is remembered: nothing else decides whether one tells what an endpoint is able to do. A doubtful answer counts once it
+ * comes twice in a row.
+ * @throws errors that only tell how things are at the moment: the next caller who needs to know tries again
+ */
+export async function answerTo(asked: Asked, question: Question): Promise<Answer> {
+  let last: Answer | undefined;
+  for (let attempt = 1; ; attempt++) {
+    const answer = await ask(question);
+    const isRepeated = last !== undefined && spelled(answer) === spelled(last);
+    if (!isDoubtful(answer) || isRepeated || attempt >= maxAttempts) return answer;
+    last = answer;
+    // Some servers always answer like this what they are not able to do. Others, or what is in front of them, do it for a while, to anything.
+    await asked.assertWell();
+  }
+}
+
+function spelled(answer: Answer): string {
+  return typeof answer === 'boolean' ? String(answer) : `${answer.code} ${causeName(answer)} ${causeStatus(answer)}`;
+}
+
+async function ask(question: Question): Promise<Answer> {
+  try {
+    return (await question()) !== false;
+  } catch (error) {
+    if (!isStorageError(error) || isOfTheMoment(error)) throw error;
+    return error;
+  }
+}
+
+function isOfTheMoment(error: StorageError): boolean {
+  const name = causeName(error);
+  if (name === 'NoS3AnswerError' || name === 'TooManyBuckets' || causeStatus(error) === 500) return false;
+  return error.retryable || hasCode(error, 'storage_unavailable', 'internal_error') || isAboutAccount(error);
+}
+
+/**
+ * Whether the answer may not be the server's, or not be about the request as it was sent: proxies answer with pages, redirect, and change
+ * what is signed. What a lost first attempt did may be the reason to refuse the second.
+ */
+function isDoubtful(answer: Answer): boolean {
+  if (typeof answer === 'boolean') return !answer;
+  const [name, status = 0] = [causeName(answer), causeStatus(answer)];
+  const isForeign = name === 'NoS3AnswerError' || name === 'SignatureDoesNotMatch' || isNameless(name);
+  return isForeign || status === 500 || (status >= 300 && status < 400) || wasInDoubt(answer);
+}
+
+/**
+ * Whether the provider refuses all of these because of their conditions. Credentials that may not make such a request at all learn nothing
+ * about its conditions, and do not trust them.
+ */
+export async function allRefused(asked: Asked, ...questions: readonly Question[]): Promise<boolean> {
+  const answers = await allEnded(questions.map((question) => answerTo(asked, question)));
+  return answers.every((answer) => {
     // How servers say that a condition is not met, or that they do not support it.
-    if (hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) return true;
-    if (hasCode(error, 'access_denied')) return false;
-    throw error;
+    if (typeof answer === 'boolean' || hasCode(answer, 'access_denied')) return false;
+    if (hasCode(answer, 'precondition_failed', 'not_supported', 'invalid_argument')) return true;
+    throw answer;
   });
 }
 
-/** @throws errors that are no answer: the next caller who needs to know tries again */
-async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: StorageError) => boolean): Promise<boolean> {
-  const answers = await allEnded(
-    requests.map((request) =>
-      request.then(
-        () => false,
-        (error: unknown) => {
-          if (!isStorageError(error) || error.retryable || error.code === 'internal_error') throw error;
-          return isRefusal(error);
-        },
-      ),
-    ),
-  );
-  return !answers.includes(false);
-}
-
-/** Whether the provider does not refuse the request, for whatever reason. @throws if it is out of reach, which is no answer */
-export async function isAccepted(request: Promise<unknown>): Promise<boolean> {
-  return !(await areAll([request], () => true));
-}
-
-/** Whether the provider refuses the request for lack of a permission. @throws if it is out of reach, which is no answer */
-export function isDenied(request: Promise<unknown>): Promise<boolean> {
-  return areAll([request], (error) => hasCode(error, 'access_denied'));
+/** Whether the provider does what is asked, and does not refuse it for whatever reason. @throws as `answerTo` does */
+export async function isAccepted(asked: Asked, question: Question): Promise<boolean> {
+  return (await answerTo(asked, question)) === true;
 }

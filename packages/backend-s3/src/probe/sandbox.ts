@@ -1,4 +1,4 @@
-import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
+import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
@@ -6,16 +6,21 @@ import { createBucket } from '../create-bucket.ts';
 import { deleteBucketByForce, removeVersions } from '../empty-bucket.ts';
 import { deleteObject } from '../remove.ts';
 import type { Store } from '../store.ts';
+import { answerTo } from './refusals.ts';
+import type { Asked } from './refusals.ts';
 import { sandboxName, sandboxPrefix } from './sandbox-name.ts';
+import { write } from './writes.ts';
 
 const parallel = 8;
 
 /** Where an endpoint is probed: a bucket of its own, or a prefix of its own in an existing bucket. */
-export interface Sandbox {
+export interface Sandbox extends Asked {
   readonly bucket: string;
   /** Whether the bucket itself may be probed too. */
   readonly isOwn: boolean;
   at(name: string): ObjectAddress;
+  /** Another address at each call. */
+  next(name: string): ObjectAddress;
   /** Deletes all that has been written so far, but for one object. No versions may have been kept. */
   clear(kept: ObjectAddress): Promise<void>;
   close(): Promise<void>;
@@ -36,14 +41,18 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
         () => {}, // some may be refused
       );
     });
+  const addressOf = (key: string): ObjectAddress => {
+    const at = { bucket: location.bucket, key: location.prefix + key };
+    used.set(key, at);
+    return at;
+  };
+  let last = 0;
   return {
     bucket: location.bucket,
     isOwn,
-    at(key) {
-      const at = { bucket: location.bucket, key: location.prefix + key };
-      used.set(key, at);
-      return at;
-    },
+    at: addressOf,
+    next: (key) => addressOf(`${key}-${++last}`),
+    assertWell: () => write(store, addressOf('plain'), 'plain'),
     clear: async (kept) => void (await deleteUsed(undefined, kept)),
     async close() {
       await deleteUsed(isOwn ? 'null' : undefined); // first by key: not every server lists every key as it is
@@ -54,13 +63,9 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
   };
 }
 
-async function isCreated(store: Store, bucket: string): Promise<boolean> {
-  try {
-    await createBucket(store, bucket, {}, noContext);
-    return true;
-  } catch (error) {
-    // Too many buckets, not allowed, not that name: there are many reasons, and the prefix remains as the other way.
-    if (isStorageError(error) && !error.retryable && !hasCode(error, 'internal_error')) return false;
-    throw error;
-  }
+async function isCreated(store: Store, name: string): Promise<boolean> {
+  // Whether anything can be written shows in the bucket.
+  const answer = await answerTo({ assertWell: async () => {} }, () => createBucket(store, name, {}, noContext));
+  // Too many buckets, not allowed, not that name: there are many reasons, and the prefix remains as the other way. Nobody else has the name.
+  return typeof answer === 'boolean' || hasCode(answer, 'bucket_already_exists');
 }

@@ -46,7 +46,7 @@ async function isForgeryAccepted(store: Store, sandbox: Sandbox, { key, sum, hea
     'X-Amz-SignedHeaders': 'host',
     'X-Amz-Signature': '0'.repeat(64),
   });
-  return isAcceptedUnsigned(store, {
+  return isAcceptedUnsigned(store, sandbox, {
     url: `${objectUrl(url, at.key)}?${query.toString()}`,
     method: 'PUT',
     headers: { ...headers, 'content-length': body.length, 'x-amz-content-sha256': sum },

@@ -10,6 +10,8 @@ import type { Store } from '../store.ts';
 import { ok, refusal, scripted } from '../testing/scripted.ts';
 import { isAcceptedUnsigned } from './unsigned.ts';
 
+const well = { assertWell: async () => {} };
+
 it.each([
   ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
   ['sends no more', () => {}],
@@ -25,7 +27,7 @@ it.each([
     store.connection.close();
     server.close();
   });
-  const asking = isAcceptedUnsigned(store, { url: `${endpoint}/bucket/key`, method: 'GET', headers: {} });
+  const asking = isAcceptedUnsigned(store, well, { url: `${endpoint}/bucket/key`, method: 'GET', headers: {} });
   await expect(asking).rejects.toMatchObject({ code: expect.stringMatching(/storage_unavailable|read_timeout/) });
 });
 
@@ -44,21 +46,21 @@ it('is made again as often as any request where a server is busy, or a connectio
     await server.close();
   });
   const asked = { url: `${server.endpoint}/bucket/key`, method: 'GET', headers: {} } as const;
-  expect(await isAcceptedUnsigned(store, asked)).toBe(true);
+  expect(await isAcceptedUnsigned(store, well, asked)).toBe(true);
   expect(server.requests).toHaveLength(3);
-  await expect(isAcceptedUnsigned(once, asked)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  await expect(isAcceptedUnsigned(once, well, asked)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
   expect(server.requests).toHaveLength(4);
 });
 
-it('takes a server for failed if it answers 500 each time', async () => {
+it('is refused if the server answers 500 each time, although it is well', async () => {
   const server = await scripted(refusal(500, 'InternalError'), ok, refusal(500, 'InternalError'));
   const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries: 1 });
   onTestFinished(async () => {
     store.connection.close();
     await server.close();
   });
-  const ask = (): Promise<boolean> => isAcceptedUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} });
-  expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 4]);
+  const ask = (): Promise<boolean> => isAcceptedUnsigned(store, well, { url: server.endpoint, method: 'GET', headers: {} });
+  expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 6]);
 });
 
 it('uses the connection that signed requests have left, if there is only one', async () => {
@@ -69,7 +71,7 @@ it('uses the connection that signed requests have left, if there is only one', a
     await server.close();
   });
   await store.transport.headBucket('bucket', noContext);
-  expect(await isAcceptedUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} })).toBe(true);
+  expect(await isAcceptedUnsigned(store, well, { url: server.endpoint, method: 'GET', headers: {} })).toBe(true);
   await store.transport.headBucket('bucket', noContext);
   expect(server.connections()).toBe(1);
 });

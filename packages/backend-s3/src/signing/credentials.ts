@@ -3,7 +3,7 @@ import { isDate } from 'node:util/types';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import { proxiedAgent } from '../http/node-http.ts';
-import { statusOf } from '../provider-error.ts';
+import { isNameless, statusOf } from '../provider-error.ts';
 import type { Clock } from './clock.ts';
 import type { Keys } from './signature.ts';
 
@@ -18,18 +18,6 @@ const refreshMargin = 300_000;
 /** Milliseconds between two attempts to replace keys that still work, whatever the clock is set to meanwhile. */
 const refreshInterval = 30_000;
 const credentialErrors: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
-/** Names of refusals that give no reason, such as those of HEAD. */
-const genericErrors: ReadonlySet<string> = new Set([
-  '',
-  '400',
-  '401',
-  '403',
-  'BadRequest',
-  'Forbidden',
-  'Unauthorized',
-  'Unknown',
-  'UnknownError',
-]);
 
 /** The keys in use: static ones, or those of a provider, which is asked again before they expire and when they are refused. */
 export class Credentials {
@@ -134,7 +122,7 @@ function isValidDate(value: unknown): boolean {
 function isAboutKeys(refusal: Error): boolean {
   const status = statusOf(refusal);
   if (status !== 400 && status !== 401 && status !== 403) return false;
-  return credentialErrors.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || genericErrors.has(refusal.name);
+  return credentialErrors.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || isNameless(refusal.name);
 }
 
 function isSame(one: Keys | undefined, other: Keys): boolean {
