@@ -9,13 +9,13 @@ const tagLength = 11;
 
 /**
  * The continuation token for the client: the provider's token, bound to the list. Providers differ in what they do with tokens that are
- * not theirs or belong to another list; some continue from an arbitrary place.
+ * cut short, not theirs or belong to another list; some continue from an arbitrary place.
  */
 export function bindToken(list: Listing, token: string): string {
-  return tagOf(list) + Buffer.from(token).toString('base64url');
+  return tagOf(list, token) + Buffer.from(token).toString('base64url');
 }
 
-/** The provider's token. @throws validation_failed if the token belongs to another list or is malformed */
+/** The provider's token. @throws validation_failed if the token belongs to another list or was altered */
 export function unbindToken(list: Listing, boundToken: string): string {
   const token = Buffer.from(boundToken.slice(tagLength), 'base64url').toString();
   if (token !== '' && !token.includes('\0') && bindToken(list, token) === boundToken) return token;
@@ -23,6 +23,6 @@ export function unbindToken(list: Listing, boundToken: string): string {
   throw validationFailed([{ field: 'continuation_token', message }]);
 }
 
-function tagOf(list: Listing): string {
-  return hash('sha256', JSON.stringify(list), 'base64url').slice(0, tagLength);
+function tagOf(list: Listing, token: string): string {
+  return hash('sha256', JSON.stringify([...list, token]), 'base64url').slice(0, tagLength);
 }

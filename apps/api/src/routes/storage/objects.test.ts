@@ -119,6 +119,8 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
         ['prefix=list/', begun],
         ['prefix=list/', `${begun}AA`],
         ['prefix=list/', `${others}=`],
+        ['prefix=list/', others.slice(0, -4)],
+        ['prefix=list/', `${others.slice(0, 16)}${others[16] === 'A' ? 'B' : 'A'}${others.slice(17)}`],
       ])
         expect(await send('GET', `?${list}&continuation_token=${token}`)).toMatchObject({
           status: 400,
