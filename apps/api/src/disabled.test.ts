@@ -48,6 +48,14 @@ describe('with STORAGE_ENABLED=false', () => {
     expect(answer).toMatchObject({ status: 503, json: { code: 'storage_not_configured' }, headers: { 'retry-after': expect.any(String) } });
   });
 
+  it('logs each refusal in one line, without a stack: it is no failure', async () => {
+    api.log.length = 0;
+    for (const path of ['/api/v1/files', '/local/coffer-uploads/a']) await api.send('GET', path, { headers: await admin() });
+    await expect.poll(() => api.log.length).toBe(2);
+    for (const line of api.log) expect(line).toMatchObject({ msg: 'request', level: 30, status: 503, code: 'storage_not_configured' });
+    for (const line of api.log) expect(line).not.toHaveProperty('err');
+  });
+
   it('still asks for a token first', async () => {
     expect(await api.send('GET', '/api/v1/files')).toMatchObject({ status: 401 });
     expect(await api.send('GET', '/api/v1/storage/buckets', { headers: await as('ann') })).toMatchObject({ status: 403 });

@@ -14,7 +14,9 @@ export function logRequest(log: Logger, exchange: Exchange): void {
   const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
   const status = statusOf(exchange);
   const isBug = failure?.code === 'internal_error';
-  const isOurs = isBug || ((status ?? 0) >= 500 && status !== 501);
+  // What the backend lacks, or the configuration leaves out, is no failure.
+  const isLack = status === 501 || failure?.code === 'storage_not_configured';
+  const isOurs = isBug || ((status ?? 0) >= 500 && !isLack);
   const isQuiet = quietPaths.has(path) && (status ?? 0) < 400;
   const level = isBug ? 'error' : isOurs ? 'warn' : isQuiet ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
