@@ -210,6 +210,10 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     for (const path of ['/', '/api/v1/files', '/health/live', '/metrics/x'])
       expect(await send(url, 'GET', path)).toMatchObject({ status: 404, ...problem('not_found') });
     expect(await send(url, 'POST', '/metrics')).toMatchObject({ status: 405, ...problem('method_not_allowed', { allow: 'GET, HEAD' }) });
+    const garbled = await RawConnection.open(url);
+    await garbled.write('nonsense\r\n\r\n');
+    expect(await garbled.answer()).toMatchObject({ status: 400, headers: { 'content-type': 'application/problem+json' } });
+    garbled.destroy();
     const kept = await RawConnection.open(url);
     await kept.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
     await kept.answer();

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 
 import { isStorageError, storageError } from '@coffer/storage-core';
 import { sendProblem } from '@coffer/storage-core/http';
@@ -8,6 +9,7 @@ import type { Registry } from 'prom-client';
 
 import { beginExchange } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
+import { refuseUnparsed } from './refusal.ts';
 import { authErrors, problems } from './responses.ts';
 import type { Router } from './router.ts';
 import type { Services } from './services.ts';
@@ -44,7 +46,7 @@ export function metricsServer(registry: Registry, log: Pick<Logger, 'error'>): S
     const text = await registry.metrics();
     outgoing.writeHead(200, { 'content-type': registry.contentType }).end(text);
   };
-  return createServer((incoming, outgoing) => {
+  const server = createServer((incoming, outgoing) => {
     const exchange = beginExchange(incoming, outgoing);
     answer(exchange).catch((error: unknown) => {
       const { requestId } = exchange;
@@ -52,4 +54,9 @@ export function metricsServer(registry: Registry, log: Pick<Logger, 'error'>): S
       sendProblem(outgoing, error, requestId);
     });
   });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else refuseUnparsed(error, socket);
+  });
+  return server;
 }
