@@ -375,9 +375,10 @@ describe('createRuntime', () => {
     expect(await runtime.tenants.bucketFor(acme)).toBe('acme-uploads');
     await runtime.close();
     for (const name of ['STORAGE_BUCKET', 'STORAGE_SHARED_BUCKET']) {
-      await expect(start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', [name]: 'acme-uploads' })).rejects.toThrow(
-        /acme-uploads belongs to a tenant/,
-      );
+      await expect(start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', [name]: 'acme-uploads' })).rejects.toMatchObject({
+        name: 'ConfigError',
+        mistakes: [{ variable: name, message: expect.stringContaining(acme.tenantUuid) }],
+      });
     }
     expect(serverRuns()).toBe(false);
   });

@@ -5,12 +5,13 @@ import { bucketNameFor } from '@coffer/tenancy';
 
 import type { OpenBackend } from './backends.ts';
 import { closeInOrder } from './close-in-order.ts';
+import { ConfigError } from './config-error.ts';
+import type { StorageConfig } from './config-storage.ts';
 import type { Config } from './config.ts';
 import { assembleStorage, openBackend, reservedBy, signingSecret } from './create-storage.ts';
 import type { StorageOptions, StorageRuntime } from './create-storage.ts';
 import { openDatabase } from './open-database.ts';
 import type { OpenDatabase, OpenDatabaseOptions } from './open-database.ts';
-import { StartupError } from './startup-error.ts';
 
 /** Options that accompany a configuration but are not part of it. */
 export interface RuntimeOptions extends StorageOptions, OpenDatabaseOptions {
@@ -71,7 +72,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       reservedBuckets,
       holdsObjects: (bucket) => holdsObjects(openedBackend.backend, storage, bucket),
     });
-    if (config.storage.enabled) await assertReserved(tenants, reservedBuckets);
+    if (config.storage.enabled) await assertReserved(tenants, config.storage);
     const assembled = await assembleStorage(config, openedBackend, options, tenants);
     const { storage } = assembled;
     let closing: Promise<void> | undefined;
@@ -96,10 +97,14 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
 }
 
 /** The default and the shared bucket must not belong to a tenant: callers without a tenant would read and write there. */
-async function assertReserved(tenants: TenantRepository, buckets: readonly string[]): Promise<void> {
-  const [taken] = (await tenants.ownersOf(buckets)).keys();
-  if (taken === undefined) return;
-  throw new StartupError(`The bucket ${taken} belongs to a tenant; STORAGE_BUCKET and STORAGE_SHARED_BUCKET must name others.`);
+async function assertReserved(tenants: TenantRepository, { bucket, sharedBucket }: StorageConfig): Promise<void> {
+  const named = { STORAGE_BUCKET: bucket, STORAGE_SHARED_BUCKET: sharedBucket };
+  const owners = await tenants.ownersOf(Object.values(named).filter((name) => name !== undefined));
+  const mistakes = Object.entries(named).flatMap(([variable, name]) => {
+    const owner = owners.get(name ?? '');
+    return owner === undefined ? [] : [{ variable, message: `names a bucket of the tenant ${owner}; it must name one of no tenant.` }];
+  });
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
 }
 
 /** Asked past `storage`, which would count it as an operation. */
