@@ -21,6 +21,8 @@ export class Output {
   #reportedError: Error | undefined;
   #ready: Promise<void> | undefined;
   #isStatusShown = false;
+  /** Whether the last of the bytes on a terminal ended no line. */
+  #isMidLine = false;
   readonly #signal: AbortSignal;
 
   /** @param options.signal aborted when the process is asked to end */
@@ -63,6 +65,7 @@ export class Output {
     signal.throwIfAborted();
     this.#flush();
     if (this.#isClosed) return false;
+    this.#isMidLine = process.stdout.isTTY && chunk.at(-1) !== 0x0a;
     await new Promise<void>((resolve, reject) => {
       const giveUp = (): void => {
         this.#isClosed = true;
@@ -154,7 +157,8 @@ export class Output {
 
   #toStderr(text: string): void {
     this.#eraseStatus();
-    process.stderr.write(text);
+    process.stderr.write(this.#isMidLine && process.stderr.isTTY ? `\n${text}` : text);
+    this.#isMidLine = false;
   }
 
   /**

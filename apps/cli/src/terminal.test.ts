@@ -103,6 +103,13 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(shown.slice(text.length)).toMatch(/^downloaded coffer-uploads\/text\.txt -> -\ndownloaded 1 object \(30\.5 MiB\) in \S+ s\n$/);
   });
 
+  it('begins a line after an object that ends without one', async () => {
+    expect(await coffer(['storage', 'upload', 'small.txt']).end()).toBe(0);
+    const terminal = coffer(['storage', 'download', 'small.txt', '--output', '-']);
+    expect(await terminal.end()).toBe(0);
+    expect(terminal.screen).toMatch(/^Hello\ndownloaded coffer-uploads\/small\.txt -> -\ndownloaded 1 object \(5 B\) in \S+ s\n$/);
+  });
+
   it('ends on Ctrl-C with 130, and leaves nothing half-done', async () => {
     const terminal = coffer(['storage', 'upload', 'huge.bin', '--key', 'cut.bin']);
     await terminal.until(/[1-9]\S* MiB\/\S+ GiB {2}/);
