@@ -51,6 +51,18 @@ describeStores('a process', (bench, store) => {
     if (past === 'moved') expect(gone.toSorted()).toEqual(told.map((key) => key.replace('to/', 'from/')).toSorted());
   });
 
+  it('that is stopped says how much it has done, and that it is not all', async () => {
+    const { folder, start } = bench();
+    await putFiles(folder, { 'tree/large': '', 'tree/small': 'small' });
+    await truncate(join(folder, 'tree/large'), 2 ** 32); // uploading it takes longer than stopping
+    const running = start(['upload', 'tree', '-r']);
+    await once(running.child.stdout!, 'data'); // an upload is complete
+    running.child.kill('SIGINT');
+    const { code, stdout } = await running.ended;
+    expect(code).toBe(130);
+    expect(stdout).toMatch(/^uploaded tree\/small -> \S+\/small\nuploaded 1 object \(5 B\) in \S+ s, then stopped\n$/);
+  });
+
   it('collects garbage last of all, so that V8 compiles to the end and Node does not wait for it for ever', async () => {
     const { folder, bucket, cli, env } = bench();
     const hook = join(folder, 'hook.mjs');

@@ -70,14 +70,20 @@ export class BulkReport<R> implements Follower<R> {
 
   /** Runs the command. Failures make the exit status 1. @throws what `work` throws */
   async during(work: () => Promise<void>): Promise<void> {
+    let isComplete = false;
     try {
       await this.#document.guard(() => (this.#output.json ? this.#withFailures(work) : work()));
+      isComplete = true;
     } finally {
       this.#progress.end();
       await this.#failures.close();
       if (this.#failed > 0) process.exitCode = 1;
+      if (!this.#output.json && (isComplete || this.#hasResults)) this.#line(this.#summary(isComplete));
     }
-    if (!this.#output.json) this.#line(this.#summary());
+  }
+
+  get #hasResults(): boolean {
+    return this.#count > 0 || this.#failed > 0;
   }
 
   planned({ subject, count = 1, bytes }: Task<R>): void {
@@ -148,7 +154,7 @@ export class BulkReport<R> implements Follower<R> {
     try {
       await work();
     } catch (thrown) {
-      if (this.#count === 0 && this.#failed === 0) throw thrown;
+      if (!this.#hasResults) throw thrown;
       error = thrown;
       hasThrown = true;
     }
@@ -159,12 +165,13 @@ export class BulkReport<R> implements Follower<R> {
     if (hasThrown) throw error;
   }
 
-  #summary(): string {
+  #summary(isComplete: boolean): string {
     const { verb, past, dryRunHint = 'nothing was done (--dry-run)' } = this.#style;
     const total = `${countText(this.#count, 'object')} (${bytesText(this.#bytes)})`;
     const others = [
       ...(this.#skipped > 0 ? [`${grouped(this.#skipped)} skipped`] : []),
       ...(this.#failed > 0 ? [`${grouped(this.#failed)} failed`] : []),
+      ...(isComplete ? [] : ['then stopped']),
     ];
     if (this.#dryRun) return [`would ${verb} ${total}`, ...others].join(', ') + `; ${dryRunHint}`;
     return [`${past} ${total} in ${durationText((monotonicMs() - this.#since) / 1000)}`, ...others].join(', ');
