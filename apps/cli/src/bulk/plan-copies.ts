@@ -28,6 +28,7 @@ export function copyNames(given: CopyArguments): CopyNames {
     throw new UsageError('Give a new key (DST or --to-key) or another bucket (--to-bucket).');
   }
   if (source === '' && !recursive) throw new UsageError('SRC must be the key of an object.');
+  if (toKey === '' && !recursive) throw new UsageError('--to-key must not be empty.');
   if (recursive) return { from: folderPrefix(source), to: folderPrefix(toKey ?? destination ?? source) };
   // As with files: a folder as destination keeps the name.
   const isInto = destination?.endsWith('/') === true || destination === '';

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { basename, sep } from 'node:path';
+import { basename, resolve, sep } from 'node:path';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
@@ -28,12 +28,18 @@ export interface UploadNames {
 
 /**
  * Checks what the command line names, before anything is uploaded.
- * @throws UsageError for a directory without `recursive`, for a key given for several files, and for files that would get the same key
+ * @throws UsageError for a path that is given twice, a directory without `recursive`, a key given for several files, and files that would
+ * get the same key
  */
 export async function sourcesOf(
   paths: readonly string[],
   names: UploadNames & { readonly recursive: boolean },
 ): Promise<readonly Source[]> {
+  const given = new Set<string>();
+  for (const path of paths) {
+    if (given.has(resolve(path))) throw new UsageError(`${path} is given twice.`);
+    given.add(resolve(path));
+  }
   const sources = await Promise.all(paths.map(sourceAt));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {

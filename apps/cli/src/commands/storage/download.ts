@@ -41,6 +41,7 @@ export default class Download extends BulkCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Download);
     const { output, recursive, update, resume } = flags;
+    if (args.key.includes('') && !recursive) throw new UsageError('KEY must not be empty.');
     if (output === '-') {
       const [key] = args.key;
       if (key === undefined || args.key.length > 1 || recursive) throw new UsageError('--output - writes one object to stdout.');

@@ -1,5 +1,6 @@
 import { StorageCommand } from '../../base-command.ts';
 import { Args, Flags } from '../../oclif.ts';
+import { UsageError } from '../../problem.ts';
 import { presignedJson, uploadCommand } from '../../render/presigned.ts';
 import { countText } from '../../render/units.ts';
 import { presign } from '../../services/presign.ts';
@@ -33,6 +34,7 @@ export default class Presign extends StorageCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Presign);
     const { put, expires, size, 'content-type': contentType } = flags;
+    if (args.key === '') throw new UsageError('KEY must not be empty.');
     await this.withSession(flags, async (session) => {
       const presigned = await presign(session, { key: args.key, put, expires, size, contentType });
       const { expiresIn } = presigned;

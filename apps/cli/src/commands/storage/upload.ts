@@ -43,13 +43,14 @@ export default class Upload extends BulkCommand {
     const { args, flags } = await this.parse(Upload);
     const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
     const settings = { acl, storageClass: storageClass || undefined, contentType: contentType || undefined };
+    if (key === '') throw new UsageError('--key must not be empty.');
     if (args.path.includes('-')) {
       if (update) throw new UsageError('--update compares files; it cannot be used with stdin.');
       if (flags.include !== undefined || flags.exclude !== undefined)
         throw new UsageError('--include and --exclude choose among files; they cannot be used with stdin.');
       if (args.path.length > 1 || recursive)
         throw new UsageError('- stands for stdin and cannot be combined with other paths; for a file with that name, write ./-.');
-      if (key === undefined || key === '') throw new UsageError('Data from stdin has no name; give one with --key.');
+      if (key === undefined) throw new UsageError('Data from stdin has no name; give one with --key.');
       await this.bulk(flags, uploadStyle, (session, report, options) => uploadStdin(session, { key, ...settings, ...options }, report));
       return;
     }
