@@ -163,7 +163,8 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}/provision-storage',
     operationId: 'tenants.provision',
     summary: "Create a tenant's bucket",
-    description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads if the provider supports it.',
+    description:
+      'Idempotent; registers an unknown tenant, whose uuid is then what the path says, even if that looks like a slug. Sets CORS for browser uploads if the provider supports it.',
     access: { role: 'admin', needsStorage: true },
     tags: ['Tenants'],
     request: {
