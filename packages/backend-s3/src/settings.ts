@@ -1,3 +1,4 @@
+import { isAwsHost } from './aws-host.ts';
 import { assertOptions } from './check-options.ts';
 import { largestPut, smallestPart } from './limits.ts';
 import type { S3BackendOptions } from './options.ts';
@@ -43,8 +44,4 @@ export function settingsOf(options: S3BackendOptions): Settings {
     spoolDirectory: options.spoolDirectory,
     credentials,
   };
-}
-
-function isAwsHost(host: string): boolean {
-  return /(?:^|\.)(?:amazonaws\.(?:com(?:\.cn)?|eu)|api\.aws)$/.test(host);
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import { isAwsHost } from '@coffer/backend-s3/aws-host';
 import { cannedAcls, storageClasses } from '@coffer/storage-core';
 import type { CannedAcl } from '@coffer/storage-core';
 import { patternProblem } from '@coffer/tenancy';
@@ -190,12 +191,8 @@ function readS3(env: EnvReader, backend: string): S3Config {
     forcePathStyle: env.value(
       'STORAGE_S3_FORCE_PATH_STYLE',
       booleanText,
-      backend === 'minio' || (endpoint !== undefined && !isAws(endpoint)),
+      backend === 'minio' || (endpoint !== undefined && !isAwsHost(new URL(endpoint).hostname)),
     ),
     transport: env.value('STORAGE_S3_TRANSPORT', oneOf(transports), 'lean'),
   };
-}
-
-function isAws(endpoint: string): boolean {
-  return /(?:^|\.)(?:amazonaws\.(?:com(?:\.cn)?|eu)|api\.aws)$/.test(new URL(endpoint).hostname);
 }
