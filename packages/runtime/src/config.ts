@@ -12,8 +12,8 @@ import { keySetProblem } from './key-set.ts';
 import { baseUrl, databaseUrl, hostName, oneOf, pathFrom, resourceUrl, secretOf, text, wholeNumber } from './parsers.ts';
 
 /** The levels of pino, from the fewest lines to the most, and `silent`. */
-export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-/** One of `logLevels`: lines of this level and of more important ones are written. */
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** Lines of this level and of more important ones are written. */
 export type LogLevel = (typeof logLevels)[number];
 
 /** Deep-frozen. It holds secrets: print `redactedConfig` instead. */

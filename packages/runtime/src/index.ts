@@ -2,7 +2,7 @@ export type { BackendModule, BackendOptions } from './backends.ts';
 export { ConfigError } from './config-error.ts';
 export type { ConfigMistake } from './config-error.ts';
 export type { S3Config, StorageConfig } from './config-storage.ts';
-export { logLevels, parseConfig } from './config.ts';
+export { parseConfig } from './config.ts';
 export type { AuthConfig, Config, LogLevel, ParseOptions, ServerConfig } from './config.ts';
 export { createRuntime } from './create-runtime.ts';
 export type { Runtime, RuntimeOptions } from './create-runtime.ts';

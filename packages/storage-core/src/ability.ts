@@ -2,7 +2,7 @@ import type { StorageBackend } from './backend.ts';
 import { storageError } from './errors.ts';
 
 /** An optional member of `StorageBackend` that holds the operations of one ability. */
-export type Ability = 'acl' | 'batchDelete' | 'buckets' | 'presign' | 'versioning' | 'lifecycle' | 'maintenance';
+type Ability = 'acl' | 'batchDelete' | 'buckets' | 'presign' | 'versioning' | 'lifecycle' | 'maintenance';
 
 const names: Readonly<Record<Ability, string>> = {
   acl: 'access control lists',

@@ -1,5 +1,3 @@
-export { requireAbility } from './ability.ts';
-export type { Ability } from './ability.ts';
 export { aclOf, assertCannedAcl, cannedAcls, isCannedAcl, isPublicRead } from './acl.ts';
 export type { Acl, AclGrant, AclGrantee, CannedAcl } from './acl.ts';
 export type {

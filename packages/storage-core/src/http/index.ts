@@ -1,5 +1,4 @@
 export { contentDisposition, runsInBrowser } from '../content-disposition.ts';
-export { isAllowedOrigin } from './allowed-origin.ts';
 export { answerPreflight, setCorsHeaders } from './cors.ts';
 export { declaredChecksums } from './declared-checksums.ts';
 export type { DeclaredChecksums } from './declared-checksums.ts';
@@ -11,6 +10,6 @@ export type { PartHead } from './part-head.ts';
 export { problemHeaders, problemOf, sendProblem, statusByCode, toStorageError, validationFailed } from './problem.ts';
 export type { Problem } from './problem.ts';
 export { assertPlainBody, contentLength, hasBody, payloadTooLarge, readBody, requestBody, smallBodyBytes } from './request-body.ts';
-export { parseRange, readConditionsOf, writeConditionsOf } from './request-conditions.ts';
+export { readConditionsOf, writeConditionsOf } from './request-conditions.ts';
 export { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
 export type { SendOptions } from './send-object.ts';
