@@ -15,7 +15,7 @@ export abstract class CopyCommand extends BulkCommand {
     'to-bucket': Flags.string({ description: 'Bucket of the new object. Default: the bucket of SRC.', helpValue: 'BUCKET' }),
     'to-key': Flags.string({ description: 'New key; use it instead of DST.', helpValue: 'KEY' }),
     recursive: Flags.boolean({ char: 'r', description: 'Take everything below SRC, to the same names below DST.' }),
-    acl: aclFlag(),
+    acl: aclFlag({ description: "Canned ACL. Default: the source's." }),
     'storage-class': storageClassFlag({ description: "Storage class, by its S3 name. Default: the source's." }),
     update: Flags.boolean({ char: 'u', description: 'Skip objects that are already there with the same size and ETag.' }),
     ...bulkFlags,

@@ -10,7 +10,7 @@ export const tenantArgs = { id: Args.string({ ignoreStdin: true, description: 'U
 
 export const aclFlag = Flags.option({
   options: cannedAcls,
-  description: "Canned ACL. Default: STORAGE_DEFAULT_ACL; for copies, the source's.",
+  description: 'Canned ACL. Default: STORAGE_DEFAULT_ACL.',
 });
 
 /** Flags of the commands that create a bucket. */
