@@ -11,10 +11,16 @@ export function lastPart(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
+/** For a key or prefix that matches nothing: in other tools, it could be a pattern. */
+export function patternHint(key: string): string {
+  return /[*?]/.test(key) ? ' Keys are not patterns; use --recursive with --include.' : '';
+}
+
 /** @param folder a prefix that ends in "/", or the empty one */
 export function nothingBelowError(folder: string): LocalError {
   if (folder === '') return new LocalError('file_not_found', 'The bucket is empty.');
   const name = folder.slice(0, -1);
-  const hint = keyProblem(name) === undefined ? `; to name an object ${name}, leave out --recursive` : '';
-  return new LocalError('file_not_found', `There are no objects below ${folder}${hint}.`);
+  const isNamed = patternHint(name) === '' && keyProblem(name) === undefined;
+  const hint = isNamed ? `; to name an object ${name}, leave out --recursive.` : `.${patternHint(name)}`;
+  return new LocalError('file_not_found', `There are no objects below ${folder}${hint}`);
 }

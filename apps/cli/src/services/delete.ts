@@ -4,7 +4,7 @@ import type { ObjectSummary } from '@coffer/storage-core';
 import { planDeletions } from '../bulk/deletion.ts';
 import type { Deleted } from '../bulk/deletion.ts';
 import { filterOf } from '../bulk/filter.ts';
-import { folderPrefix } from '../bulk/prefix.ts';
+import { folderPrefix, patternHint } from '../bulk/prefix.ts';
 import { problemOf } from '../problem.ts';
 import type { CountingFollower, Failure, Planned } from '../bulk/task.ts';
 import { isFolderKey } from './folder-hint.ts';
@@ -81,5 +81,5 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
 
 async function missingNote(session: Session, bucket: string, key: string): Promise<string> {
   const isFolder = await isFolderKey(session, { bucket, key });
-  return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}: use --prefix to delete those` : ''}.`;
+  return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}: use --prefix to delete those` : ''}.${patternHint(key)}`;
 }

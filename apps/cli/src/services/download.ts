@@ -44,7 +44,7 @@ export async function downloadToStdout(
   const { stdoutTask } = await import('../bulk/stdout-task.ts');
   const { key, write } = request;
   const task = stdoutTask(key, bucket, { session, write, etagTrust: new EtagTrust(session.note) });
-  await runBulk(session, [task], request, follower);
+  await runBulk(session, [withFolderHint(task, session, { bucket, key })], request, follower);
 }
 
 async function* plan(request: DownloadRequest, settings: DownloadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {

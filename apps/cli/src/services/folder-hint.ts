@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { folderPrefix } from '../bulk/prefix.ts';
+import { folderPrefix, patternHint } from '../bulk/prefix.ts';
 import type { Task } from '../bulk/task.ts';
 import { LocalError } from '../problem.ts';
 import type { Session } from './open-session.ts';
@@ -12,10 +12,13 @@ export async function isFolderKey({ storage, ctx }: Session, { bucket, key }: Ob
   return objects.length > 0;
 }
 
-/** The task for a named object; if there is no such object but a folder of that name, the error says so. */
+/** The task for a named object; if there is no such object but a folder of that name, or the name is a pattern, the error says so. */
 export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAddress): Task<R> {
   const addHint = async (error: unknown): Promise<never> => {
-    if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) throw error;
+    if (!hasCode(error, 'file_not_found')) throw error;
+    const pattern = patternHint(at.key);
+    if (pattern !== '') throw new LocalError('file_not_found', `There is no such object.${pattern}`);
+    if (!(await isFolderKey(session, at).catch(() => false))) throw error;
     const folder = folderPrefix(at.key);
     throw new LocalError('file_not_found', `There is no such object, but there are objects below ${folder}; use --recursive for those.`);
   };

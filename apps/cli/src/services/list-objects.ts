@@ -25,7 +25,13 @@ interface ListLocation {
  */
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
   const { prefix, delimiter, limit } = request;
-  yield* new PageReader(session, { bucket: await session.bucket(), prefix, delimiter }, limit).pages();
+  let isEmpty = true;
+  for await (const page of new PageReader(session, { bucket: await session.bucket(), prefix, delimiter }, limit).pages()) {
+    isEmpty &&= page.objects.length + page.commonPrefixes.length === 0;
+    yield page;
+  }
+  // In other tools, it could be a pattern, or a path.
+  if (isEmpty && /^\/|[*?]/.test(prefix)) session.note(`note: no key begins with ${prefix}; a prefix is taken literally.`);
 }
 
 /**

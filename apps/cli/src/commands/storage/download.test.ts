@@ -107,6 +107,7 @@ describeStores('download', (bench, store) => {
       expect([code, json.failed]).toEqual([1, [{ key: 'docs', code: 'file_not_found', message: hint }]]);
     }
     expect((await coffer(['download', '-o', 'x', 'doc'])).stderr).not.toContain('--recursive');
+    expect((await coffer(['download', '-o', '-', 'docs'])).stderr).toContain(hint);
   });
 
   it('says of a folder that is none how an object of the name is named', async () => {
@@ -123,6 +124,23 @@ describeStores('download', (bench, store) => {
     }
     const { json } = await coffer(['download', '-o', 'x', '-r', '/', '/doc2', '--json']);
     expect(json.failed).toMatchObject([{ message: 'There are no objects below /.' }, { message: 'There are no objects below /doc2/.' }]);
+  });
+
+  it('says that keys are no patterns, if there is no object of that name', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { 'docs/a': 'x', 'docs/*': 'star' });
+    const hint = ' Keys are not patterns; use --recursive with --include.';
+    for (const [args, message] of [
+      [['download', '-o', 'x', 'docs/a*'], `There is no such object.${hint}`],
+      [['download', '-o', 'x', '-r', 'docs/?'], `There are no objects below docs/?/.${hint}`],
+      [['copy', 'docs/a*', 'other/'], `There is no such object.${hint}`],
+      [['move', '-r', '*', 'other'], `There are no objects below */.${hint}`],
+    ] as const) {
+      const { code, json } = await coffer([...args, '--json']);
+      expect([code, json.failed]).toMatchObject([1, [{ code: 'file_not_found', message }]]);
+    }
+    expect((await coffer(['delete', 'docs/a*'])).stderr).toBe(`note: there is no object docs/a*.${hint}\n`);
+    expect(await coffer(['download', '-o', '-', 'docs/*'])).toMatchObject({ code: 0, stdout: 'star' });
   });
 
   it('fails an object that maps to the file of an earlier prefix, and does not overwrite that', async () => {

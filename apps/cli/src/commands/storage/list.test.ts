@@ -38,6 +38,16 @@ describeStores('list and buckets', (bench) => {
     expect((await coffer(['list', 'nothing/', '--json'])).json).toEqual({ objects: [], truncated: false });
   });
 
+  it('says that a prefix is no pattern and no path, if nothing begins with it', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { 'a/1': 'x', 'b*': 'x' });
+    for (const prefix of ['a/*', 'a/?', '/a/']) {
+      const stderr = `note: no key begins with ${prefix}; a prefix is taken literally.\n`;
+      expect(await coffer(['list', prefix, '--json'])).toMatchObject({ code: 0, stderr, json: { objects: [] } });
+    }
+    expect(await coffer(['list', 'b*'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/ b\*\n$/) as string, stderr: '' });
+  });
+
   it('says which bucket it looked into, and why', async () => {
     const { bucket, coffer, newBucket } = bench();
     const other = await newBucket();
