@@ -120,6 +120,7 @@ export class Output {
   /** An error that ends the command: a line on stderr (for a configuration error, one line per mistake). */
   error(error: unknown): void {
     const { code, message } = problemOf(error);
+    this.#flush(); // what has been done comes first
     this.#toStderr(`${code}: ${message.split('\n').map(printable).join('\n')}\n`);
   }
 
