@@ -7,6 +7,7 @@ import { showElapsed } from './render/elapsed.ts';
 import { openSession } from './services/open-session.ts';
 import type { Session, SessionOptions } from './services/open-session.ts';
 import { sharedInvocation } from './shared.ts';
+import { explainUnknownFlag } from './unknown-flag.ts';
 
 /** What all commands below `storage` share. */
 export abstract class StorageCommand extends Command {
@@ -32,6 +33,11 @@ export abstract class StorageCommand extends Command {
     const url = this.argv.find((each) => /^s3:\/\//i.test(each));
     if (url !== undefined)
       this.output.note(`note: ${url} is taken literally; write the key without s3:// and the bucket, and name the bucket with --bucket`);
+  }
+
+  protected override async catch(error: Error): Promise<never> {
+    const names = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags });
+    throw explainUnknownFlag(error, names, this.ctor.id.replaceAll(':', ' '));
   }
 
   protected get output(): Output {
