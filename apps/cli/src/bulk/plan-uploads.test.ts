@@ -46,6 +46,21 @@ it('reports a bad entry that may hold files whatever is included, unless it is e
   expect(await failuresWith([], ['!*.txt'])).toEqual(['locked', 'missing']);
 });
 
+it('says how a key or a prefix is set where the last path does not exist: in other tools, it is the destination', async () => {
+  const file = join(folder, 'a.txt');
+  for (const [paths, hint] of [
+    [[file, 'to/key'], ' To set the key, use --key.'],
+    [[file, 'to/'], ' To set the prefix of the keys, use --prefix.'],
+    [[file, join(folder, 'b.md'), 'to/'], ' To set the prefix of the keys, use --prefix.'],
+    [[file, join(folder, 'b.md'), 'to/key'], ''],
+    [['to/key', file], ''],
+    [['to/key'], ''],
+  ] as const) {
+    const failures = (await sourcesOf(paths, { recursive: false })).filter((source) => source.kind === 'failure');
+    expect(failures).toMatchObject([{ problem: { code: 'no_such_file', message: `No such file or directory.${hint}` } }]);
+  }
+});
+
 it('reports a file that would get the key of an earlier one, whether that was named or found in a directory', async () => {
   await putFiles(folder, { 'other/a.txt': 'another' });
   const file = join(folder, 'a.txt');

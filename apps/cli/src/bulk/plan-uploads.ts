@@ -40,7 +40,7 @@ export async function sourcesOf(
     if (given.has(resolve(path))) throw new UsageError(`${path} is given twice.`);
     given.add(resolve(path));
   }
-  const sources = await Promise.all(paths.map(sourceAt));
+  const sources = await Promise.all(paths.map((path, index) => sourceAt(path, paths.length === 2 && index === 1)));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
     throw new UsageError(`${directory.path} is a directory; use --recursive to upload what is in it.`);
@@ -94,7 +94,7 @@ export async function* planUploads(
   }
 }
 
-async function sourceAt(path: string): Promise<Source> {
+async function sourceAt(path: string, mayBeKey: boolean): Promise<Source> {
   try {
     const found = await stat(path);
     if (found.isDirectory()) return { kind: 'directory', path };
@@ -107,9 +107,11 @@ async function sourceAt(path: string): Promise<Source> {
   } catch (error) {
     const bad = badEntry(path, basename(path), error, true);
     const { code, message } = bad.problem;
-    if (code !== 'no_such_file' || !path.endsWith('/')) return { kind: 'failure', ...bad };
+    const isFolder = path.endsWith('/');
+    if (code !== 'no_such_file' || !(isFolder || mayBeKey)) return { kind: 'failure', ...bad };
     // In other tools, the last path is the destination.
-    return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} To set the prefix of the keys, use --prefix.` } };
+    const hint = isFolder ? 'To set the prefix of the keys, use --prefix.' : 'To set the key, use --key.';
+    return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} ${hint}` } };
   }
 }
 
