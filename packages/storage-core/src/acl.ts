@@ -56,7 +56,7 @@ export function isCannedAcl(value: string): value is CannedAcl {
 /** @throws InvalidArgumentError when `value` is not a canned ACL. */
 export function assertCannedAcl(value: string): asserts value is CannedAcl {
   if (!isCannedAcl(value)) {
-    throw storageError('invalid_argument', `Unknown canned ACL "${value}"; use one of ${cannedAcls.join(', ')}.`);
+    throw storageError('invalid_argument', `Unknown canned ACL "${String(value)}"; use one of ${cannedAcls.join(', ')}.`);
   }
 }
 

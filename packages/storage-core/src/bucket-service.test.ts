@@ -42,6 +42,10 @@ describe('buckets and ACLs', () => {
     { id: 'old', prefix: '', expireDays: 0 },
     { id: 'old', prefix: '', abortMultipartDays: Number.NaN },
     { id: 'old', prefix: '', transition: { days: -1, storageClass: 'GLACIER' } },
+    { id: 'old', prefix: '', transition: { days: 1 } as never },
+    { id: 'old', prefix: '', transition: true as never },
+    { id: 'old', prefix: null as never },
+    { id: 5 as never, prefix: '' },
   ])('get no rule that would come to name other objects, or be another rule: %j', async (rule) => {
     const set: unknown[] = [];
     const lifecycle = {

@@ -4,7 +4,7 @@ import type { Acl, CannedAcl } from './acl.ts';
 import type { BucketInfo, LifecycleRule, NewBucket, StorageBackend, SweepOptions, SweepReport } from './backend.ts';
 import { assertBucketName } from './bucket-name.ts';
 import { BucketProvisioner } from './bucket-provisioner.ts';
-import { noContext } from './context.ts';
+import { assertContext, noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
 import type { Given } from './defined.ts';
@@ -37,12 +37,12 @@ export class BucketService {
     ctx: CallContext = noContext,
     keepsBucket?: (bucket: string) => Promise<boolean>,
   ): Promise<void> {
-    await this.provisioner.ensure(bucket, this.#newBucket(bucket, options), ctx, keepsBucket);
+    await this.provisioner.ensure(bucket, this.#newBucket(bucket, options, ctx), ctx, keepsBucket);
   }
 
   /** Creates a bucket unless it exists, and sets the rules for browser uploads and housekeeping. Idempotent. */
   async provisionBucket(bucket: string, options: Given<NewBucket> = {}, ctx: CallContext = noContext): Promise<void> {
-    await this.provisioner.provision(bucket, this.#newBucket(bucket, options), ctx);
+    await this.provisioner.provision(bucket, this.#newBucket(bucket, options, ctx), ctx);
   }
 
   /**
@@ -54,18 +54,19 @@ export class BucketService {
     ctx: CallContext = noContext,
   ): Promise<BucketInfo> {
     const { bucket, ...settings } = typeof request === 'string' ? { bucket: request } : request;
-    const options = this.#newBucket(bucket, settings);
+    const options = this.#newBucket(bucket, settings, ctx);
     return requireAbility(this.backend, 'buckets').create(bucket, options, ctx);
   }
 
   /** Sorted by name. @throws not_supported */
   async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
+    assertContext(ctx);
     return requireAbility(this.backend, 'buckets').list(ctx);
   }
 
   /** @throws invalid_bucket_name */
   async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     const exists = await this.provisioner.exists(bucket, ctx);
     if (!exists) this.forgetBucket(bucket);
     return exists;
@@ -81,13 +82,13 @@ export class BucketService {
    * @throws no_such_bucket
    */
   async requireBucket(bucket: string, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     await this.provisioner.require(bucket, ctx);
   }
 
   /** @throws no_such_bucket, not_supported */
   async getBucketInfo(bucket: string, ctx: CallContext = noContext): Promise<BucketInfo> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     return requireAbility(this.backend, 'buckets').head(bucket, ctx);
   }
 
@@ -96,7 +97,8 @@ export class BucketService {
    * @throws no_such_bucket, bucket_not_empty, not_supported
    */
   async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
+    assertFlag('force', options.force); // "false", from a query say, would count as true
     const buckets = requireAbility(this.backend, 'buckets');
     try {
       await buckets.delete(bucket, options, ctx);
@@ -107,60 +109,78 @@ export class BucketService {
 
   /** @throws no_such_bucket, acl_not_supported */
   async getBucketAcl(bucket: string, ctx: CallContext = noContext): Promise<Acl> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     return requireAbility(this.backend, 'acl').getBucketAcl(bucket, ctx);
   }
 
   /** Replaces the ACL and returns the resulting one. @throws no_such_bucket, acl_not_supported, invalid_argument */
   async setBucketAcl(bucket: string, canned: CannedAcl, ctx: CallContext = noContext): Promise<Acl> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     assertCannedAcl(canned);
     return requireAbility(this.backend, 'acl').setBucketAcl(bucket, canned, ctx);
   }
 
   /** @throws no_such_bucket, not_supported */
   async getVersioning(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     return requireAbility(this.backend, 'versioning').getVersioning(bucket, ctx);
   }
 
   /** @throws no_such_bucket, not_supported */
   async setVersioning(bucket: string, enabled: boolean, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
+    assertFlag('enabled', enabled);
     await requireAbility(this.backend, 'versioning').setVersioning(bucket, enabled, ctx);
   }
 
   /** Empty when no rules were set. @throws no_such_bucket, not_supported */
   async getLifecycle(bucket: string, ctx: CallContext = noContext): Promise<readonly LifecycleRule[]> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
   }
 
   /** Replaces all rules of the bucket. @throws no_such_bucket, not_supported, invalid_argument */
   async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     assertLifecycleRules(rules);
     await requireAbility(this.backend, 'lifecycle').setLifecycle(bucket, rules, ctx);
   }
 
   /** @throws no_such_bucket, not_supported */
   async deleteLifecycle(bucket: string, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
+    assertCall(bucket, ctx);
     await requireAbility(this.backend, 'lifecycle').deleteLifecycle(bucket, ctx);
   }
 
   /** Removes what killed processes left at the provider. @throws invalid_argument, not_supported */
   async sweep(options: SweepOptions, ctx: CallContext = noContext): Promise<SweepReport> {
-    // A negative age or NaN would include uploads still in progress.
-    if (!(options.olderThan >= 0)) throw storageError('invalid_argument', 'olderThan must be a number of seconds, at least 0.');
+    const { olderThan, dryRun, bucket, among } = options;
+    // A negative age or NaN would include uploads still in progress, and so would null, which compares as 0.
+    if (!(typeof olderThan === 'number' && olderThan >= 0))
+      throw storageError('invalid_argument', 'olderThan must be a number of seconds, at least 0.');
+    assertFlag('dryRun', dryRun);
+    if (bucket !== undefined) assertBucketName(bucket);
+    if (among !== undefined && typeof among !== 'function') throw storageError('invalid_argument', 'among must be a function.');
+    assertContext(ctx);
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }
 
   /** @throws invalid_bucket_name, invalid_argument */
-  #newBucket(bucket: string, { region = this.#region, acl }: Given<NewBucket>): NewBucket {
-    assertBucketName(bucket);
+  #newBucket(bucket: string, { region = this.#region, acl }: Given<NewBucket>, ctx: CallContext): NewBucket {
+    assertCall(bucket, ctx);
     if (acl !== undefined) assertCannedAcl(acl);
     if (region !== undefined) assertRegion(region);
     return defined({ region, acl });
   }
+}
+
+/** @throws invalid_bucket_name, invalid_argument */
+function assertCall(bucket: string, ctx: CallContext): void {
+  assertBucketName(bucket);
+  assertContext(ctx);
+}
+
+/** @throws invalid_argument */
+function assertFlag(name: string, value: boolean | undefined): void {
+  if (value !== undefined && typeof value !== 'boolean') throw storageError('invalid_argument', `${name} must be true or false.`);
 }

@@ -57,6 +57,8 @@ describe('assertByteRange', () => {
     { start: 0, end: Infinity },
     { suffix: -1 },
     { suffix: 1e300 },
+    { start: 1, suffix: 1 },
+    { start: 1, suffix: undefined as never },
   ])('refuses %j', (range) => {
     expect(() => assertByteRange(range)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });

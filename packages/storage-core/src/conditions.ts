@@ -1,3 +1,5 @@
+import { isDate } from 'node:util/types';
+
 import { storageError } from './errors.ts';
 import type { ByteRange, EtagCondition, ObjectInfo, ReadConditions, ResolvedRange } from './object.ts';
 
@@ -25,9 +27,30 @@ export function evaluateConditions(info: Pick<ObjectInfo, 'etag' | 'lastModified
   return 'send';
 }
 
+/** A single ETag would match by its parts, or be sent letter by letter. @throws invalid_argument */
+export function assertReadConditions(conditions: ReadConditions): void {
+  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
+  if (!isEtagCondition(ifMatch) || !isEtagCondition(ifNoneMatch))
+    throw storageError('invalid_argument', 'ifMatch and ifNoneMatch of a read must be an array of bare ETags, or "*".');
+  if (!isMoment(ifModifiedSince) || !isMoment(ifUnmodifiedSince))
+    throw storageError('invalid_argument', 'ifModifiedSince and ifUnmodifiedSince must be valid Dates.');
+}
+
+function isEtagCondition(value: unknown): boolean {
+  return value === undefined || value === '*' || (Array.isArray(value) && value.every((etag) => typeof etag === 'string'));
+}
+
+function isMoment(value: unknown): boolean {
+  return value === undefined || (isDate(value) && !Number.isNaN(value.getTime()));
+}
+
 /** @throws invalid_argument for a range that is invalid whatever the size of the object */
 export function assertByteRange(range: ByteRange): void {
-  const { start, end = start, suffix } = range as { start?: number; end?: number; suffix?: number };
+  const given = Object(range) as { start?: number; end?: number; suffix?: number };
+  const { start, end = start, suffix } = given;
+  // Whether there is a suffix decides how a range is read.
+  if (suffix === undefined ? 'suffix' in given : start !== undefined)
+    throw storageError('invalid_argument', 'A byte range must have either a start, with or without an end, or a suffix.');
   const [first, last] = suffix === undefined ? [start, end] : [suffix, suffix];
   if (!isPosition(first) || !isPosition(last) || last < first) {
     throw storageError('invalid_argument', 'A byte range must be whole numbers, and its start must not be after its end.');

@@ -40,7 +40,7 @@ function truncated(filename: string): string {
 
 /** @throws invalid_argument for a value that no header can hold */
 export function assertContentDisposition(value: string): void {
-  if (/^[\x20-\x7e]+$/.test(value)) return;
+  if (typeof value === 'string' && /^[\x20-\x7e]+$/.test(value)) return;
   throw storageError(
     'invalid_argument',
     'A Content-Disposition may contain only printable ASCII; see contentDisposition() for other file names.',

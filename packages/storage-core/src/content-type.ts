@@ -89,7 +89,7 @@ const mediaType = new RegExp(contentTypeShape.pattern);
 
 /** Whether a Content-Type header can hold `value`. */
 export function isContentType(value: string): boolean {
-  return value.length <= contentTypeShape.maxLength && mediaType.test(value);
+  return typeof value === 'string' && value.length <= contentTypeShape.maxLength && mediaType.test(value);
 }
 
 /**

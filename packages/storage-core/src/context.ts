@@ -1,3 +1,5 @@
+import { storageError } from './errors.ts';
+
 /** Who a call is made for. The uuid is the identity; the slug is the readable name. */
 export interface TenantContext {
   /** The identity: 1 to 128 characters; a real UUID in either case. */
@@ -16,6 +18,19 @@ export interface CallContext {
   readonly signal?: AbortSignal;
   /** For logs and observers. */
   readonly requestId?: string;
+}
+
+/**
+ * Plain JavaScript may pass null, or a controller instead of its signal: found out half-way, each backend would leave something else behind.
+ * @throws invalid_argument
+ */
+export function assertContext(ctx: { readonly signal?: AbortSignal | undefined }): void {
+  if (typeof ctx !== 'object' || ctx === null)
+    throw storageError('invalid_argument', 'The call context must be an object, such as { signal }.');
+  const { signal } = ctx;
+  // Not instanceof: test environments and other realms bring their own class.
+  if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.throwIfAborted !== 'function')
+    throw storageError('invalid_argument', 'The signal of a call must be an AbortSignal; leave it out if there is none.');
 }
 
 /** A call that nobody cancels and that has no label. */

@@ -33,7 +33,7 @@ export { defaultBucketResolver } from './bucket-resolver.ts';
 export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 export { assertByteRange, evaluateConditions, resolveRange } from './conditions.ts';
 export { contentTypeOf, contentTypeShape, defaultContentType, isContentType, withoutTabs } from './content-type.ts';
-export { noContext } from './context.ts';
+export { assertContext, noContext } from './context.ts';
 export type { CallContext, TenantContext } from './context.ts';
 export type { Given } from './defined.ts';
 export { isDirectory, makeDirectories, syncDirectory } from './directories.ts';

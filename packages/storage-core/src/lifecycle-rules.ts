@@ -4,13 +4,21 @@ import { assertSelects } from './listing.ts';
 
 /** @throws invalid_argument for rules that a provider could misread: some would then delete objects that nobody meant */
 export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
-  for (const { id, prefix, expireDays, abortMultipartDays, transition } of rules) {
+  if (!Array.isArray(rules)) throw storageError('invalid_argument', 'The lifecycle rules of a bucket must be an array.');
+  for (const rule of rules as readonly LifecycleRule[]) {
+    if (typeof rule !== 'object' || rule === null) throw storageError('invalid_argument', 'A lifecycle rule must be an object.');
+    const { id, prefix, expireDays, abortMultipartDays, transition } = rule;
     assertSelects(prefix);
     // A lone surrogate is sent as another character, and of two such rules one would replace the other.
-    if (!id.isWellFormed()) throw storageError('invalid_argument', 'The id of a lifecycle rule must be valid Unicode.');
+    if (typeof id !== 'string' || !id.isWellFormed())
+      throw storageError('invalid_argument', 'The id of a lifecycle rule must be a string of valid Unicode.');
     assertDays('expireDays', expireDays, 1);
     assertDays('abortMultipartDays', abortMultipartDays, 1);
-    assertDays('transition.days', transition?.days, 0);
+    if (transition === undefined) continue;
+    // Left out, there would be a transition to nowhere, which some servers store.
+    if (typeof transition?.storageClass !== 'string' || transition.days === undefined)
+      throw storageError('invalid_argument', 'The transition of a lifecycle rule must have days and a storageClass.');
+    assertDays('transition.days', transition.days, 0);
   }
   if (new Set(rules.map(({ id }) => id)).size < rules.length)
     throw storageError('invalid_argument', 'Each lifecycle rule must have an id of its own.');

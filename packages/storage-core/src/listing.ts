@@ -3,17 +3,21 @@ import { compareKeys, maxKeyBytes } from './key.ts';
 import type { ListOptions, ListPage, ObjectSummary } from './object.ts';
 
 /** @throws invalid_argument for options that no provider could list by */
-export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000 }: ListOptions): void {
+export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000, continuationToken, onNextToken }: ListOptions): void {
   if (!(Number.isInteger(maxKeys) && maxKeys >= 1 && maxKeys <= 1000)) {
     throw storageError('invalid_argument', 'maxKeys must be a whole number from 1 to 1,000.');
   }
   for (const text of [prefix, delimiter]) assertSelects(text);
+  if (continuationToken !== undefined && typeof continuationToken !== 'string')
+    throw storageError('invalid_argument', 'A continuation token must be the string that the previous page gave.');
+  if (onNextToken !== undefined && typeof onNextToken !== 'function')
+    throw storageError('invalid_argument', 'onNextToken must be a function.');
 }
 
 /** @throws invalid_argument for a prefix or delimiter that no key could have */
 export function assertSelects(text: string): void {
-  if (!text.isWellFormed() || text.includes('\0'))
-    throw storageError('invalid_argument', 'A prefix or delimiter must be valid Unicode without NUL.');
+  if (typeof text !== 'string' || !text.isWellFormed() || text.includes('\0'))
+    throw storageError('invalid_argument', 'A prefix or delimiter must be a string of valid Unicode without NUL.');
   if (Buffer.byteLength(text) > maxKeyBytes)
     throw storageError('invalid_argument', `A prefix or delimiter must have at most ${maxKeyBytes} bytes.`);
 }

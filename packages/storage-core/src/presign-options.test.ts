@@ -65,6 +65,8 @@ describe('presigned URLs', () => {
       { contentType: 'x' },
       { acl: 'x' as 'private' },
       { method: 'DELETE' as 'PUT' },
+      { storageClass: 5 as never },
+      { contentType: null as never },
     ]) {
       await expect(service.getPresignedUploadUrl({ key: 'k', ...bad })).rejects.toMatchObject({ code: 'invalid_argument' });
     }
@@ -73,6 +75,7 @@ describe('presigned URLs', () => {
       { contentType: 'x' },
       { contentDisposition: 'a\r\nb: c' },
       { contentDisposition: 'é' },
+      { contentDisposition: null as never },
       { method: 'PUT' as 'GET' },
     ]) {
       await expect(service.getPresignedDownloadUrl({ key: 'k', ...bad })).rejects.toMatchObject({ code: 'invalid_argument' });

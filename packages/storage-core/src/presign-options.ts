@@ -3,7 +3,7 @@ import type { PresignDownloadOptions, PresignUploadOptions } from './backend.ts'
 import { defined } from './defined.ts';
 import { storageError } from './errors.ts';
 import { assertContentDisposition } from './content-disposition.ts';
-import { checkedContentType } from './put-options.ts';
+import { assertText, checkedContentType } from './put-options.ts';
 import type { PresignDownload, PresignUpload } from './service-options.ts';
 
 // The maximum of SigV4, in seconds: no backend is asked for more.
@@ -14,6 +14,7 @@ export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: numbe
   const { size, method, acl, storageClass } = file;
   assertMethod(method, ['POST', 'PUT']);
   if (acl !== undefined) assertCannedAcl(acl);
+  assertText('storageClass', storageClass);
   const contentType = file.contentType === undefined ? undefined : checkedContentType(file.contentType);
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
     throw storageError('invalid_argument', 'The size of an upload must be a whole number of bytes.');

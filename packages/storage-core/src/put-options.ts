@@ -14,6 +14,8 @@ export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
   const { metadata, ifNoneMatch, ifMatch, sha256, md5 } = file;
   const acl = file.acl ?? defaults.defaultAcl;
   const storageClass = file.storageClass ?? defaults.defaultStorageClass;
+  assertText('storageClass', storageClass);
+  assertText('ifMatch', ifMatch);
   const contentType = checkedContentType(file.contentType ?? contentTypeOf(file.key));
   if (acl !== undefined) assertCannedAcl(acl);
   if (metadata !== undefined) assertMetadata(metadata);
@@ -41,8 +43,13 @@ export function nameDefaults(error: unknown, written: Pick<PutOptions, 'acl' | '
 
 /** @returns the type as it is sent @throws invalid_argument when a Content-Type header cannot hold `value` */
 export function checkedContentType(value: string): string {
-  if (!isContentType(value)) throw storageError('invalid_argument', `"${value}" is not a media type.`);
+  if (!isContentType(value)) throw storageError('invalid_argument', `"${String(value)}" is not a media type.`);
   return withoutTabs(value);
+}
+
+/** Some servers take whatever else arrives as text, others do not. @throws invalid_argument */
+export function assertText(name: string, value: string | undefined): void {
+  if (value !== undefined && typeof value !== 'string') throw storageError('invalid_argument', `${name} must be a string.`);
 }
 
 /** Servers treat an ETag here as they like: most of them write. @throws invalid_argument */
@@ -57,8 +64,11 @@ function assertMetadata(metadata: Readonly<Record<string, string>>): void {
   // The members of other iterables, such as a Map, are not properties of the object itself.
   if (typeof metadata !== 'object' || metadata === null || Symbol.iterator in metadata)
     throw storageError('invalid_argument', 'Metadata must be a plain object; convert a Map or Headers with Object.fromEntries().');
+  const entries = Object.entries(metadata);
+  // A promise, say, has none: what it was to bring would be lost.
+  if (entries.length === 0 && !isPlain(metadata)) throw storageError('invalid_argument', 'Metadata must be a plain object.');
   let size = 0;
-  for (const [name, value] of Object.entries(metadata)) {
+  for (const [name, value] of entries) {
     if (!/^[a-z0-9._-]+$/.test(name)) {
       throw storageError('invalid_argument', `Metadata names may contain only a-z, 0-9, "-", "_" and "."; "${name}" is not valid.`);
     }
@@ -71,8 +81,13 @@ function assertMetadata(metadata: Readonly<Record<string, string>>): void {
   if (size > maxMetadataBytes) throw storageError('invalid_argument', `Metadata must have at most ${maxMetadataBytes} bytes in total.`);
 }
 
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null; // of any realm
+}
+
 function assertChecksum(name: string, value: string | undefined, length: number): void {
-  if (value !== undefined && !(value.length === length && /^[0-9a-f]+$/.test(value))) {
+  if (value !== undefined && !(typeof value === 'string' && value.length === length && /^[0-9a-f]+$/.test(value))) {
     throw storageError('invalid_argument', `A ${name} must be given as ${length} lower-case hex digits.`);
   }
 }

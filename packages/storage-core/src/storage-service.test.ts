@@ -197,8 +197,47 @@ describe('uploadFile and downloadFile', () => {
       service.copyFile({ source: 'k', destination: 'j', ifNoneMatch: 'an ETag' } as never),
       open({ range: 'bytes=0-1' }),
       open({ range: {} }),
+      open({ range: null }),
+      open({ range: { start: 0, end: 0, suffix: undefined } }),
+      open({ range: { start: 0, suffix: 1 } }),
+      open({ ifMatch: 'an ETag' }),
+      open({ ifNoneMatch: ['an ETag', 5] }),
+      open({ ifModifiedSince: 'yesterday' }),
+      open({ ifUnmodifiedSince: new Date(Number.NaN) }),
+      put({ ifMatch: ['an ETag'] }),
+      put({ sha256: null }),
+      put({ storageClass: 5 }),
+      put({ contentType: ['text/plain'] }),
+      put({ acl: Symbol('acl') }),
+      put({ metadata: Promise.resolve({ author: 'a' }) }),
+      service.copyFile({ source: 'k', destination: 'j', ifMatch: 5 } as never),
+      service.copyFile({ source: 'k', destination: 'j', onlyIf: 'always' } as never),
+      service.copyFile({ source: 'k', destination: 'j', storageClass: null } as never),
+      service.pullFile('k', {}, undefined as never),
+      service.pullFile('k', { ifMatch: ['an ETag'] } as never, () => {}),
     ];
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('refuse what is no context, or no signal, before anything begins', async () => {
+    const source = Readable.from(['x']);
+    for (const ctx of [null, 5, { signal: null }, { signal: new AbortController() }, { signal: 5 }] as never[]) {
+      const calls = [
+        service.uploadFile({ key: 'new', body: source }, ctx),
+        service.openFile('k', {}, ctx),
+        service.getFileInfo('k', ctx),
+        service.listFiles({}, ctx).then(),
+        service.deleteFiles({ keys: ['k'] }, ctx),
+        service.createBucket('new-one', ctx),
+        service.deleteBucket('main', { force: true }, ctx),
+        service.listBuckets(ctx),
+        service.sweep({ olderThan: 0 }, ctx),
+      ];
+      for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
+    expect(source.destroyed).toBe(true);
+    expect((await service.listFiles()).objects).toEqual([]);
+    expect(await service.bucketExists('new-one')).toBe(false);
   });
 
   it('refuse a key that is missing, as one that was looked up in vain', async () => {
@@ -218,8 +257,8 @@ describe('uploadFile and downloadFile', () => {
   it('refuse arguments that would act on more than was meant, or on nothing', async () => {
     await service.uploadFile({ key: 'k', body: '' });
     const untyped = service as unknown as Record<
-      'uploadFile' | 'deleteFiles' | 'listFiles' | 'sweep',
-      (request: unknown) => PromiseLike<unknown>
+      'uploadFile' | 'deleteFiles' | 'listFiles' | 'sweep' | 'deleteBucket' | 'setVersioning',
+      (request: unknown, options?: unknown) => PromiseLike<unknown>
     >;
     const calls = [
       untyped.uploadFile({ key: 'k', body: '', metadata: new Map([['a', '1']]) }),
@@ -228,6 +267,16 @@ describe('uploadFile and downloadFile', () => {
       untyped.listFiles('prefix'),
       untyped.sweep({ olderThan: -1 }),
       untyped.sweep({ olderThan: undefined }),
+      untyped.sweep({ olderThan: null }),
+      untyped.sweep({ olderThan: 5, dryRun: 'true' }),
+      untyped.sweep({ olderThan: 5, among: ['main'] }),
+      untyped.listFiles(null),
+      untyped.listFiles({ prefix: null }),
+      untyped.listFiles({ delimiter: 5 }),
+      untyped.listFiles({ continuationToken: 5 }),
+      untyped.listFiles({ onNextToken: 'next' }),
+      untyped.deleteBucket('main', { force: 'false' }),
+      untyped.setVersioning('main', 'false'),
     ];
     for (const call of calls) await expect(Promise.resolve(call)).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(await service.fileExists('k')).toBe(true);

@@ -8,8 +8,8 @@ import { assertBucketName } from './bucket-name.ts';
 import { defaultBucketResolver } from './bucket-resolver.ts';
 import type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 import { BucketService } from './bucket-service.ts';
-import { assertByteRange } from './conditions.ts';
-import { noContext } from './context.ts';
+import { assertByteRange, assertReadConditions } from './conditions.ts';
+import { assertContext, noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
 import type { Given } from './defined.ts';
@@ -23,7 +23,7 @@ import { wrapBackend } from './layers/wrap-backend.ts';
 import { assertListOptions, ObjectListing } from './listing.ts';
 import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
-import { assertNoneMatch, nameDefaults, putOptionsOf } from './put-options.ts';
+import { assertNoneMatch, assertText, nameDefaults, putOptionsOf } from './put-options.ts';
 import type {
   CopyFile,
   FileAddress,
@@ -80,6 +80,7 @@ export class StorageService extends BucketService {
 
   /** Which bucket a call goes to, and why, whether or not it exists. @throws storage_not_configured, invalid_bucket_name */
   async chooseBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
+    assertContext(ctx);
     const choice = await this.#resolve(request, ctx);
     assertBucketName(choice.bucket);
     return choice;
@@ -155,6 +156,7 @@ export class StorageService extends BucketService {
    */
   async openIfChanged(file: FileAddress, options: GetOptions = {}, ctx: CallContext = noContext): Promise<GetResult> {
     if (options.range !== undefined) assertByteRange(options.range);
+    assertReadConditions(options);
     return this.#withAddress(file, ctx, (at) => this.backend.get(at, options, ctx));
   }
 
@@ -166,6 +168,8 @@ export class StorageService extends BucketService {
   async pullFile(file: FileAddress, options: PullOptions, sink: ByteSink, ctx: CallContext = noContext): Promise<Pulled> {
     const { range, ifMatch } = options;
     if (range !== undefined) assertByteRange(range);
+    assertText('ifMatch', ifMatch);
+    if (typeof sink !== 'function') throw storageError('invalid_argument', 'The sink must be a function that takes each chunk.');
     const pull = this.backend.pull?.bind(this.backend);
     if (pull !== undefined) return this.#withAddress(file, ctx, (at) => pull(at, options, sink, ctx));
     const opened = await this.openFile(file, defined({ range, ifMatch: ifMatch === undefined ? undefined : [ifMatch] }), ctx);
@@ -217,13 +221,18 @@ export class StorageService extends BucketService {
 
   /** Await it for one page, or iterate over it for every object. */
   listFiles(request: InBucket & Given<ListOptions> = {}, ctx: CallContext = noContext): ObjectListing {
-    const { prefix, maxKeys, continuationToken, onNextToken } = request;
-    const delimiter = request.delimiter === '' ? undefined : request.delimiter;
+    const { prefix, delimiter, maxKeys, continuationToken, onNextToken } = { ...request };
     return new ObjectListing(async (token = continuationToken) => {
       // A bare prefix would be ignored, and all objects listed.
-      if (typeof request !== 'object')
+      if (typeof request !== 'object' || request === null)
         throw storageError('invalid_argument', 'The listing to make must be given as an object, such as { prefix }.');
-      const options = defined({ prefix, delimiter, maxKeys, continuationToken: token, onNextToken });
+      const options = defined({
+        prefix,
+        delimiter: delimiter === '' ? undefined : delimiter,
+        maxKeys,
+        continuationToken: token,
+        onNextToken,
+      });
       assertListOptions(options);
       const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);
       return this.#inBucket(bucket, () => this.backend.list(bucket, options, ctx));
@@ -286,6 +295,9 @@ export class StorageService extends BucketService {
     const { acl, storageClass, ifMatch, ifNoneMatch, onlyIf } = copy;
     if (acl !== undefined) assertCannedAcl(acl);
     assertNoneMatch(ifNoneMatch);
+    assertText('storageClass', storageClass);
+    assertText('ifMatch', ifMatch);
+    if (onlyIf !== undefined && typeof onlyIf !== 'function') throw storageError('invalid_argument', 'onlyIf must be a function.');
     const options = defined({ acl, storageClass, ifMatch, ifNoneMatch, onlyIf });
     const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
     return this.#inBucket(source.bucket, () => this.#inBucket(destination.bucket, run));
