@@ -1,4 +1,4 @@
-import { untilAborted } from '@coffer/storage-core';
+import { assertContext, noContext, untilAborted } from '@coffer/storage-core';
 import type { CallContext, TenantContext } from '@coffer/storage-core';
 
 /** Counts and logs a call under the tenant's slug, unless the caller chose another label. */
@@ -11,11 +11,17 @@ export function withoutSignal({ signal: _signal, ...ctx }: CallContext): CallCon
   return ctx;
 }
 
+/** @throws invalid_argument for what is no context, and the signal's reason */
+export function assertWanted(ctx: { readonly signal?: AbortSignal | undefined }): void {
+  assertContext(ctx);
+  ctx.signal?.throwIfAborted();
+}
+
 /** Runs what nothing can stop, such as a statement, and waits for it until the caller's signal aborts. @throws the signal's reason */
 export async function runUntilAborted<T>(
   run: () => Promise<T>,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ctx: { readonly signal?: AbortSignal | undefined } = noContext,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  return untilAborted(run(), signal);
+  assertWanted(ctx);
+  return untilAborted(run(), ctx.signal);
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { withoutSignal } from './call-context.ts';
+import { assertWanted, withoutSignal } from './call-context.ts';
 import { leaveToSweep } from './deletion-statements.ts';
 import { accessParameters, mayChange, systemAccess } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
@@ -24,7 +24,7 @@ const maxAttempts = 5;
  * over each time.
  */
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
-  ctx.signal?.throwIfAborted();
+  assertWanted(ctx);
   const sought = { id, ...accessParameters(access) };
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const [pending] = await beginCompleting(parts.sql, sought);

@@ -1,4 +1,13 @@
-import { bodyOf, canonicalTenantUuid, claimBody, discard, isStorageError, noContext, storageError } from '@coffer/storage-core';
+import {
+  assertContext,
+  bodyOf,
+  canonicalTenantUuid,
+  claimBody,
+  discard,
+  isStorageError,
+  noContext,
+  storageError,
+} from '@coffer/storage-core';
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
 import { labelled, runUntilAborted, withoutSignal } from './call-context.ts';
@@ -52,10 +61,11 @@ async function uploadClaimed(
 ): Promise<FileRecord> {
   const { storage } = parts;
   const { filename, ownerId, tenantContext: tenant, sizeHint, isPublic = false, acl = 'private', sha256, md5 } = file;
-  const ctx = labelled(context, tenant);
   const body = bodyOf(file.body, file.size);
   const given = body.kind === 'buffer' ? body.data.byteLength : body.size; // its memory may go away while it waits
   try {
+    assertContext(context);
+    const ctx = labelled(context, tenant);
     assertFields({
       filename: filenameProblem(filename),
       owner_id: ownerProblem(ownerId),

@@ -7,7 +7,7 @@ import type { FileRecord } from './file-record.ts';
  * A `user` sees the files of its tenant that it owns or that are public, and may change its own. A `service` has access to all files of the
  * tenant it names. An `admin` has access to everything, or to the files of the tenant it names. A user without a tenant has access to files
  * that belong to none. Methods that take it throw tenant_context_required for a service without a tenant, and invalid_argument for an
- * unknown role.
+ * unknown role, or a tenant that is not a string.
  */
 export interface FileAccess {
   /** The caller: a token's `sub`. */
@@ -43,10 +43,13 @@ export const changeable = `${withinTenant(parameter)} and (${parameter('anyOwner
 
 const roles: ReadonlySet<unknown> = new Set<FileAccess['role']>(['admin', 'service', 'user']);
 
-/** @throws tenant_context_required for a service that names no tenant, invalid_argument for an unknown role */
+/** @throws as `FileAccess` says */
 export function accessParameters({ subject, role, tenant }: FileAccess): AccessParameters {
   // Roles other than "user" see more, so an unknown role must not count as one of those.
   if (!roles.has(role)) throw storageError('invalid_argument', 'The role of an access must be "admin", "service" or "user".');
+  // Null, as from a look-up in vain, would otherwise be the files that belong to no tenant.
+  if (tenant !== undefined && typeof tenant !== 'string')
+    throw storageError('invalid_argument', 'The tenant of an access must be a uuid; leave it out if there is none.');
   if (role === 'service' && tenant === undefined)
     throw storageError('tenant_context_required', 'A service must name the tenant that it acts for.');
   return {

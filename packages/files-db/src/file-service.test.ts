@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { memoryBackend, readAll, storageError, wrapBackend } from '@coffer/storage-core';
 import type { CallContext, TenantContext } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -142,11 +144,25 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     await rig.files.delete(file.id, admin);
   });
 
-  it('begins nothing for a caller who has left', async () => {
+  it('begins nothing for a caller who has left, or whose signal is none', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme });
     const gone = { signal: AbortSignal.abort('before') };
     await expect(rig.files.delete(file.id, admin, gone)).rejects.toBe('before');
     await expect(rig.files.completeUpload(file.id, admin, gone)).rejects.toBe('before');
+    for (const ctx of [null, { signal: null }, { signal: new AbortController() }] as never[]) {
+      const body = Readable.from(['x']);
+      const calls = [
+        rig.files.uploadFile({ body, filename: 'a', ownerId: 'alice', tenantContext: acme }, ctx),
+        rig.files.createPresignedUpload({ filename: 'a', contentType: 'a/b', sizeBytes: 1, ownerId: 'alice' }, ctx),
+        rig.files.completeUpload(file.id, admin, ctx),
+        rig.files.update(file.id, { filename: 'b' }, admin, ctx),
+        rig.files.delete(file.id, admin, ctx),
+        rig.files.open(file.id, {}, admin, ctx),
+        rig.files.sweep({}, ctx),
+      ];
+      expect(await Promise.all(calls.map(codeOf))).toEqual(calls.map(() => 'invalid_argument'));
+      expect(body.destroyed).toBe(true);
+    }
     expect(await rig.files.get(file.id, admin)).toEqual(file);
     await rig.files.delete(file.id, admin);
   });
@@ -199,6 +215,16 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       for (const call of calls) expect([role, await codeOf(call())]).toEqual([role, 'invalid_argument']);
     }
     expect(await rig.files.get(file.id, userOf(acme, 'alice'))).toEqual(file);
+    await rig.files.delete(file.id, admin);
+  });
+
+  it('refuses a tenant that was looked up in vain: files of no tenant are not those of a service', async () => {
+    const file = await upload(rig, 'hello', { ownerId: 'alice' });
+    for (const role of ['admin', 'service', 'user'] as const) {
+      const access = { subject: 'alice', role, tenant: null } as never;
+      expect(await codeOf(rig.files.get(file.id, access))).toBe('invalid_argument');
+      expect(await codeOf(rig.files.list({ access }))).toBe('invalid_argument');
+    }
     await rig.files.delete(file.id, admin);
   });
 

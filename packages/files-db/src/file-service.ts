@@ -2,7 +2,7 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, GetOptions, ObjectAddress } from '@coffer/storage-core';
 import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 
-import { runUntilAborted, withoutSignal } from './call-context.ts';
+import { assertWanted, runUntilAborted, withoutSignal } from './call-context.ts';
 import { completeUpload } from './complete-upload.ts';
 import { plainClient } from './database/plain-client.ts';
 import { deleteFile, forgetFile, hurrySweep, releaseFormer } from './deletion-statements.ts';
@@ -127,7 +127,7 @@ export class FileService {
    * @throws file_not_found, forbidden
    */
   async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
-    ctx.signal?.throwIfAborted();
+    assertWanted(ctx);
     const fileId = requireId(id);
     const { sql, storage } = this.#parts;
     const [formerBucket = null, otherFormerBucket = null] = await this.#sharedBuckets();

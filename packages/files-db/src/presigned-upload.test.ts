@@ -75,7 +75,10 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     expect(await codeOf(rig.complete(presigned))).toBe('file_not_found');
     // Once the form has expired, the sweep removes what arrived.
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 0 });
-    await expect(rig.files.sweep({ olderThanSeconds: -2 * 86_400 })).rejects.toMatchObject({ code: 'invalid_argument' });
+    for (const olderThanSeconds of [-2 * 86_400, null, '5'] as number[])
+      await expect(rig.files.sweep({ olderThanSeconds })).rejects.toMatchObject({ code: 'invalid_argument' });
+    for (const now of ['2100-01-01', new Date(Number.NaN)] as Date[])
+      await expect(rig.files.sweep({ now })).rejects.toMatchObject({ code: 'invalid_argument' });
     for (const olderThanSeconds of [1e11, Infinity]) expect(await rig.files.sweep({ olderThanSeconds })).toMatchObject({ deleted: 0 });
     expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ deleted: 1 });
     expect(await rig.keys()).toEqual([]);

@@ -1,7 +1,7 @@
 import { noContext, withoutTabs } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
-import { labelled } from './call-context.ts';
+import { assertWanted, labelled } from './call-context.ts';
 import {
   assertFields,
   bytesProblem,
@@ -38,6 +38,7 @@ export async function presignUpload(
     expires_in: secondsProblem(request.expiresIn),
   });
   const contentType = withoutTabs(request.contentType);
+  assertWanted(context);
   const ctx = labelled(context, tenant);
   const into = async ({ bucket, onRecord }: FileBucket): Promise<PresignedFileUpload | undefined> => {
     await storage.requireBucket(bucket, ctx); // a form for a missing bucket would fail only when it is sent

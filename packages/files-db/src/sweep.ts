@@ -1,8 +1,12 @@
+import { isDate } from 'node:util/types';
+
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
+import { assertWanted } from './call-context.ts';
 import { isForeignKeyViolation } from './database/error.ts';
 import { statement } from './database/statement.ts';
+import { assertFields, flagProblem } from './field-checks.ts';
 import type { FileParts } from './file-parts.ts';
 import type { FileStatus } from './file-record.ts';
 import type { FileSweepReport, SweepRequest } from './file-requests.ts';
@@ -123,8 +127,13 @@ const readTime = statement<Readonly<Record<never, never>>, { readonly now: strin
 export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
   const { sql, storage } = parts;
   const { olderThanSeconds = sweepDelay, dryRun = false } = request;
-  // A negative age would make rows due before their time.
-  if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds must be a number of seconds, at least 0.');
+  assertWanted(ctx);
+  // A negative age would make rows due before their time, and so would null, which compares as 0.
+  if (!(typeof olderThanSeconds === 'number' && olderThanSeconds >= 0))
+    throw storageError('invalid_argument', 'olderThanSeconds must be a number of seconds, at least 0.');
+  if (request.now !== undefined && !(isDate(request.now) && !Number.isNaN(request.now.getTime())))
+    throw storageError('invalid_argument', 'now must be a valid Date.');
+  assertFields({ dry_run: flagProblem(dryRun) });
   const now = request.now ?? (await databaseTime(sql));
   // PostgreSQL cannot read years before 0 as Date writes them, and no file is from before 1970.
   const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();

@@ -144,7 +144,7 @@ export class TenantRepository {
   /** Ordered by uuid; `limit` defaults to 100. @throws validation_failed for a limit outside 1 to 1,000 or a bad cursor */
   async list(page: { readonly limit?: number | undefined; readonly cursor?: string | undefined } = {}): Promise<TenantPage> {
     const { limit = 100, cursor } = page;
-    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+    const after = typeof cursor === 'string' ? Buffer.from(cursor, 'base64url').toString('utf8') : '';
     const isValid = cursor === undefined || (tenantNameProblem(after) === undefined && Buffer.from(after).toString('base64url') === cursor);
     assertFields({ limit: limitProblem(limit), cursor: isValid ? undefined : 'Is not a cursor from a list.' });
     const rows = await listTenants(this.#database.sql, { after, limit: limit + 1 });

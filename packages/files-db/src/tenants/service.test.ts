@@ -125,7 +125,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.deleteBucket('acme-uploads', { force: true }))).toBe('no_such_bucket');
   });
 
-  it('begins nothing for a caller who has left', async () => {
+  it('begins nothing for a caller who has left, or who says neither yes nor no', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     const file = await upload(rig, 'hello', { tenantContext: acme });
     const gone = { signal: AbortSignal.abort('before') };
@@ -133,6 +133,12 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     await expect(rig.tenantService.deleteBucket('acme-uploads', { force: true }, gone)).rejects.toBe('before');
     await expect(rig.tenantService.createBucket({ bucket: 'acme-more', tenant: 'acme' }, gone)).rejects.toBe('before');
     await expect(rig.tenantService.provision(globex.tenantUuid, { tenantSlug: 'globex' }, gone)).rejects.toBe('before');
+    const noSignal = { signal: null } as never;
+    const misread = { force: 'false' } as never;
+    expect(await codeOf(rig.tenantService.delete('acme', { force: true }, noSignal))).toBe('invalid_argument');
+    expect(await codeOf(rig.tenantService.deleteBucket('acme-uploads', { force: true }, noSignal))).toBe('invalid_argument');
+    expect(await codeOf(rig.tenantService.delete('acme', misread))).toBe('validation_failed');
+    expect(await codeOf(rig.tenantService.deleteBucket('acme-uploads', misread))).toBe('validation_failed');
     expect(await codeOf(rig.tenants.find('globex'))).toBe('tenant_not_found');
     expect((await rig.tenants.read('acme')).buckets).toEqual(['acme-uploads']);
     expect(await rig.files.get(file.id, admin)).toEqual(file);

@@ -1,9 +1,10 @@
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
 
-import { labelled, withoutSignal } from '../call-context.ts';
+import { assertWanted, labelled, withoutSignal } from '../call-context.ts';
 import type { Database } from '../database/database.ts';
 import { hurrySweep } from '../deletion-statements.ts';
+import { assertFields, flagProblem } from '../field-checks.ts';
 import { closeTenant, deleteFiles, findFileIn, forgetTenant, releaseFormerLocations, reopenTenant } from '../mass-deletion.ts';
 import type { TombstoneRow } from '../mass-deletion.ts';
 import { removeObjectsOfRows } from '../object-removal.ts';
@@ -58,7 +59,7 @@ export class TenantService {
    * bucket is deleted in the meantime
    */
   async provision(id: string, options: ProvisionOptions, ctx: CallContext = noContext): Promise<{ readonly bucket: string }> {
-    ctx.signal?.throwIfAborted();
+    assertWanted(ctx);
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
     const tenantCtx = labelled(ctx, tenant);
@@ -82,8 +83,9 @@ export class TenantService {
    * @throws tenant_not_found, tenant_not_empty; with `force`, bucket_not_empty when somebody writes to a bucket while it is being emptied
    */
   async delete(id: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
-    ctx.signal?.throwIfAborted();
+    assertWanted(ctx);
     const { force = false } = options;
+    assertFields({ force: flagProblem(force) }); // before the tenant is closed
     const { sql } = this.#database;
     const found = await this.#tenants.read(id);
     const { tenantUuid: tenant, buckets } = found;
@@ -116,7 +118,7 @@ export class TenantService {
    * @throws tenant_not_found, bucket_already_exists, tenant_conflict when no bucket has the name but it is reserved or another tenant's
    */
   async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
-    ctx.signal?.throwIfAborted();
+    assertWanted(ctx);
     const { bucket, tenant, region, acl } = request;
     const claimed = await this.#claim(tenant, bucket, ctx);
     let info: BucketInfo | undefined;
@@ -138,6 +140,8 @@ export class TenantService {
    */
   async deleteBucket(bucket: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
     const { force = false } = options;
+    assertWanted(ctx);
+    assertFields({ force: flagProblem(force) });
     const { sql } = this.#database;
     const tracked = (await findFileIn(sql, { bucket })).length > 0;
     if (tracked && !force) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds tracked files.`);
@@ -165,6 +169,7 @@ export class TenantService {
    * @throws checksum_mismatch when the object is not the file, file_not_found when it is missing, no_such_bucket, tenant_conflict
    */
   async relocateFile(file: StrayFile, options: RelocateOptions, ctx: CallContext = noContext): Promise<Relocation> {
+    assertWanted(ctx);
     return relocateFile({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage }, file, options, ctx);
   }
 
