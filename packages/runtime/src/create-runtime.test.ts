@@ -280,6 +280,7 @@ describe('createRuntime', () => {
   it('gives up when it is told to, wherever it is, and leaves nothing running', async () => {
     const config = parseConfig({ COFFER_DATA_DIR: dataDir });
     await expect(createRuntime(config, { signal: AbortSignal.abort(new Error('not now')) })).rejects.toThrow('not now');
+    await expect(createRuntime({ ...config, auth: undefined } as never)).rejects.toThrow(TypeError);
     expect(existsSync(dataDir)).toBe(false);
     await (await start()).close();
     for (const ms of [1, 10, 20, 40, 80, 160]) {

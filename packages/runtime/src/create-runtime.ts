@@ -43,11 +43,12 @@ const databaseMs = 35_000;
  */
 export async function createRuntime(config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
   options.signal?.throwIfAborted();
+  const makesKey = options.checksTokens !== false && !hasKey(config); // before anything starts: it fails for what is no configuration
   const [openedBackend, openedDatabase, modules, secret] = await allOrNone(
     openBackend(config, options),
     openDatabase(config, options),
     import('@coffer/files-db'),
-    options.checksTokens === false || hasKey(config) ? undefined : signingSecret(config),
+    makesKey ? signingSecret(config) : undefined,
   );
   const closeAll = (): Promise<void> =>
     closeInOrder(
