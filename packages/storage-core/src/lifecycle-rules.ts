@@ -4,8 +4,8 @@ import { assertSelects } from './listing.ts';
 
 /** @throws invalid_argument for rules that a provider could misread: some would then delete objects that nobody meant */
 export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
-  if (!Array.isArray(rules)) throw storageError('invalid_argument', 'The lifecycle rules of a bucket must be an array.');
-  for (const rule of rules as readonly LifecycleRule[]) {
+  if (!Array.isArray(rules as unknown)) throw storageError('invalid_argument', 'The lifecycle rules of a bucket must be an array.');
+  for (const rule of rules) {
     if (typeof rule !== 'object' || rule === null) throw storageError('invalid_argument', 'A lifecycle rule must be an object.');
     const { id, prefix, expireDays, abortMultipartDays, transition } = rule;
     assertSelects(prefix);
