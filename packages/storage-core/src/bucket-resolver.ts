@@ -23,6 +23,9 @@ export function defaultBucketResolver(defaultBucket: string | undefined): Bucket
   return ({ bucket }) => {
     if (bucket !== undefined) return { bucket, because: 'explicit' };
     if (defaultBucket !== undefined) return { bucket: defaultBucket, because: 'default' };
-    throw storageError('storage_not_configured', 'No bucket was named and no default bucket is configured; set STORAGE_BUCKET.');
+    throw storageError(
+      'storage_not_configured',
+      'No bucket was named and no default bucket is configured; set STORAGE_BUCKET or, in code, defaultBucket.',
+    );
   };
 }

@@ -33,5 +33,14 @@ export function assertContext(ctx: { readonly signal?: AbortSignal | undefined }
     throw storageError('invalid_argument', 'The signal of a call must be an AbortSignal; leave it out if there is none.');
 }
 
+/** Null, as from a look-up in vain, would pass for a tenant in one place and for none in the next. @throws invalid_argument */
+export function assertTenant(tenant: TenantContext | undefined): void {
+  if (tenant !== undefined && (typeof tenant !== 'object' || tenant === null))
+    throw storageError(
+      'invalid_argument',
+      'The tenant of a call must be an object with tenantUuid and tenantSlug; leave it out if there is none.',
+    );
+}
+
 /** A call that nobody cancels and that has no label. */
 export const noContext: CallContext = Object.freeze({});

@@ -219,6 +219,21 @@ describe('uploadFile and downloadFile', () => {
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('refuse a tenant that is none, which a resolver might take for one', async () => {
+    service = new StorageService({
+      backend,
+      resolveBucket: ({ tenant }) => ({ bucket: tenant === undefined ? 'main' : 'other', because: 'default' }),
+    });
+    for (const tenantContext of [null, 'acme'] as never[])
+      await expect(service.uploadFile({ key: 'k', body: 'x', tenantContext })).rejects.toMatchObject({ code: 'invalid_argument' });
+    await service.uploadFile({ key: 'k', body: 'x', tenantContext: undefined });
+  });
+
+  it('need a backend, not the promise of one', () => {
+    for (const none of [undefined, null, Promise.resolve(backend)] as never[])
+      expect(() => new StorageService({ backend: none })).toThrow(expect.objectContaining({ code: 'storage_not_configured' }));
+  });
+
   it('refuse what is no context, or no signal, before anything begins', async () => {
     const source = Readable.from(['x']);
     for (const ctx of [null, 5, { signal: null }, { signal: new AbortController() }, { signal: 5 }] as never[]) {
@@ -226,7 +241,7 @@ describe('uploadFile and downloadFile', () => {
         service.uploadFile({ key: 'new', body: source }, ctx),
         service.openFile('k', {}, ctx),
         service.getFileInfo('k', ctx),
-        service.listFiles({}, ctx).then(),
+        Promise.resolve(service.listFiles({}, ctx)),
         service.deleteFiles({ keys: ['k'] }, ctx),
         service.createBucket('new-one', ctx),
         service.deleteBucket('main', { force: true }, ctx),

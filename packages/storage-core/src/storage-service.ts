@@ -9,7 +9,7 @@ import { defaultBucketResolver } from './bucket-resolver.ts';
 import type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 import { BucketService } from './bucket-service.ts';
 import { assertByteRange, assertReadConditions } from './conditions.ts';
-import { assertContext, noContext } from './context.ts';
+import { assertContext, assertTenant, noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
 import type { Given } from './defined.ts';
@@ -42,7 +42,11 @@ export class StorageService extends BucketService {
   readonly #options: StorageServiceOptions;
   readonly #resolve: BucketResolver;
 
+  /** @throws storage_not_configured without a backend */
   constructor(options: StorageServiceOptions) {
+    // Plain JavaScript may leave out the `await` before openS3Backend().
+    if (typeof options.backend?.name !== 'string')
+      throw storageError('storage_not_configured', 'A StorageService needs a `backend`, and not the promise of one.');
     super(layered(options), options);
     this.#options = options;
     this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
@@ -81,6 +85,7 @@ export class StorageService extends BucketService {
   /** Which bucket a call goes to, and why, whether or not it exists. @throws storage_not_configured, invalid_bucket_name */
   async chooseBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
     assertContext(ctx);
+    assertTenant(request.tenant);
     const choice = await this.#resolve(request, ctx);
     assertBucketName(choice.bucket);
     return choice;

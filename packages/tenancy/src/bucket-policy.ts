@@ -37,14 +37,20 @@ export function chooseBucket(
   }
   if (!policy.multiTenancy) {
     if (policy.defaultBucket !== undefined) return { bucket: policy.defaultBucket, because: 'default' };
-    throw storageError('storage_not_configured', 'No bucket was named and no default bucket is configured; set STORAGE_BUCKET.');
+    throw storageError(
+      'storage_not_configured',
+      'No bucket was named and no default bucket is configured; set STORAGE_BUCKET or, in code, defaultBucket.',
+    );
   }
   if (tenant !== undefined) {
     if (mapped !== undefined) return { bucket: mapped, because: 'tenant_mapping' };
     return { bucket: bucketNameFor(policy.pattern, tenant, reservedBuckets(policy)), because: 'tenant_pattern' };
   }
   if (policy.sharedBucket !== undefined) return { bucket: policy.sharedBucket, because: 'shared' };
-  throw storageError('storage_not_configured', 'The request has no tenant and no shared bucket is configured; set STORAGE_SHARED_BUCKET.');
+  throw storageError(
+    'storage_not_configured',
+    'The request has no tenant and no shared bucket is configured; set STORAGE_SHARED_BUCKET or, in code, sharedBucket.',
+  );
 }
 
 /** The buckets that cannot belong to a tenant. */
