@@ -3,7 +3,8 @@ import type { CallContext, TenantContext } from '@coffer/storage-core';
 
 /** Counts and logs a call under the tenant's slug, unless the caller chose another label. */
 export function labelled(ctx: CallContext, tenant: TenantContext | undefined): CallContext {
-  return tenant === undefined || ctx.tenant !== undefined ? ctx : { ...ctx, tenant: tenant.tenantSlug };
+  const label = tenant?.tenantSlug;
+  return label === undefined || ctx.tenant !== undefined ? ctx : { ...ctx, tenant: label };
 }
 
 /** Drops the abort signal, for cleanup that must go on when the caller goes away. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload, userOf, variant } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
+import { FileService } from './index.ts';
 import type { FileAccess, FileRecord, ListFilesRequest } from './index.ts';
 
 const service = (tenant: TenantContext): FileAccess => ({ subject: 'robot', role: 'service', tenant: tenant.tenantUuid });
@@ -362,6 +363,18 @@ describe.each(['embedded', 'debian'] as const)('lists on PostgreSQL (%s)', (serv
 });
 
 describe('FileService', () => {
+  it('needs a database and a storage', async () => {
+    const { database, storage, ...rig } = await openRig();
+    for (const options of [{}, { storage }, { database }] as never[])
+      expect(() => new FileService(options)).toThrow(expect.objectContaining({ code: 'storage_not_configured' }));
+    const tenantContext = null as never; // as from a look-up in vain
+    const body = Readable.from(['x']);
+    const uploading = new FileService({ database, storage }).uploadFile({ body, filename: 'a', ownerId: 'alice', tenantContext });
+    expect(await codeOf(uploading)).toBe('invalid_argument');
+    expect(body.destroyed).toBe(true);
+    await rig.close();
+  });
+
   it('lets a delete succeed when the provider fails, and the sweep remove the object', async () => {
     const inner = wrapBackend(memoryBackend());
     let broken = true;

@@ -44,7 +44,7 @@ export class FileService {
   readonly #finder: FileFinder;
   readonly #lister: FileLister;
 
-  /** @throws storage_not_configured without a database, invalid_argument for a client that is not postgres.js or that has a `transform` */
+  /** @throws storage_not_configured without a database or storage, invalid_argument for a client that is not postgres.js or that has a `transform` */
   constructor(options: FileServiceOptions) {
     const sql = options.database?.sql ?? options.db?.$client;
     if (sql === undefined)
@@ -52,6 +52,8 @@ export class FileService {
         'storage_not_configured',
         'A FileService needs `database`, or a `db` that is drizzle over postgres.js and not a transaction.',
       );
+    if (typeof options.storage !== 'object')
+      throw storageError('storage_not_configured', 'A FileService needs `storage`, a StorageService.');
     this.#parts = {
       sql: plainClient(sql),
       storage: options.storage,
