@@ -48,7 +48,7 @@ export interface EndpointProfile {
   readonly abortRule: boolean | undefined;
   /** Buckets have CORS rules of their own. */
   readonly cors: boolean | undefined;
-  /** DeleteBucket is refused while there are objects. Undefined if no bucket could be created for the probe. */
+  /** DeleteBucket is refused while there are objects. Undefined if no bucket could be created for the probe, or is ever deleted. */
   readonly keepsFullBuckets: boolean | undefined;
   /** Lists leave out `x/y` while `x` exists. */
   readonly hidesKeysBelowObjects: boolean;

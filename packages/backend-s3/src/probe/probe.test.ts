@@ -21,9 +21,11 @@ it.each(['lean', 'sdk'] as const)('does not take just any refusal for that of a 
     isUpload(method, path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
   expect(await probeEndpoint({ ...denied, transport })).toMatchObject({ conditionalPut: true, conditionalComplete: false });
-  const gone = await behindFront(ceph, (method, path) =>
-    isUpload(method, path) ? { status: 404, body: errorDocument('NoSuchBucket') } : undefined,
-  );
+  let isGone = false;
+  const gone = await behindFront(ceph, (method, path) => {
+    isGone ||= isUpload(method, path);
+    return isGone ? { status: 404, body: errorDocument('NoSuchBucket') } : undefined;
+  });
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
@@ -86,6 +88,21 @@ it('takes an error page instead of a rule for missing support of the rule', asyn
 
 describe('credentials that may make no bucket to try things out', () => {
   const denied = errorDocument('AccessDenied');
+
+  it('learn nothing about versions from a server that always fails to tell whether it keeps them', async () => {
+    const options = await behindFront(ceph, (method, path) => {
+      if (method === 'PUT' && path.startsWith('/coffer-probe-')) return { status: 403, body: denied };
+      return method === 'GET' && path.includes('?versioning') ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined;
+    });
+    const backend = s3Backend(options);
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const found = await probeEndpoint({ ...options, maxRetries: 0 }, bucket);
+    expect(found).toMatchObject({ conditionalPut: true, conditionalPutOfVersions: undefined });
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+  });
+
   const servers = [ceph, minio].filter((server) => typeof server !== 'string').map((server) => ({ server, name: server.name }));
   const cases = servers.flatMap((each) => transports.map((transport) => ({ ...each, transport })));
 
@@ -261,14 +278,33 @@ it.each([
   ['expired credentials', 'ExpiredToken', 'access_denied'],
   ['a wrong clock', 'RequestTimeTooSkewed', 'access_denied'],
 ])('does not take %s for a refusal of what is tried out, and tries again at once', async (_what, name, code) => {
-  let refused = 0;
-  const options = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && path.includes('/sum-md5') && refused++ === 0 ? { status: 403, body: errorDocument(name) } : undefined,
-  );
+  let [isFailing, isMended] = [false, false];
+  const options = await behindFront(ceph, (method, path) => {
+    isFailing ||= method === 'PUT' && path.includes('/sum-md5');
+    return isFailing && !isMended ? { status: 403, body: errorDocument(name) } : undefined;
+  });
   const store = openStore(options);
   onTestFinished(() => store.connection.close());
   await expect(store.endpoint.profile('bucket')).rejects.toMatchObject({ code, cause: { name } });
+  isMended = true;
   expect(await store.endpoint.profile('bucket')).toMatchObject({ verifiedSums: expect.arrayContaining(['md5']) });
+});
+
+it.each(transports)('costs a server nothing else if it always fails in its own way with some things (%s)', async (transport) => {
+  const isBucket = (path: string): boolean => /^\/[^/?]+\/?$/.test(path);
+  const options = await behindFront(ceph, (method, path, headers) => {
+    if (method === 'HEAD' && isBucket(path)) return { status: 400, body: '' };
+    if (method === 'GET' && /[?&]acl(?:[=&]|$)/.test(path)) return { status: 200, body: '' };
+    if (method === 'POST' && isBucket(path)) return { status: 403, body: errorDocument('InvalidAccessKeyId') };
+    if (headers['x-amz-copy-source-if-match'] !== undefined) return { status: 500, body: errorDocument('InternalError') };
+    if (method === 'POST' && headers['if-match'] !== undefined) return { status: 404, body: '<h1>Nothing here</h1>', type: 'text/html' };
+    if (headers['x-amz-storage-class'] !== undefined) return { status: 503, body: errorDocument('ServiceUnavailable') };
+    return undefined;
+  });
+  const own = { region: undefined, acl: false, formAcl: false, postPolicy: false, emptyForms: false, conditionalComplete: false };
+  const usual = await probeEndpoint({ ...(await accountOn(ceph)), transport });
+  const found = await probeEndpoint({ ...options, transport, maxRetries: 0 });
+  expect(found).toEqual({ ...usual, ...own, copySourceCondition: false, storageClasses: true });
 });
 
 it.skipIf(typeof minio === 'string').each(transports)(

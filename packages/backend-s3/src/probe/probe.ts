@@ -128,10 +128,11 @@ async function metadataKept(store: Store, sandbox: Sandbox): Promise<Pick<Endpoi
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }
 
-/** Any refusal means that the class was not forgotten. */
+/** Any failure means that the class was not forgotten. */
 async function keepsStorageClass(store: Store, sandbox: Sandbox): Promise<boolean> {
   const [at, storageClass] = [sandbox.at('class'), 'STANDARD_IA'];
-  if (!(await isAccepted(sandbox, () => write(store, at, 'class', { storageClass })))) return true;
+  const answer = await answerTo(sandbox, () => write(store, at, 'class', { storageClass }), { isDispensable: true });
+  if (answer !== true) return true;
   return (await store.transport.head(at, noContext)).storageClass === storageClass;
 }
 
@@ -143,9 +144,8 @@ async function isAclDenied(store: Store, sandbox: Sandbox): Promise<boolean> {
 async function regionOfNew(store: Store, sandbox: Sandbox): Promise<string | undefined> {
   if (!sandbox.isOwn) return undefined;
   let region: string | undefined;
-  const answer = await answerTo(sandbox, async () => void (region = await reportedRegion(store, sandbox.bucket, noContext)));
-  if (typeof answer === 'boolean' || hasCode(answer, 'access_denied', 'not_supported')) return region;
-  throw answer;
+  await answerTo(sandbox, async () => void (region = await reportedRegion(store, sandbox.bucket, noContext)));
+  return region;
 }
 
 async function keepsFullBuckets(store: Store, sandbox: Sandbox): Promise<boolean | undefined> {

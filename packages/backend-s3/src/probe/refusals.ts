@@ -26,14 +26,21 @@ const maxAttempts = 4;
 /**
  * The answer that is remembered: nothing else decides whether one tells what an endpoint is able to do. A doubtful answer counts once it
  * comes twice in a row.
+ * @param options `isDispensable`: little depends on the answer, so any failure is only doubtful
  * @throws errors that only tell how things are at the moment: the next caller who needs to know tries again
  */
-export async function answerTo(asked: Asked, question: Question): Promise<Answer> {
+export async function answerTo(
+  asked: Asked,
+  question: Question,
+  { isDispensable = false }: { readonly isDispensable?: boolean } = {},
+): Promise<Answer> {
   let last: Answer | undefined;
   for (let attempt = 1; ; attempt++) {
     const answer = await ask(question);
+    const isFailure = isStorageError(answer) && isOfTheMoment(answer);
+    if (isFailure && !isDispensable) throw answer;
     const isRepeated = last !== undefined && spelled(answer) === spelled(last);
-    if (!isDoubtful(answer) || isRepeated || attempt >= maxAttempts) return answer;
+    if (!(isFailure || isDoubtful(answer)) || isRepeated || attempt >= maxAttempts) return answer;
     last = answer;
     // Some servers always answer like this what they are not able to do. Others, or what is in front of them, do it for a while, to anything.
     await asked.assertWell();
@@ -48,40 +55,41 @@ async function ask(question: Question): Promise<Answer> {
   try {
     return (await question()) !== false;
   } catch (error) {
-    if (!isStorageError(error) || isOfTheMoment(error)) throw error;
+    if (!isStorageError(error)) throw error;
     return error;
   }
 }
 
+/** Names of answers that S3 does not give. Servers do, each time, to what they do not know. */
+const foreignNames: ReadonlySet<string> = new Set(['NoS3AnswerError', 'MalformedXmlError']);
+
 function isOfTheMoment(error: StorageError): boolean {
   const name = causeName(error);
-  if (name === 'NoS3AnswerError' || name === 'TooManyBuckets' || causeStatus(error) === 500) return false;
-  return error.retryable || hasCode(error, 'storage_unavailable', 'internal_error') || isAboutAccount(error);
+  if (foreignNames.has(name) || name === 'TooManyBuckets' || causeStatus(error) === 500) return false;
+  return error.retryable || hasCode(error, 'storage_unavailable', 'internal_error');
 }
 
 /**
  * Whether the answer may not be the server's, or not be about the request as it was sent: proxies answer with pages, redirect, and change
- * what is signed. What a lost first attempt did may be the reason to refuse the second.
+ * what is signed. What a lost first attempt did may be the reason to refuse the second. If the account is refused, or the bucket is gone,
+ * an ordinary write is refused as well.
  */
 function isDoubtful(answer: Answer): boolean {
   if (typeof answer === 'boolean') return !answer;
   const [name, status = 0] = [causeName(answer), causeStatus(answer)];
-  const isForeign = name === 'NoS3AnswerError' || name === 'SignatureDoesNotMatch' || isNameless(name);
-  return isForeign || status === 500 || (status >= 300 && status < 400) || wasInDoubt(answer);
+  const isForeign = foreignNames.has(name) || name === 'SignatureDoesNotMatch' || isNameless(name);
+  const isAboutAll = isAboutAccount(answer) || hasCode(answer, 'no_such_bucket');
+  return isForeign || status === 500 || (status >= 300 && status < 400) || isAboutAll || wasInDoubt(answer);
 }
 
 /**
- * Whether the provider refuses all of these because of their conditions. Credentials that may not make such a request at all learn nothing
- * about its conditions, and do not trust them.
+ * Whether the provider refuses all of these because of their conditions. Whoever is refused for another reason, such as a missing
+ * permission, learns nothing about the conditions, and does not trust them. @throws as `answerTo` does
  */
 export async function allRefused(asked: Asked, ...questions: readonly Question[]): Promise<boolean> {
   const answers = await allEnded(questions.map((question) => answerTo(asked, question)));
-  return answers.every((answer) => {
-    // How servers say that a condition is not met, or that they do not support it.
-    if (typeof answer === 'boolean' || hasCode(answer, 'access_denied')) return false;
-    if (hasCode(answer, 'precondition_failed', 'not_supported', 'invalid_argument')) return true;
-    throw answer;
-  });
+  // How servers say that a condition is not met, or that they do not support it.
+  return answers.every((answer) => hasCode(answer, 'precondition_failed', 'not_supported', 'invalid_argument'));
 }
 
 /** Whether the provider does what is asked, and does not refuse it for whatever reason. @throws as `answerTo` does */

@@ -52,9 +52,10 @@ export async function bucketRules(
   return { versioning, lifecycle, abortRule, cors };
 }
 
-/** Whether the bucket keeps versions, as far as the credentials may know. */
+/** Whether the bucket keeps versions, as far as the server says. */
 export async function keepsVersions({ administration }: Store, sandbox: Sandbox): Promise<boolean> {
   let areKept = false;
-  await answerTo(sandbox, async () => void (areKept = await administration.getVersioning(sandbox.bucket, noContext)));
+  const look = async (): Promise<void> => void (areKept = await administration.getVersioning(sandbox.bucket, noContext));
+  await answerTo(sandbox, look, { isDispensable: true });
   return areKept;
 }

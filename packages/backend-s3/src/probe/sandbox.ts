@@ -1,9 +1,10 @@
-import { hasCode, noContext } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { createBucket } from '../create-bucket.ts';
 import { deleteBucketByForce, removeVersions } from '../empty-bucket.ts';
+import { isAboutAccount } from '../provider-error.ts';
 import { deleteObject } from '../remove.ts';
 import type { Store } from '../store.ts';
 import { answerTo } from './refusals.ts';
@@ -64,8 +65,9 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
 }
 
 async function isCreated(store: Store, name: string): Promise<boolean> {
-  // Whether anything can be written shows in the bucket.
+  // Whether anything can be written shows in the bucket, but a refusal of the account would lose its reason there.
   const answer = await answerTo({ assertWell: async () => {} }, () => createBucket(store, name, {}, noContext));
+  if (isStorageError(answer) && isAboutAccount(answer)) throw answer;
   // Too many buckets, not allowed, not that name: there are many reasons, and the prefix remains as the other way. Nobody else has the name.
   return typeof answer === 'boolean' || hasCode(answer, 'bucket_already_exists');
 }
