@@ -50,7 +50,10 @@ export function assertByteRange(range: ByteRange): void {
   const { start, end = start, suffix } = given;
   // Whether there is a suffix decides how a range is read.
   if (suffix === undefined ? 'suffix' in given : start !== undefined)
-    throw storageError('invalid_argument', 'A byte range must have either a start, with or without an end, or a suffix.');
+    throw storageError(
+      'invalid_argument',
+      'A byte range must have either a start, with or without an end, or a suffix; leave out the other, even if it is undefined.',
+    );
   const [first, last] = suffix === undefined ? [start, end] : [suffix, suffix];
   if (!isPosition(first) || !isPosition(last) || last < first) {
     throw storageError('invalid_argument', 'A byte range must be whole numbers, and its start must not be after its end.');

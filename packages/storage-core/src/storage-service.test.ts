@@ -229,8 +229,8 @@ describe('uploadFile and downloadFile', () => {
     await service.uploadFile({ key: 'k', body: 'x', tenantContext: undefined });
   });
 
-  it('need a backend, not the promise of one', () => {
-    for (const none of [undefined, null, Promise.resolve(backend)] as never[])
+  it('need a backend with a name, not the promise of one', () => {
+    for (const none of [undefined, null, Promise.resolve(backend), { ...wrapBackend(backend), name: undefined }] as never[])
       expect(() => new StorageService({ backend: none })).toThrow(expect.objectContaining({ code: 'storage_not_configured' }));
   });
 
@@ -366,6 +366,8 @@ describe('listFiles', () => {
     for await (const object of service.listFiles({ maxKeys: 1, prefix: 'b/' })) keys.push(object.key);
     expect(keys).toEqual(['b/1', 'b/2']);
     expect((await service.listFiles({ delimiter: '' })).objects.length).toBe(4);
+    const inherited = Object.create({ prefix: 'b/' }) as { readonly prefix: string };
+    expect((await service.listFiles(inherited)).objects.length).toBe(2);
   });
 
   it.each([

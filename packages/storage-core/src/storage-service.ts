@@ -46,7 +46,7 @@ export class StorageService extends BucketService {
   constructor(options: StorageServiceOptions) {
     // Plain JavaScript may leave out the `await` before openS3Backend().
     if (typeof options.backend?.name !== 'string')
-      throw storageError('storage_not_configured', 'A StorageService needs a `backend`, and not the promise of one.');
+      throw storageError('storage_not_configured', 'A StorageService needs a `backend` that has a `name`, and not the promise of one.');
     super(layered(options), options);
     this.#options = options;
     this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
@@ -226,7 +226,7 @@ export class StorageService extends BucketService {
 
   /** Await it for one page, or iterate over it for every object. */
   listFiles(request: InBucket & Given<ListOptions> = {}, ctx: CallContext = noContext): ObjectListing {
-    const { prefix, delimiter, maxKeys, continuationToken, onNextToken } = { ...request };
+    const { prefix, delimiter, maxKeys, continuationToken, onNextToken } = Object(request) as Given<ListOptions>; // not a copy, which lacks what is inherited
     return new ObjectListing(async (token = continuationToken) => {
       // A bare prefix would be ignored, and all objects listed.
       if (typeof request !== 'object' || request === null)
