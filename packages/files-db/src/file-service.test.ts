@@ -365,7 +365,7 @@ describe.each(['embedded', 'debian'] as const)('lists on PostgreSQL (%s)', (serv
 describe('FileService', () => {
   it('needs a database and a storage', async () => {
     const { database, storage, ...rig } = await openRig();
-    for (const options of [{}, { storage }, { database }] as never[])
+    for (const options of [{}, { storage }, { database }, { database, storage: null }] as never[])
       expect(() => new FileService(options)).toThrow(expect.objectContaining({ code: 'storage_not_configured' }));
     const tenantContext = null as never; // as from a look-up in vain
     const body = Readable.from(['x']);

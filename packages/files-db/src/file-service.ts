@@ -52,7 +52,7 @@ export class FileService {
         'storage_not_configured',
         'A FileService needs `database`, or a `db` that is drizzle over postgres.js and not a transaction.',
       );
-    if (typeof options.storage !== 'object')
+    if (typeof options.storage !== 'object' || options.storage === null)
       throw storageError('storage_not_configured', 'A FileService needs `storage`, a StorageService.');
     this.#parts = {
       sql: plainClient(sql),
