@@ -59,6 +59,10 @@ it('says how a key or a prefix is set where the last path does not exist: in oth
     const failures = (await sourcesOf(paths, { recursive: false })).filter((source) => source.kind === 'failure');
     expect(failures).toMatchObject([{ problem: { code: 'no_such_file', message: `No such file or directory.${hint}` } }]);
   }
+  for (const names of [{ recursive: true }, { recursive: false, prefix: 'to' }]) {
+    const [, failure] = await sourcesOf([file, 'to/key'], names);
+    expect(failure).toMatchObject({ problem: { message: 'No such file or directory.' } }); // --key would be refused
+  }
 });
 
 it('reports a file that would get the key of an earlier one, whether that was named or found in a directory', async () => {

@@ -28,7 +28,7 @@ export interface UploadNames {
 
 /**
  * Checks what the command line names, before anything is uploaded.
- * @throws UsageError for a path that is given twice, a directory without `recursive`, a key given for several files, and files that would
+ * @throws UsageError for a path that is empty or given twice, a directory without `recursive`, a key given for several files, and files that would
  * get the same key
  */
 export async function sourcesOf(
@@ -37,10 +37,12 @@ export async function sourcesOf(
 ): Promise<readonly Source[]> {
   const given = new Set<string>();
   for (const path of paths) {
+    if (path === '') throw new UsageError('PATH must not be empty.');
     if (given.has(resolve(path))) throw new UsageError(`${path} is given twice.`);
     given.add(resolve(path));
   }
-  const sources = await Promise.all(paths.map((path, index) => sourceAt(path, paths.length === 2 && index === 1)));
+  const mayEndInKey = paths.length === 2 && names.prefix === undefined && !names.recursive;
+  const sources = await Promise.all(paths.map((path, index) => sourceAt(path, mayEndInKey && index === 1)));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
     throw new UsageError(`${directory.path} is a directory; use --recursive to upload what is in it.`);
