@@ -36,8 +36,9 @@ export abstract class StorageCommand extends Command {
   }
 
   protected override async catch(error: Error): Promise<never> {
-    const names = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags });
-    throw explainUnknownFlag(error, names, this.ctor.id.replaceAll(':', ' '));
+    const flags = Object.entries({ ...this.ctor.baseFlags, ...this.ctor.flags });
+    const names = flags.flatMap(([name, { aliases = [] }]) => [name, ...aliases]);
+    throw explainUnknownFlag(error, [...names, 'help'], this.ctor.id.replaceAll(':', ' '));
   }
 
   protected get output(): Output {

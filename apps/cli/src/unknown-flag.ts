@@ -24,7 +24,9 @@ function flagsOf(error: Error & { readonly flags?: readonly string[] }): readonl
 
 function meantBy(flag: string, names: readonly string[]): string | undefined {
   const typed = flag.replace(/^--/, '');
-  if (typed === flag) return undefined; // a single letter resembles too many
+  if (typed === flag || typed === '') return undefined; // a single letter resembles too many
   const [best] = names.map((name) => ({ name, mistakes: distance(typed, name) })).sort((a, b) => a.mistakes - b.mistakes);
-  return best !== undefined && best.mistakes <= maxMistakes ? best.name : names.find((name) => name.startsWith(typed));
+  // Two mistakes make any short word another one.
+  const isLike = best !== undefined && best.mistakes <= Math.min(maxMistakes, typed.length / 2);
+  return names.find((name) => name.startsWith(typed)) ?? (isLike ? best.name : undefined);
 }
