@@ -226,7 +226,8 @@ export class StorageService extends BucketService {
 
   /** Await it for one page, or iterate over it for every object. */
   listFiles(request: InBucket & Given<ListOptions> = {}, ctx: CallContext = noContext): ObjectListing {
-    const { prefix, delimiter, maxKeys, continuationToken, onNextToken } = Object(request) as Given<ListOptions>; // not a copy, which lacks what is inherited
+    // Not a copy, which would lack what is inherited.
+    const { prefix, delimiter, maxKeys, continuationToken, onNextToken } = Object(request) as Given<ListOptions>;
     return new ObjectListing(async (token = continuationToken) => {
       // A bare prefix would be ignored, and all objects listed.
       if (typeof request !== 'object' || request === null)

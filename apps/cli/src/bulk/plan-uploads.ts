@@ -28,8 +28,8 @@ export interface UploadNames {
 
 /**
  * Checks what the command line names, before anything is uploaded.
- * @throws UsageError for a path that is empty or given twice, a directory without `recursive`, a key given for several files, and files that would
- * get the same key
+ * @throws UsageError for a path that is empty or given twice, a directory without `recursive`, a key given for several files, and files
+ * that would get the same key
  */
 export async function sourcesOf(
   paths: readonly string[],
