@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import { hasCode, memoryBackend, storageError } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -255,6 +257,30 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.tenantService.relocateFile(first!, keep)).toBe('moved');
     expect(await rig.now(file)).toMatchObject({ bucket: 'acme-uploads', etag: `${file.etag}-2` });
     expect(await codeOf(rig.tenantService.relocateFile(second!, keep))).toBe('checksum_mismatch');
+  });
+
+  it('reads the copy once where the record has a checksum', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    const reads: string[] = [];
+    const etagOfRight = hash('md5', 'right');
+    const head: typeof inner.head = async (at, ctx) => {
+      const info = await inner.head(at, ctx);
+      return { ...info, etag: at.bucket === defaultBucket ? etagOfRight : `${info.etag}-2` };
+    };
+    const get: typeof inner.get = async (at, options, ctx) => {
+      reads.push(at.bucket);
+      return inner.get(at, options, ctx);
+    };
+    rig = await openMovingRig(server, variant(inner, { head, get }));
+    const file = await upload(rig, 'right', { tenantContext: acme, sha256: hash('sha256', 'right') });
+    await rig.storage.uploadFile({ bucket: defaultBucket, key: file.storageKey, body: 'wrong' });
+    const [stray] = await rig.strays();
+    expect(await codeOf(rig.tenantService.relocateFile(stray!, keep))).toBe('checksum_mismatch');
+    expect(reads).toEqual(['acme-uploads']);
+    await rig.storage.uploadFile({ bucket: defaultBucket, key: file.storageKey, body: 'right' });
+    expect(await rig.tenantService.relocateFile(stray!, keep)).toBe('moved');
+    expect(reads).toEqual(['acme-uploads', 'acme-uploads']);
   });
 
   it('needs an existing bucket unless it may create one, and a tenant that is not being deleted', async () => {

@@ -126,13 +126,15 @@ async function copyVerified(storage: StorageService, file: StrayFile, to: string
   const { etag, size } = await storage.getFileInfo(destination, ctx);
   if (size !== file.sizeBytes) throw objectChanged();
   if (etag === file.etag || (await hasRecordedBytes(storage, destination, file, ctx))) return etag;
-  if ((await storage.getFileInfo(source, ctx)).etag !== file.etag) throw objectChanged();
-  const sha256 = file.sha256 ?? (await hashObject(storage, source, ctx));
-  if ((await hashObject(storage, destination, ctx)) !== sha256) throw objectChanged();
+  if (file.sha256 !== null || (await storage.getFileInfo(source, ctx)).etag !== file.etag) throw objectChanged();
+  if ((await hashObject(storage, destination, ctx)) !== (await hashObject(storage, source, ctx))) throw objectChanged();
   return etag;
 }
 
-/** By a checksum in the record, where it has one: the ETag of an object that came in one piece is its MD5, until another store takes it. */
+/**
+ * By the SHA-256 in the record, or else by its ETag where that may be an MD5, as that of an object uploaded in one piece. Another store may
+ * give the same bytes another ETag.
+ */
 async function hasRecordedBytes(
   storage: StorageService,
   at: ObjectAddress,
