@@ -48,7 +48,10 @@ export interface EndpointProfile {
   readonly abortRule: boolean | undefined;
   /** Buckets have CORS rules of their own. */
   readonly cors: boolean | undefined;
-  /** DeleteBucket is refused while there are objects. Undefined if no bucket could be created for the probe, or is ever deleted. */
+  /**
+   * DeleteBucket is refused while there are objects. Undefined if no bucket could be created for the probe, or if the bucket was kept for
+   * another reason.
+   */
   readonly keepsFullBuckets: boolean | undefined;
   /** Lists leave out `x/y` while `x` exists. */
   readonly hidesKeysBelowObjects: boolean;

@@ -38,20 +38,20 @@ export function causeName(error: unknown): string {
   return nameOf(isStorageError(error) ? error.cause : error);
 }
 
+/** Names of refusals of keys that are unknown or no longer valid. */
+export const keyErrors: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
+
 /** Names of refusals of whatever the account asks, until its keys, the clock or the account itself are mended. */
-const accountNames: ReadonlySet<string> = new Set([
+const accountErrors: ReadonlySet<string> = new Set([
+  ...keyErrors,
   'AccountProblem',
   'CredentialsProviderError',
-  'ExpiredToken',
-  'InvalidAccessKeyId',
-  'InvalidToken',
   'RequestTimeTooSkewed',
-  'TokenRefreshRequired',
   'UserSuspended',
 ]);
 
 export function isAboutAccount(error: StorageError): boolean {
-  return accountNames.has(causeName(error));
+  return accountErrors.has(causeName(error));
 }
 
 export function statusOf(error: unknown): number | undefined {

@@ -20,7 +20,7 @@ export interface Asked {
 /** Whether the endpoint does what it says, or how it refuses. */
 type Answer = boolean | StorageError;
 
-/** By then, one of the answers has come twice in a row, or the server is not worth more. */
+/** After so many, the last answer counts even if none has come twice in a row. */
 const maxAttempts = 4;
 
 /**
@@ -42,7 +42,8 @@ export async function answerTo(
     const isRepeated = last !== undefined && spelled(answer) === spelled(last);
     if (!(isFailure || isDoubtful(answer)) || isRepeated || attempt >= maxAttempts) return answer;
     last = answer;
-    // Some servers always answer like this what they are not able to do. Others, or what is in front of them, do it for a while, to anything.
+    // Some servers always answer like this when asked for what they cannot do. Others, or what is in front of them, answer anything like this
+    // for a while.
     await asked.assertWell();
   }
 }

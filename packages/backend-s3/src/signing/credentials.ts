@@ -3,7 +3,7 @@ import { isDate } from 'node:util/types';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import { proxiedAgent } from '../http/node-http.ts';
-import { isNameless, statusOf } from '../provider-error.ts';
+import { isNameless, keyErrors, statusOf } from '../provider-error.ts';
 import type { Clock } from './clock.ts';
 import type { Keys } from './signature.ts';
 
@@ -17,7 +17,6 @@ type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Ident
 const refreshMargin = 300_000;
 /** Milliseconds between two attempts to replace keys that still work, whatever the clock is set to meanwhile. */
 const refreshInterval = 30_000;
-const credentialErrors: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
 
 /** The keys in use: static ones, or those of a provider, which is asked again before they expire and when they are refused. */
 export class Credentials {
@@ -64,7 +63,7 @@ export class Credentials {
     if (this.#provide === undefined || !isAboutKeys(refusal)) return false;
     if (isSame(this.#identity, used)) {
       // Do not ask the provider at every refusal that may well mean something else.
-      if (!credentialErrors.has(refusal.name) && performance.now() < this.#suspectAgainAt) return false;
+      if (!keyErrors.has(refusal.name) && performance.now() < this.#suspectAgainAt) return false;
       await this.#load(true).catch(() => {});
     }
     if (!isSame(this.#identity, used)) return true;
@@ -122,7 +121,7 @@ function isValidDate(value: unknown): boolean {
 function isAboutKeys(refusal: Error): boolean {
   const status = statusOf(refusal);
   if (status !== 400 && status !== 401 && status !== 403) return false;
-  return credentialErrors.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || isNameless(refusal.name);
+  return keyErrors.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || isNameless(refusal.name);
 }
 
 function isSame(one: Keys | undefined, other: Keys): boolean {
