@@ -6,6 +6,8 @@ import type { ObjectVersion, Upload } from './transport.ts';
 /** A lifecycle rule that the bucket already has. */
 export interface ExistingRule extends LifecycleRule {
   readonly isEnabled: boolean;
+  /** Whether it is only about some objects below the prefix: those of certain tags or sizes. */
+  readonly isNarrower: boolean;
   /** Which small objects AWS moves to other storage classes. The same in all rules of the bucket, and lost unless it is written back. */
   readonly smallObjects?: string;
   /** The rule in the format of the driver that read it. It may contain more than Coffer understands. */

@@ -1,6 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
-import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  CreateMultipartUploadCommand,
+  GetBucketLifecycleConfigurationCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
 import { noContext, observe, StorageService, wrapBackend } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
@@ -159,6 +164,42 @@ describe.each(cases)('$title', ({ server, transport }) => {
     else await set;
     expect(await backend.lifecycle?.getLifecycle(bucket, noContext)).toEqual(server.kind === 'minio' ? [] : rules);
     await backend.buckets?.delete(bucket, {}, noContext);
+    await backend.close();
+  });
+
+  it('keep what Coffer does not know of a lifecycle rule that is given back, and refuse one that would then delete more', async () => {
+    const account = await newAccount();
+    const [backend, sdk] = [s3Backend(account), sdkOn(account)];
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    const narrow = { Prefix: 'a/', Tags: [{ Key: 'temporary', Value: 'yes' }] };
+    const Rules = [
+      { ID: 'tagged', Status: 'Enabled' as const, Filter: { And: narrow }, Expiration: { Days: 1 } },
+      { ID: 'dated', Status: 'Enabled' as const, Filter: { Prefix: 'b/' }, Expiration: { Date: new Date('2090-01-01T00:00:00Z') } },
+    ];
+    const written = async (): Promise<unknown> =>
+      (await sdk.client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }))).Rules;
+    await sdk.client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: { Rules } }));
+    const before = await written();
+    const rules = await backend.lifecycle!.getLifecycle(bucket, noContext);
+    expect(rules.toSorted((a, b) => (a.id < b.id ? 1 : -1))).toEqual([
+      { id: 'tagged', prefix: 'a/', expireDays: 1 },
+      { id: 'dated', prefix: 'b/' },
+    ]);
+    const more = { id: 'more', prefix: 'c/', expireDays: 2 };
+    await backend.lifecycle!.setLifecycle(bucket, [...rules, more], noContext);
+    expect(await written()).toEqual(expect.arrayContaining(before as unknown[]));
+    expect(await backend.lifecycle!.getLifecycle(bucket, noContext)).toContainEqual(more);
+    const changed = [more, ...rules.map((rule) => ({ ...rule, expireDays: 5 }))];
+    await expect(backend.lifecycle!.setLifecycle(bucket, changed, noContext)).rejects.toMatchObject({
+      code: 'not_supported',
+      message: expect.stringMatching(/"tagged".*tags/) as string,
+    });
+    expect(await written()).toEqual(expect.arrayContaining(before as unknown[]));
+    await backend.lifecycle!.setLifecycle(bucket, [more], noContext);
+    expect(await backend.lifecycle!.getLifecycle(bucket, noContext)).toEqual([more]);
+    await backend.buckets?.delete(bucket, {}, noContext);
+    sdk.close();
     await backend.close();
   });
 

@@ -10,26 +10,28 @@ import type { Answer } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
-/** A server that accepts all settings, and answers a HEAD of the bucket with `ofBucket`. */
+/** A server that accepts all settings, has none yet, and answers a HEAD of the bucket with `ofBucket`. */
 const taking =
   (ofBucket: Answer): Answer =>
-  (request, response) =>
-    (request.method === 'HEAD' ? ofBucket : ok)(request, response);
+  (request, response) => {
+    const answers: Readonly<Record<string, Answer>> = { HEAD: ofBucket, GET: refusal(404, 'NoSuchLifecycleConfiguration') };
+    return (answers[request.method ?? ''] ?? ok)(request, response);
+  };
 const rules = [{ id: 'old', prefix: '', expireDays: 1, abortMultipartDays: 2 }];
 
 describe.each(transports)('a setting of a bucket (%s)', (transport) => {
-  it.each<[string, (backend: StorageBackend) => Promise<void>, string]>([
-    ['rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', rules, noContext), 'PUT lifecycle'],
+  it.each<[string, (backend: StorageBackend) => Promise<void>, ...string[]]>([
+    ['rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', rules, noContext), 'GET lifecycle', 'PUT lifecycle'],
     ['no rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', [], noContext), 'DELETE lifecycle'],
     ['that there are no rules any more', ({ lifecycle }) => lifecycle!.deleteLifecycle('bucket', noContext), 'DELETE lifecycle'],
     ['versions', ({ versioning }) => versioning!.setVersioning('bucket', true, noContext), 'PUT versioning'],
     ['no versions', ({ versioning }) => versioning!.setVersioning('bucket', false, noContext), 'PUT versioning'],
-  ])('is sent if the bucket exists or the credentials may not look, but not if it does not exist: %s', async (_what, set, sent) => {
+  ])('is sent if the bucket exists or the credentials may not look, but not if it does not exist: %s', async (_what, set, ...sent) => {
     for (const ofBucket of [ok, refusal(403, 'AccessDenied')]) {
       const server = await serve(taking(ofBucket));
       await set(backendTo(server, { transport }));
       const made = server.requests.map(({ method, url = '' }) => `${method} ${/(?<=\?)(?:lifecycle|versioning)/.exec(url)?.[0] ?? ''}`);
-      expect(made).toEqual(['HEAD ', sent]);
+      expect(made).toEqual(['HEAD ', ...sent]);
     }
     const server = await serve(taking(refusal(404, 'NoSuchBucket')));
     await expect(set(backendTo(server, { transport }))).rejects.toMatchObject({ code: 'no_such_bucket' });

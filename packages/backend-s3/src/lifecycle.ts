@@ -17,7 +17,12 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
       // Some servers drop the abort from a rule that has other parts, and still report success.
       if (profile?.abortRule === false && rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined))
         throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
-      await store.administration.putRules(bucket, rules, ctx);
+      const existing = (await getRules(store, bucket, ctx)).filter(({ isEnabled }) => isEnabled);
+      await store.administration.putRules(
+        bucket,
+        rules.map((rule) => keeping(rule, existing)),
+        ctx,
+      );
     },
     async deleteLifecycle(bucket, ctx) {
       await assertBucketExists(store, bucket, ctx);
@@ -35,6 +40,33 @@ export async function getRules(store: Store, bucket: string, ctx: CallContext): 
   }
 }
 
-function known({ isEnabled: _isEnabled, raw: _raw, smallObjects: _smallObjects, ...rule }: ExistingRule): LifecycleRule {
+function known({
+  isEnabled: _isEnabled,
+  isNarrower: _isNarrower,
+  raw: _raw,
+  smallObjects: _smallObjects,
+  ...rule
+}: ExistingRule): LifecycleRule {
   return rule;
+}
+
+/** The rule as the bucket has it, with all that Coffer does not know of it, if it comes back as `getLifecycle` told it. */
+function keeping(rule: LifecycleRule, existing: readonly ExistingRule[]): LifecycleRule | ExistingRule {
+  const stored = existing.find(({ id }) => id === rule.id);
+  if (stored === undefined) return rule;
+  if (isSame(stored, rule)) return stored;
+  if (!stored.isNarrower) return rule;
+  const hint = 'Give it back as it is, leave it out, or change it with a tool of the provider.';
+  const message = `The lifecycle rule "${rule.id}" is only about objects of certain tags or sizes, which a change would forget. ${hint}`;
+  throw storageError('not_supported', message);
+}
+
+function isSame(a: LifecycleRule, b: LifecycleRule): boolean {
+  return (
+    a.prefix === b.prefix &&
+    a.expireDays === b.expireDays &&
+    a.abortMultipartDays === b.abortMultipartDays &&
+    a.transition?.days === b.transition?.days &&
+    a.transition?.storageClass === b.transition?.storageClass
+  );
 }

@@ -34,7 +34,8 @@ const staleUploads: LifecycleRule = { id: 'coffer-abort-stale-uploads', prefix: 
 
 async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   const rules = await getRules(store, bucket, ctx);
-  const isSet = rules.some(({ isEnabled, abortMultipartDays, prefix }) => isEnabled && abortMultipartDays !== undefined && prefix === '');
+  const forAll = rules.filter(({ isEnabled, isNarrower, prefix }) => isEnabled && !isNarrower && prefix === '');
+  const isSet = forAll.some(({ abortMultipartDays }) => abortMultipartDays !== undefined);
   if (isSet) return;
   const others = rules.filter(({ id }) => id !== staleUploads.id);
   await store.administration.putRules(bucket, [...others, staleUploads], ctx).catch((error: unknown) => {

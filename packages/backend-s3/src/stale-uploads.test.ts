@@ -14,7 +14,7 @@ import { newStage } from './testing/lean.ts';
 import { sdkOn } from './testing/server.ts';
 
 const abort = { AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 } };
-const ours = { id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1, isEnabled: true };
+const ours = { id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1, isEnabled: true, isNarrower: false };
 
 describe.each(transports)('the rule against stale uploads (%s)', (transport) => {
   const bench = faultBench(transport, () => startS3('ceph'));
@@ -51,7 +51,7 @@ describe.each(transports)('the rule against stale uploads (%s)', (transport) => 
     const backend = bench.through({ maxRetries: 3 }, { profile: awsProfile });
     await backend.buckets!.provision!(bench.bucket, { corsOrigins: ['*'] }, noContext);
     const after = await rules();
-    const inForce = after.filter(({ isEnabled }) => isEnabled).map(({ isEnabled: _isEnabled, ...told }) => told);
+    const inForce = after.filter(({ isEnabled }) => isEnabled).map(({ isEnabled: _isEnabled, isNarrower: _isNarrower, ...told }) => told);
     expect(await backend.lifecycle!.getLifecycle(bench.bucket, noContext)).toEqual(inForce);
     expect(after.map(({ id }) => id).toSorted()).toEqual(names.toSorted());
     for (const held of after) expect(held).toEqual(held.id === ours.id ? ours : before[0]);

@@ -209,7 +209,10 @@ export interface LifecycleRule {
 export interface LifecycleOperations {
   /** Empty when no rules were set. @throws no_such_bucket */
   getLifecycle(bucket: string, ctx: CallContext): Promise<readonly LifecycleRule[]>;
-  /** Replaces all rules of the bucket. @throws no_such_bucket, invalid_argument */
+  /**
+   * Replaces all rules of the bucket. One that comes back as `getLifecycle` told it keeps what it has beyond that.
+   * @throws no_such_bucket, invalid_argument, not_supported for a change of a rule that is only about some of the objects below its prefix
+   */
   setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void>;
   /** @throws no_such_bucket */
   deleteLifecycle(bucket: string, ctx: CallContext): Promise<void>;

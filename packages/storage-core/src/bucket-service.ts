@@ -139,7 +139,11 @@ export class BucketService {
     return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
   }
 
-  /** Replaces all rules of the bucket. @throws no_such_bucket, not_supported, invalid_argument */
+  /**
+   * Replaces all rules of the bucket. One that comes back as `getLifecycle` told it keeps what the provider's tools have added, such as a
+   * filter by tags; not_supported if it comes back changed and would then be about more objects.
+   * @throws no_such_bucket, not_supported, invalid_argument
+   */
   async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
     assertCall(bucket, ctx);
     assertLifecycleRules(rules);

@@ -122,7 +122,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
       await putRules(bucket, [...(await getRules(bucket, noContext)).filter(({ id }) => id !== more.id), more], noContext);
       const now = await administration.getRules(bucket, noContext);
       expect(now.filter(({ id }) => id !== more.id)).toEqual(held);
-      expect(now.map(known)).toContainEqual({ ...more, isEnabled: true });
+      expect(now.map(known)).toContainEqual({ ...more, isEnabled: true, isNarrower: false });
       // AWS accepts rules with a filter only beside others that have one.
       expect(now.find(({ id }) => id === more.id)).toMatchObject({ raw: { Filter: { Prefix: more.prefix } } });
     }
@@ -210,7 +210,7 @@ describe('requests about buckets', () => {
     ];
     const document = rulesDocument(rules);
     const read = rulesFrom(document);
-    expect(read.map(known)).toEqual(rules.map((rule) => ({ ...rule, isEnabled: true })));
+    expect(read.map(known)).toEqual(rules.map((rule) => ({ ...rule, isEnabled: true, isNarrower: false })));
     expect(rulesDocument(read)).toBe(document);
   });
 });
@@ -221,11 +221,25 @@ describe('an answer about rules', () => {
     (prefix) => {
       const rules = (status: string, more: string): readonly ExistingRule[] =>
         rulesFrom(`<LifecycleConfiguration><Rule><ID>r</ID>${prefix}<Status>${status}</Status>${more}</Rule></LifecycleConfiguration>`);
-      expect(rules('Disabled', '').map(known)).toEqual([{ id: 'r', prefix: 'a/', isEnabled: false }]);
-      const transition = '<Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER</StorageClass></Transition>';
-      expect(rules('Enabled', transition)).toMatchObject([{ isEnabled: true, transition: { days: 0, storageClass: 'GLACIER' } }]);
+      expect(rules('Disabled', '').map(known)).toEqual([{ id: 'r', prefix: 'a/', isEnabled: false, isNarrower: false }]);
+      const transition = (when: string): string => `<Transition>${when}<StorageClass>GLACIER</StorageClass></Transition>`;
+      const expected = { id: 'r', prefix: 'a/', isEnabled: true, isNarrower: false };
+      expect(rules('Enabled', transition('<Date>2030-01-01T00:00:00Z</Date>')).map(known)).toEqual([expected]);
+      const transitions = [{ ...expected, transition: { days: 0, storageClass: 'GLACIER' } }];
+      expect(rules('Enabled', transition('<Days>0</Days>')).map(known)).toEqual(transitions);
     },
   );
+
+  it.each([
+    '<Tag><Key>k</Key><Value>v</Value></Tag>',
+    '<ObjectSizeGreaterThan>5</ObjectSizeGreaterThan>',
+    '<ObjectSizeLessThan>5</ObjectSizeLessThan>',
+  ])('tells that they are about some of the objects only: %s', (more) => {
+    for (const filter of [more, `<And><Prefix>a/</Prefix>${more}</And>`])
+      expect(rulesFrom(`<LifecycleConfiguration><Rule><Filter>${filter}</Filter></Rule></LifecycleConfiguration>`)).toMatchObject([
+        { isNarrower: true },
+      ]);
+  });
 });
 
 describe('an answer about uploads', () => {

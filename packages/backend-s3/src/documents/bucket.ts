@@ -90,19 +90,24 @@ function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: Life
   return `<Rule>${parts.join('')}</Rule>`;
 }
 
+const narrowing = ['Tag', 'ObjectSizeGreaterThan', 'ObjectSizeLessThan'];
+
 /** Reads an answer to GetBucketLifecycleConfiguration. */
 export function rulesFrom(answer: string, smallObjects?: string): readonly ExistingRule[] {
   return childrenOf(subresourceOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
     const expireDays = numberIn(rule, 'Expiration', 'Days');
     const abortMultipartDays = numberIn(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation');
+    const days = numberIn(rule, 'Transition', 'Days');
     const storageClass = textIn(rule, 'Transition', 'StorageClass');
+    const filters = childrenOf(rule, 'Filter').flatMap((filter) => [filter, ...childrenOf(filter, 'And')]);
     return {
       id: textOf(rule, 'ID') ?? '',
       prefix: textIn(rule, 'Filter', 'Prefix') ?? textIn(rule, 'Filter', 'And', 'Prefix') ?? textOf(rule, 'Prefix') ?? '',
       ...(expireDays !== undefined && { expireDays }),
       ...(abortMultipartDays !== undefined && { abortMultipartDays }),
-      ...(storageClass !== undefined && { transition: { days: numberIn(rule, 'Transition', 'Days') ?? 0, storageClass } }),
+      ...(storageClass !== undefined && days !== undefined && { transition: { days, storageClass } }),
       isEnabled: textOf(rule, 'Status') === 'Enabled',
+      isNarrower: narrowing.some((name) => filters.some((filter) => childrenOf(filter, name).length > 0)),
       ...(smallObjects !== undefined && { smallObjects }),
       raw: rule,
     };

@@ -55,15 +55,16 @@ function ruleFrom(rule: S3Rule): ExistingRule {
   const [transition] = rule.Transitions ?? [];
   const expireDays = rule.Expiration?.Days;
   const abortMultipartDays = rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation;
+  const { Prefix: _prefix, And: { Prefix: _both, ...others } = {}, ...narrower } = rule.Filter ?? {};
   return {
     id: rule.ID ?? '',
     prefix: rule.Filter?.Prefix ?? rule.Filter?.And?.Prefix ?? rule.Prefix ?? '',
     ...(expireDays !== undefined && { expireDays }),
     ...(abortMultipartDays !== undefined && { abortMultipartDays }),
-    ...(transition?.StorageClass !== undefined && {
-      transition: { days: transition.Days ?? 0, storageClass: transition.StorageClass },
-    }),
+    ...(transition?.StorageClass !== undefined &&
+      transition.Days !== undefined && { transition: { days: transition.Days, storageClass: transition.StorageClass } }),
     isEnabled: rule.Status === 'Enabled',
+    isNarrower: Object.keys({ ...narrower, ...others }).length > 0,
     raw: rule,
   };
 }
