@@ -1,17 +1,15 @@
 import type { Database, FileService, TenantRepository, TenantService } from '@coffer/files-db';
 import { getStorageService, hasCode, noContext, setStorageService } from '@coffer/storage-core';
 import type { StorageBackend, StorageService } from '@coffer/storage-core';
-import { bucketNameFor } from '@coffer/tenancy';
 
 import type { OpenBackend } from './backends.ts';
 import { closeInOrder } from './close-in-order.ts';
-import { ConfigError } from './config-error.ts';
-import type { StorageConfig } from './config-storage.ts';
 import type { Config } from './config.ts';
-import { assembleStorage, openBackend, reservedBy, signingSecret } from './create-storage.ts';
+import { assembleStorage, openBackend, signingSecret } from './create-storage.ts';
 import type { StorageOptions, StorageRuntime } from './create-storage.ts';
 import { openDatabase } from './open-database.ts';
 import type { OpenDatabase, OpenDatabaseOptions } from './open-database.ts';
+import { openTenants } from './open-tenants.ts';
 
 /** Options that accompany a configuration but are not part of it. */
 export interface RuntimeOptions extends StorageOptions, OpenDatabaseOptions {
@@ -63,17 +61,12 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
   }
 
   async function assemble(): Promise<Runtime> {
-    const { FileService, TenantRepository, TenantService } = modules;
+    const { FileService, TenantService } = modules;
     const { database } = openedDatabase;
-    const { bucketNamingPattern, presignExpires } = config.storage;
-    const reservedBuckets = reservedBy(config);
-    const tenants = new TenantRepository({
-      database,
-      bucketNameFor: (tenant) => bucketNameFor(bucketNamingPattern, tenant, reservedBuckets),
-      reservedBuckets,
+    const { presignExpires } = config.storage;
+    const tenants = await openTenants(config, database, {
       holdsObjects: (bucket) => holdsObjects(openedBackend.backend, storage, bucket),
     });
-    if (config.storage.enabled) await assertReserved(tenants, config.storage);
     const assembled = await assembleStorage(config, openedBackend, options, tenants);
     const { storage } = assembled;
     let closing: Promise<void> | undefined;
@@ -95,17 +88,6 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
     setStorageService(storage);
     return runtime;
   }
-}
-
-/** The default and the shared bucket must not belong to a tenant: callers without a tenant would read and write there. */
-async function assertReserved(tenants: TenantRepository, { bucket, sharedBucket }: StorageConfig): Promise<void> {
-  const named = { STORAGE_BUCKET: bucket, STORAGE_SHARED_BUCKET: sharedBucket };
-  const owners = await tenants.ownersOf(Object.values(named).filter((name) => name !== undefined));
-  const mistakes = Object.entries(named).flatMap(([variable, name]) => {
-    const owner = owners.get(name ?? '');
-    return owner === undefined ? [] : [{ variable, message: `names a bucket of the tenant ${owner}; it must name one of no tenant.` }];
-  });
-  if (mistakes.length > 0) throw new ConfigError(mistakes);
 }
 
 /** Asked past `storage`, which would count it as an operation. */

@@ -2,6 +2,7 @@ import type { Config } from './config.ts';
 import { hasDatabase } from './has-database.ts';
 import { openWith } from './open-database.ts';
 import type { OpenDatabaseOptions } from './open-database.ts';
+import { openTenants } from './open-tenants.ts';
 
 /** What `inspectDatabase` found. */
 export interface DatabaseReport {
@@ -17,7 +18,7 @@ export interface DatabaseReport {
 /**
  * Looks at the configured database without changing anything in it; undefined for an embedded one that was never created. A stopped
  * embedded one runs meanwhile.
- * @throws StartupError, the reason of `signal`
+ * @throws ConfigError when a tenant has the default or the shared bucket, StartupError, the reason of `signal`
  */
 export async function inspectDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<DatabaseReport | undefined> {
   if (!(await hasDatabase(config))) return undefined;
@@ -30,6 +31,7 @@ export async function inspectDatabase(config: Config, options: OpenDatabaseOptio
     pending = await pendingMigrations(database);
     const [row] = await onDatabase(() => database.sql<{ version: string }[]>`select current_setting('server_version') as version`);
     version = row?.version.split(' ')[0] ?? '';
+    if (pending.length === 0) await openTenants(config, database);
   });
   await open.close();
   return { kind: config.database.url === undefined ? 'embedded' : 'external', version, readOnly, pendingMigrations: pending };

@@ -67,6 +67,7 @@ async function checkDatabase(config: Config, { signal, note }: CheckOptions): Pr
     return failed('database', 'storage_unavailable', `${what}, tables not up to date (${pending.join(', ')}): the next start updates them`);
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof Error && error.name === 'ConfigError') throw error;
     if (timeout.aborted) return failed('database', 'storage_unavailable', `did not answer within ${seconds} s`);
     return failure('database', error);
   }

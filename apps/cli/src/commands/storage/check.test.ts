@@ -167,6 +167,20 @@ describe('check', () => {
     await database.drop();
   });
 
+  it("refuses a tenant's bucket as the default or shared bucket, as the server does", async () => {
+    const database = await testDatabase();
+    const env = { DATABASE_URL: database.url, STORAGE_ENABLE_MULTI_TENANCY: 'true' };
+    const uuid = 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55';
+    await bench.coffer(['tenants', 'create', uuid, 'acme'], env);
+    expect((await bench.coffer(['tenants', 'provision', 'acme'], env)).stdout).toContain('acme-uploads');
+    for (const name of ['STORAGE_BUCKET', 'STORAGE_SHARED_BUCKET']) {
+      const { code, stdout, stderr } = await bench.coffer(['check'], { ...env, [name]: 'acme-uploads' });
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(new RegExp(`${name}.*${uuid}`));
+    }
+    await database.drop();
+  });
+
   it('says that the database is read-only, as that of a standby is', async () => {
     const database = await testDatabase();
     const env = { DATABASE_URL: database.url };
