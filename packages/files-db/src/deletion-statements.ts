@@ -2,7 +2,7 @@ import { statement } from './database/statement.ts';
 import { changeable } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import type { FileStatus } from './file-record.ts';
-import { isOfPlace, releasePlace, tombstoneIdOf } from './relocation-statements.ts';
+import { releasePlace, tombstoneIdOf } from './relocation-statements.ts';
 
 /** Deletes the rows of `target`. Each stays for the sweep until its objects are gone for good: not before a presigned form for it expires. */
 export const toTombstones = `update files f set status = 'deleted', sweep_at = greatest(now(), f.expires_at), updated_at = now()
@@ -30,7 +30,7 @@ export interface FormerPlace {
 /** Uses a scalar subquery: no plan can turn it into a join that reads all rows. */
 const releasedAt = (bucket: string): string => `
     ${releasePlace}
-    where f.id = (select ${tombstoneIdOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text) and ${isOfPlace('f')}
+    where f.id = (select ${tombstoneIdOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text)
     returning f.id, f.bucket, f.upload_key`;
 
 /** Any status -> deleted; takes the file out of the tenant's usage. No row when there is no such file that the caller may change. */
@@ -61,7 +61,7 @@ export const deleteFile = statement<
 
 /** For the file that was deleted while it moved: what `deleteFile` could not see. */
 export const releaseFormer = statement<{ readonly bucket: string; readonly key: string }, FormerPlace>(`
-  ${releasePlace} where f.id = ${tombstoneIdOf('{bucket}::text')} and ${isOfPlace('f')}
+  ${releasePlace} where f.id = ${tombstoneIdOf('{bucket}::text')}
   returning f.storage_key, f.id as former_id, f.bucket as former_bucket, f.upload_key as former_upload_key`);
 
 /** Makes a deleted file whose objects still exist due for the next sweep. */

@@ -10,7 +10,7 @@ import {
 } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
-import { labelled, runUntilAborted, withoutSignal } from './call-context.ts';
+import { labelled, runUntilAborted } from './call-context.ts';
 import { forgetFile, leaveToSweep } from './deletion-statements.ts';
 import {
   assertFields,
@@ -241,11 +241,10 @@ async function undo(
     /** Whether the provider may still store the object. */
     readonly mayCome: boolean;
   },
-  context: CallContext,
+  ctx: CallContext,
 ): Promise<FileRecord | 'deleted' | undefined> {
   const { sql, storage } = parts;
   const { id, mayCome } = file;
-  const ctx = withoutSignal(context);
   let isDeleted = false;
   try {
     const [abandoned] = await abandonFile(sql, { id, mayCome });
@@ -256,7 +255,7 @@ async function undo(
       isDeleted = row === undefined;
       if (isDeleted) await leaveToSweep(sql, { ...file, uploadKey: null });
     }
-    // The caller must not wait for a storage that does not answer.
+    // In place of the caller's own, who may have left, and must not wait for a storage that does not answer.
     const signal = AbortSignal.timeout(removalTimeout);
     const isGone = await removeObject(storage, file, { ...ctx, signal });
     if (isGone && !mayCome) await forgetFile(sql, { id });

@@ -120,7 +120,7 @@ export const reserveMore = statement<{ readonly id: string; readonly needed: num
     select id, tenant_uuid from files where id = {id}::uuid and status = 'pending' for update
   ), granted as (
     update tenant_usage u set ${grant} from pending
-    where u.tenant_uuid = pending.tenant_uuid and not closed and coalesce(${free} > 0, true)
+    where u.tenant_uuid = pending.tenant_uuid and coalesce(${free} > 0, true)
     returning granted_bytes, quota_bytes is not null as limited
   ), grown as (
     update files f set reserved_bytes = f.reserved_bytes + coalesce((select granted_bytes from granted), 0), size_bytes = {needed}::int8
@@ -276,14 +276,14 @@ export const findQuota = statement<Pick<ReservedFile, 'tenant' | 'bucket'>, Quot
     exists (select from tenant_buckets b where b.bucket = {bucket}::text and b.tenant_uuid = u.tenant_uuid) as has_bucket
   from tenant_usage u where tenant_uuid = {tenant}::text`);
 
-type Contention = Omit<Quota, 'contended' | 'has_bucket'> & {
+type Contention = Pick<Quota, 'free_bytes' | 'unused_bytes'> & {
   /** Whether this upload has to give up: no other one holds anything, or this one does and all others that do are older and wait. */
   readonly gives_up: boolean;
 };
 
 /** Why `reserveMore` reserved nothing for a pending file; no row when the file is no longer pending. */
 export const findContention = statement<{ readonly id: string }, Contention>(`
-  select u.closed, u.quota_bytes - u.used_bytes - u.reserved_bytes as free_bytes, u.quota_bytes - u.used_bytes as unused_bytes,
+  select u.quota_bytes - u.used_bytes - u.reserved_bytes as free_bytes, u.quota_bytes - u.used_bytes as unused_bytes,
     (select count(*) = 0 or own.reserved_bytes > 0 and bool_and(f.size_bytes > f.reserved_bytes and f.id < own.id)
       from files f where f.tenant_uuid = own.tenant_uuid and f.id <> own.id and ${holder}) as gives_up
   from files own join tenant_usage u on u.tenant_uuid = own.tenant_uuid where own.id = {id}::uuid and own.status = 'pending'`);

@@ -103,7 +103,7 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
   update tenants t set state = 'deleting' from closed where t.tenant_uuid = closed.tenant_uuid returning t.tenant_uuid`);
 
 /**
- * Ends a tenant's reservations. Runs two statements: the second one sees the files that were reserved before the first one got its lock. A
+ * Keeps a tenant from getting more files. Runs two statements: the second one sees the files that were reserved before the first one got its lock. A
  * single statement would not see them, since waiting for a row does not refresh the snapshot of a subquery.
  * @see reserveFile, which rechecks `closed` after waiting for this
  * @returns false, with nothing changed, when the tenant has files and `force` is not set

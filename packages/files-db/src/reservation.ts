@@ -84,7 +84,7 @@ async function cancelReservation(sql: Sql, id: string): Promise<void> {
  * lets another one finish.
  * @param ask `needed` is how many bytes the file has so far, `asked` how many to reserve on top
  * @returns the bytes reserved, more than 0
- * @throws quota_exceeded, file_not_found, tenant_not_found, the signal's reason
+ * @throws quota_exceeded, file_not_found, the signal's reason
  */
 export async function topUp(
   { sql }: FileParts,
@@ -102,7 +102,6 @@ export async function topUp(
     if (more !== undefined) return Number(more.granted_bytes);
     const [contention] = await findContention(sql, { id });
     if (contention === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
-    if (contention.closed) throw storageError('tenant_not_found', 'The tenant is being deleted.');
     if (contention.free_bytes === null || Number(contention.free_bytes) > 0) continue; // space has become free since
     if (Number(contention.unused_bytes) < needed || contention.gives_up || !(await budget.wait(signal)))
       throw storageError('quota_exceeded', "The file is larger than what is left of the tenant's quota.");

@@ -21,7 +21,7 @@ const highWaterMark = 262_144;
 /** Size of the first read from a source that reads into the caller's memory: a small file arrives whole. */
 const headBytes = 64 * 1024;
 
-/** A body with a sample of its first bytes, which are still to be read from it. */
+/** A body with a sample of its first bytes, which are still to be read from it: the sample is valid until then. */
 interface OpenedBody {
   readonly body: Body;
   readonly sample: Uint8Array;
@@ -50,9 +50,8 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   const [first, second] = chunks;
   const data = first !== undefined && second === undefined ? first : Buffer.concat(chunks);
   if (!stream.readableEnded) {
-    const sample = Buffer.from(data.subarray(0, sampleBytes)); // a copy: the chunk belongs to whoever reads it
     stream.unshift(data); // in the same tick as the last read(), after which the stream would end
-    return { body, sample };
+    return { body, sample: data.subarray(0, sampleBytes) };
   }
   if (size !== undefined && size !== length) throw sizeMismatch(length, size);
   return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };

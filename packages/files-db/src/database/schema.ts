@@ -67,7 +67,7 @@ export const tenantUsage = pgTable('tenant_usage', {
   reservedBytes: bytes('reserved_bytes').notNull().default(0),
   /** The result of the last reservation: how an UPDATE returns what it computed from the old row. */
   grantedBytes: bytes('granted_bytes').notNull().default(0),
-  /** Set when the tenant is being deleted: no more reservations. */
+  /** Set when the tenant is being deleted: no more files. */
   closed: boolean('closed').notNull().default(false),
 });
 

@@ -2,7 +2,6 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { isUniqueViolation } from '../database/error.ts';
 import { statement } from '../database/statement.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from '../field-checks.ts';
@@ -217,17 +216,11 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
     tenant_slug: tenantNameProblem(slug),
     quota_bytes: quotaBytes === null ? undefined : bytesProblem(quotaBytes),
   });
-  const uuid = canonicalTenantUuid(tenantUuid);
-  try {
-    return await inTransaction(sql, async (transaction) => {
-      const slugUuid = canonicalTenantUuid(slug);
-      await lockNames(transaction, { one: uuid, other: slugUuid });
-      return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;
-    });
-  } catch (error) {
-    if (isUniqueViolation(error)) return false; // another tenant took the slug between the check and the insert
-    throw error;
-  }
+  const [uuid, slugUuid] = [canonicalTenantUuid(tenantUuid), canonicalTenantUuid(slug)];
+  return inTransaction(sql, async (transaction) => {
+    await lockNames(transaction, { one: uuid, other: slugUuid });
+    return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;
+  });
 }
 
 /**
