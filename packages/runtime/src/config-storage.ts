@@ -126,7 +126,7 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
   const isOurs = isOwnBackend(backend);
   const bucket = env.optional('STORAGE_BUCKET', bucketName) ?? (isLocal ? 'coffer-uploads' : undefined);
   const multiTenancy = env.value('STORAGE_ENABLE_MULTI_TENANCY', booleanText, false);
-  if (enabled && bucket === undefined && !multiTenancy && !env.isSet('STORAGE_BUCKET')) {
+  if (enabled && bucket === undefined && !multiTenancy) {
     env.warnings.push('STORAGE_BUCKET is not set: calls that name no bucket fail with storage_not_configured.');
   }
   const storageClass = env.value('STORAGE_DEFAULT_STORAGE_CLASS', isOurs ? oneOf(storageClasses) : text, 'STANDARD');

@@ -63,7 +63,6 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
   async function assemble(): Promise<Runtime> {
     const { FileService, TenantService } = modules;
     const { database } = openedDatabase;
-    const { presignExpires } = config.storage;
     const tenants = await openTenants(config, database, {
       holdsObjects: (bucket) => holdsObjects(openedBackend.backend, storage, bucket),
     });
@@ -79,7 +78,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       database,
       tenants,
       tenantService: new TenantService({ tenants, storage, database }),
-      files: new FileService({ database, storage, tenants, presignExpires }),
+      files: new FileService({ database, storage, tenants }),
       ...(secret !== undefined && { generatedSecret: secret }),
       close,
       [Symbol.asyncDispose]: close,

@@ -58,10 +58,8 @@ async function createSecret(path: string): Promise<void> {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
     await writeDurably(draft, text, 'wx');
-    await link(draft, path).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') return;
-      await writeDurably(path, text, 'wx').catch(ignoreExisting); // a file system without hard links
-    });
+    // If this fails, the file exists, or the file system has no hard links.
+    await link(draft, path).catch(() => writeDurably(path, text, 'wx').catch(ignoreExisting));
   } finally {
     await rm(draft, { force: true });
   }
