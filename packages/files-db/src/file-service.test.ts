@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 
 import { memoryBackend, readAll, storageError, wrapBackend } from '@coffer/storage-core';
-import type { CallContext, TenantContext } from '@coffer/storage-core';
+import type { CallContext, StorageServiceOptions, TenantContext } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
-import { acme, admin, codeOf, globex, openRig, presigning, upload, userOf, variant } from './testing/support.ts';
+import { acme, admin, codeOf, globex, openRig, presigning, sharedBucket, upload, userOf, variant } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 import { FileService } from './index.ts';
 import type { FileAccess, FileRecord, ListFilesRequest } from './index.ts';
@@ -118,6 +118,8 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     for (const reading of readings) await expect(reading()).rejects.toMatchObject(withoutAddress);
     expect(gets.mock.calls.length + heads.mock.calls.length).toBe(readings.length);
     vi.restoreAllMocks();
+    await rig.query(`update files set bucket = 'absent' where id = '${file.id}'`);
+    for (const reading of readings) await expect(reading()).rejects.toMatchObject(withoutAddress);
     await rig.files.delete(file.id, admin);
   });
 
@@ -389,6 +391,18 @@ describe('FileService', () => {
     broken = false;
     expect(await rig.files.sweep({ now: new Date(Date.now() + 3_600_000) })).toMatchObject({ deleted: 1, retained: 0 });
     expect(await rig.keys()).toEqual([]);
+    await rig.close();
+  });
+
+  it('deletes a file where nothing is stored without a tenant', async () => {
+    const resolveBucket: StorageServiceOptions['resolveBucket'] = async ({ bucket, tenant }) => {
+      if (bucket === undefined && tenant === undefined) throw storageError('tenant_context_required', 'no');
+      return bucket === undefined ? { bucket: sharedBucket, because: 'shared' } : { bucket, because: 'explicit' };
+    };
+    const rig = await openRig({ storage: { resolveBucket } });
+    const file = await upload(rig, 'hello', { tenantContext: acme });
+    await rig.files.delete(file.id, userOf(acme, 'alice'));
+    expect(await codeOf(rig.files.get(file.id, admin))).toBe('file_not_found');
     await rig.close();
   });
 

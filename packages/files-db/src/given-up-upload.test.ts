@@ -1,8 +1,8 @@
-import { memoryBackend, storageError } from '@coffer/storage-core';
+import { memoryBackend, readAll, storageError } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { inDays } from './testing/moving.ts';
-import { acme, admin, codeOf, openRig, upload, variant } from './testing/support.ts';
+import { acme, admin, codeOf, openRig, streamOf, upload, variant } from './testing/support.ts';
 
 describe('an upload that is given up', () => {
   it('keeps a tombstone for the sweep when the storage cannot remove what it stored', async () => {
@@ -25,19 +25,23 @@ describe('an upload that is given up', () => {
     await rig.close();
   });
 
-  it('lets the sweep remove an object that arrives after its upload was given up', async () => {
+  it.each([
+    ['came whole', () => 'abc'],
+    ['came in pieces', () => streamOf(['x'.repeat(5000), 'y'])],
+  ])('lets the sweep remove an object that %s, and arrives after its upload was given up', async (_how, body) => {
     const inner = memoryBackend();
     const gone = new Error('The client is gone.');
     let store: (() => Promise<unknown>) | undefined;
     const backend = variant(inner, {
-      put: async (at, body, options) => {
+      put: async (at, sent, options) => {
         // Like a provider that has all bytes when the connection closes, and stores them a little later.
-        store = () => inner.put(at, body, options, {});
+        const data = sent.kind === 'buffer' ? sent.data : await readAll(sent.stream);
+        store = () => inner.put(at, { kind: 'buffer', data }, options, {});
         throw gone;
       },
     });
     const rig = await openRig({ backend });
-    await expect(upload(rig, 'abc', { tenantContext: acme })).rejects.toBe(gone);
+    await expect(upload(rig, '', { tenantContext: acme, body: body() })).rejects.toBe(gone);
     await store?.();
     expect(await rig.keys()).toHaveLength(1);
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });

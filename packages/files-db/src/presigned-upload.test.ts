@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { alice, openPresignedRig, sha256 } from './testing/presigned.ts';
 import type { PresignedRig } from './testing/presigned.ts';
-import { acme, admin, bytesOf, codeOf, globex, openRig, userOf, variant } from './testing/support.ts';
+import { acme, admin, bytesOf, codeOf, globex, openRig, presigning, userOf, variant } from './testing/support.ts';
 
 const day = 86_400_000;
 
@@ -160,7 +160,7 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     expect(await rig.files.completeUpload(presigned.fileId, admin)).toMatchObject({ status: 'available' });
   });
 
-  it('is refused with wrong fields, and where the backend cannot sign', async () => {
+  it('is refused with wrong fields, and where the backend cannot sign or the bucket is missing', async () => {
     for (const wrong of [
       { contentType: 'nonsense' },
       { contentType: 'text/plain\r\nx: y' },
@@ -175,11 +175,16 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
       expect([wrong, await codeOf(rig.presign(wrong))]).toEqual([wrong, 'validation_failed']);
     }
     expect(await rig.presign({ expiresIn: 10_000_000 })).toMatchObject({ expiresIn: 604_800 });
-    const unsigned = await openRig({ server, backend: variant(memoryBackend(), {}) });
-    const asking = unsigned.files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes: 1, ownerId: 'a' });
-    expect(await codeOf(asking)).toBe('not_supported');
-    expect(await unsigned.query('select 1 from files')).toEqual([]);
-    await unsigned.close();
+    for (const [code, options] of [
+      ['not_supported', { backend: variant(memoryBackend(), {}) }],
+      ['no_such_bucket', { backend: presigning(memoryBackend()), storage: { autoProvision: false } }],
+    ] as const) {
+      const other = await openRig({ server, ...options });
+      const asking = other.files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes: 1, ownerId: 'a' });
+      expect(await codeOf(asking)).toBe(code);
+      expect(await other.query('select 1 from files')).toEqual([]);
+      await other.close();
+    }
   });
 });
 

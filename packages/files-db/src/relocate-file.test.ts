@@ -169,26 +169,40 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await bytesOf(rig, await rig.now(file))).toBe('travels');
   });
 
-  it('lets a presigned form finish in the bucket it was made for', async () => {
-    const presigned = await rig.files.createPresignedUpload({
-      filename: 'a',
-      contentType: 'text/plain',
-      sizeBytes: 3,
-      ownerId: 'alice',
-      tenantContext: acme,
-    });
-    const incoming = { bucket: defaultBucket, key: `incoming/${presigned.fileId}` };
-    const put = (): Promise<unknown> => rig.storage.uploadFile({ ...incoming, body: 'abc', contentType: 'text/plain' });
-    await put();
-    expect(await rig.strays()).toEqual([]); // it is pending, and will be completed where it is
-    const file = await rig.files.completeUpload(presigned.fileId, admin);
-    rig.multiTenancy = true;
-    expect(await rig.moveAll()).toEqual(['moved']);
-    await put(); // the form is still valid
-    await rig.files.sweep({ now: inDays(10) });
-    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
-    expect(await bytesOf(rig, await rig.now(file))).toBe('abc');
+  it('leaves an old object that cannot be removed together with the file to the next sweep', async () => {
+    const file = await upload(rig, 'moved', { tenantContext: acme });
+    await rig.moveAll();
+    vi.spyOn(rig.backend, 'delete').mockRejectedValueOnce(storageError('storage_unavailable', 'not now'));
+    await rig.files.delete(file.id, admin);
+    expect(await rig.keys()).toEqual([`${defaultBucket}/${file.storageKey}`]);
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 1 });
+    expect(await rig.keys()).toEqual([]);
   });
+
+  it.each(['kept', 'deleted'])(
+    'lets a presigned form finish in the bucket it was made for, and a file that has moved be %s',
+    async (fate) => {
+      const presigned = await rig.files.createPresignedUpload({
+        filename: 'a',
+        contentType: 'text/plain',
+        sizeBytes: 3,
+        ownerId: 'alice',
+        tenantContext: acme,
+      });
+      const incoming = { bucket: defaultBucket, key: `incoming/${presigned.fileId}` };
+      const put = (): Promise<unknown> => rig.storage.uploadFile({ ...incoming, body: 'abc', contentType: 'text/plain' });
+      await put();
+      expect(await rig.strays()).toEqual([]); // it is pending, and will be completed where it is
+      const file = await rig.files.completeUpload(presigned.fileId, admin);
+      rig.multiTenancy = true;
+      expect(await rig.moveAll()).toEqual(['moved']);
+      if (fate === 'deleted') await rig.files.delete(file.id, admin);
+      await put(); // the form is still valid
+      await rig.files.sweep({ now: inDays(10) });
+      expect(await rig.keys()).toEqual(fate === 'kept' ? [`acme-uploads/${file.storageKey}`] : []);
+      if (fate === 'kept') expect(await bytesOf(rig, await rig.now(file))).toBe('abc');
+    },
+  );
 
   it('leaves a file whose completion was tried twice to a later day', async () => {
     const presigned = await rig.files.createPresignedUpload({

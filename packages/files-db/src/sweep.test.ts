@@ -30,6 +30,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep()).toEqual({ expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 });
     expect(await rig.files.sweep({ now: inDays(1) })).toMatchObject({ expired: 0 }); // one hour too early: the form is valid for an hour
     expect(await rig.files.sweep({ now: inDays(1.1), dryRun: true })).toMatchObject({ expired: 1 });
+    expect(await rig.files.sweep({ now: inDays(0.1), olderThanSeconds: 0, dryRun: true })).toMatchObject({ expired: 1 }); // if told to
     expect(await rig.usage(acme)).toMatchObject({ reserved: 3 });
     expect(await rig.files.sweep({ now: inDays(1.1) })).toMatchObject({ expired: 1 });
     expect(await rig.usage(acme)).toEqual({ bytes: 4, files: 1, reserved: 0 });
@@ -333,7 +334,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
       removing.resolve();
       return untilAborted(new Promise(() => {}), ctx?.signal);
     });
-    const sweeping = rig.files.sweep({ now: inDays(2) });
+    const sweeping = rig.files.sweep({ now: inDays(2) }, { signal: new AbortController().signal });
     await removing.promise;
     time.abort();
     expect(await sweeping).toMatchObject({ expired: 1, retained: 200 });
@@ -349,11 +350,11 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1 });
   });
 
-  it('counts the objects of a missing bucket as removed', async () => {
-    await presign(acme);
+  it.each([1, 2])('counts the objects of a missing bucket as removed, of %i files', async (count) => {
+    for (let index = 0; index < count; index++) await presign(acme);
     await rig.query('update files set complete_attempts = 1'); // there may have been copies
     await rig.storage.deleteBucket('acme-uploads', { force: true });
-    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1, retained: 0 });
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: count, retained: 0 });
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 

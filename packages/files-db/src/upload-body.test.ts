@@ -163,6 +163,17 @@ describe('an opened body', () => {
     await expect(opening).rejects.toThrow('gone');
   });
 
+  it('waits for no more of the quota once nobody reads it', async () => {
+    const asked = Promise.withResolvers<AbortSignal>();
+    const more = (_passed: number, signal: AbortSignal): Promise<number> => (asked.resolve(signal), new Promise(() => {}));
+    const metered = meterBody(pushed(bytes.subarray(0, 5000)), 0, more);
+    if (metered.kind !== 'stream') throw new Error('It is no stream.');
+    metered.stream.read();
+    const waiting = await asked.promise;
+    metered.stream.destroy();
+    await expect.poll(() => waiting.aborted).toBe(true);
+  });
+
   it('stays a stream with all of its bytes, in order, when more may come', async () => {
     const stream = pushed(bytes.subarray(0, 5000));
     const opening = opened(stream);

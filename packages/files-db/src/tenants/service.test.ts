@@ -67,8 +67,11 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     replaced = { buckets: { ...inner.buckets!, provision: denied } };
     expect(await codeOf(rig.tenantService.provision(globex.tenantUuid, { tenantSlug: 'globex' }))).toBe('access_denied');
     expect((await rig.tenants.find('globex')).buckets).toEqual(['globex-uploads']);
-    expect(await codeOf(provision())).toBe('access_denied');
-    expect(await held()).toEqual(['acme-uploads']);
+    for (const gone of [{}, { head: denied, create: denied }]) {
+      replaced = { buckets: { ...inner.buckets!, provision: denied, ...gone } };
+      expect(await codeOf(provision())).toBe('access_denied');
+      expect(await held()).toEqual(['acme-uploads']);
+    }
   });
 
   it('gives a tenant further buckets, or changes nothing', async () => {
@@ -184,10 +187,19 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
   it('keeps a tenant that is not empty, unless forced', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme });
     expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');
-    await rig.files.delete(file.id, admin);
-    await rig.storage.uploadFile({ bucket: 'acme-uploads', key: 'untracked', body: 'x' });
+    await rig.storage.deleteFile({ bucket: file.bucket, key: file.storageKey }); // the bucket is empty, and the file tracked
     expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');
-    await rig.storage.deleteFile({ bucket: 'acme-uploads', key: 'untracked' });
+    expect(await rig.files.get(file.id, admin)).toEqual(file);
+    await rig.files.delete(file.id, admin);
+    const untracked = { bucket: 'acme-second', key: 'untracked' };
+    await rig.tenantService.createBucket({ bucket: untracked.bucket, tenant: 'acme' });
+    await rig.storage.uploadFile({ ...untracked, body: 'x' });
+    expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');
+    expect(await buckets()).toEqual(['acme-second', 'acme-uploads']);
+    await rig.storage.deleteFile(untracked);
+    replaced = { list: () => Promise.reject(storageError('storage_unavailable', 'down')) };
+    expect(await codeOf(rig.tenantService.delete('acme'))).toBe('storage_unavailable');
+    replaced = {};
     const pending = await rig.files.createPresignedUpload({
       filename: 'a',
       contentType: 'text/plain',
