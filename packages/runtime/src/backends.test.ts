@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -34,6 +34,8 @@ describe('loadBackend', () => {
     const { backend, local } = await load({});
     expect(backend.name).toBe('local');
     expect(local).toBe(backend);
+    // Root's PostgreSQL runs as another user, who has to get through.
+    expect((await stat(join(dir, 'data'))).mode & 0o777).toBe(process.getuid?.() === 0 ? 0o711 : 0o700);
     await backend.close();
   });
 

@@ -30,6 +30,7 @@ describe('closeInOrder', () => {
     const closing = closeInOrder([{ close: () => after(1000) }, { close: () => after(58_000), needsMs: 35_000 }], 60_000);
     await vi.advanceTimersByTimeAsync(59_000);
     expect(await closing).toBeUndefined();
+    expect(vi.getTimerCount()).toBe(0); // or the process would not end
   });
 
   it('takes every step, and rejects with the first failure', async () => {

@@ -46,6 +46,7 @@ describe('rules between variables', () => {
   it('want an endpoint for minio, unless storage is off', () => {
     expect(Object.keys(mistakesOf({ STORAGE_BACKEND: 'minio' }))).toContain('STORAGE_S3_ENDPOINT');
     expect(mistakesOf({ STORAGE_BACKEND: 'minio', STORAGE_ENABLED: 'false' })).toEqual({});
+    expect(mistakesOf({ STORAGE_BACKEND: 'minio', STORAGE_S3_ENDPOINT: 'ftp://x' })['STORAGE_S3_ENDPOINT']).toMatch(/^must be a host/);
   });
 
   it('name a backend that is not installed together with what else is wrong', () => {
@@ -62,6 +63,8 @@ describe('rules between variables', () => {
     expect(endpoint({ STORAGE_S3_ENDPOINT: 'minio:9000', STORAGE_S3_USE_SSL: 'false' })).toBe('http://minio:9000');
     expect(endpoint({ STORAGE_S3_ENDPOINT: 'https://minio:9000', STORAGE_S3_USE_SSL: 'false' })).toBe('https://minio:9000');
     expect(endpoint({ STORAGE_S3_ENDPOINT: 'http://minio:9000' })).toBe('http://minio:9000');
+    const { s3 } = parse({ STORAGE_S3_PUBLIC_ENDPOINT: 'files.example', STORAGE_S3_USE_SSL: 'false' }).storage;
+    expect(s3.publicEndpoint).toBe('http://files.example');
   });
 
   it('sign for the endpoint unless there is a public one, and use paths where it is not Amazon', () => {

@@ -53,6 +53,19 @@ async function databaseUrl(server: 'embedded' | 'debian' = 'embedded'): Promise<
   return database.url;
 }
 
+/** A backend that leaves a file when it is closed. */
+async function closingBackend(): Promise<{ readonly STORAGE_BACKEND: string; readonly closed: string }> {
+  const [STORAGE_BACKEND, closed] = [join(dir, 'backend.mjs'), join(dir, 'closed')];
+  await writeFile(
+    STORAGE_BACKEND,
+    `import { writeFile } from 'node:fs/promises';
+    const work = async () => {};
+    export default { name: 'acme', create: () => ({ name: 'acme', check: work, put: work, get: work, head: work, delete: work, copy: work,
+      list: work, close: () => writeFile(${JSON.stringify(closed)}, '') }) };`,
+  );
+  return { STORAGE_BACKEND, closed };
+}
+
 const upload = { body: 'Hello', filename: 'hello.txt', contentType: 'text/plain', ownerId: 'user-1' };
 
 describe('createRuntime', () => {
@@ -133,6 +146,8 @@ describe('createRuntime', () => {
     const keySet = await start({ DATABASE_URL, AUTH_JWKS_URL: 'https://id.example.com/keys' });
     expect(keySet.generatedSecret).toBeUndefined();
     expect((await keySet.storage.getPresignedDownloadUrl({ key: 'x' })).url).toContain('/local/');
+    await secret.close();
+    expect(getStorageService()).toBe(keySet.storage);
   });
 
   it('refuses every storage call with STORAGE_ENABLED=false, while tenants work', async () => {
@@ -249,23 +264,18 @@ describe('createRuntime', () => {
   });
 
   it('leaves nothing running when its last part fails', async () => {
-    const closed = join(dir, 'closed');
-    const STORAGE_BACKEND = join(dir, 'backend.mjs');
-    await writeFile(
-      STORAGE_BACKEND,
-      `import { writeFile } from 'node:fs/promises';
-      const work = async () => {};
-      export default { name: 'acme', create: () => ({ name: 'acme', check: work, put: work, get: work, head: work, delete: work, copy: work,
-        list: work, close: () => writeFile(${JSON.stringify(closed)}, '') }) };`,
-    );
+    const { STORAGE_BACKEND, closed } = await closingBackend();
     const options = {
       get observer(): never {
         throw new Error('no observer');
       },
     };
-    await expect(createRuntime(parseConfig({ COFFER_DATA_DIR: dataDir, STORAGE_BACKEND }), options)).rejects.toThrow('no observer');
-    expect(serverRuns()).toBe(false);
-    expect(existsSync(closed)).toBe(true);
+    for (const create of [createRuntime, createStorage]) {
+      await expect(create(parseConfig({ COFFER_DATA_DIR: dataDir, STORAGE_BACKEND }), options)).rejects.toThrow('no observer');
+      expect(serverRuns()).toBe(false);
+      expect(existsSync(closed)).toBe(true);
+      await rm(closed);
+    }
     expect(() => getStorageService()).toThrow(/No storage service/);
   });
 
@@ -382,11 +392,23 @@ describe('createRuntime', () => {
       });
     }
     expect(serverRuns()).toBe(false);
+    await start({ STORAGE_ENABLED: 'false', STORAGE_BUCKET: 'acme-uploads' }); // nothing is stored there
   });
 
   it('leaves nothing running when one part cannot start', async () => {
     await expect(start({ STORAGE_BACKEND: '@acme/never-installed' })).rejects.toThrow(/STORAGE_BACKEND/);
     expect(serverRuns()).toBe(false);
+    const { STORAGE_BACKEND, closed } = await closingBackend();
+    await expect(start({ STORAGE_BACKEND, DATABASE_URL: 'postgres://a:b@127.0.0.1:1/coffer' })).rejects.toThrow(StartupError);
+    expect(existsSync(closed)).toBe(true);
+  });
+
+  it('names a mistake in the configuration, even if something else fails first', async () => {
+    const STORAGE_BACKEND = join(dir, 'late.mjs');
+    await writeFile(STORAGE_BACKEND, `await new Promise((resolve) => setTimeout(resolve, 200)); throw new Error('no licence');`);
+    await expect(start({ STORAGE_BACKEND, DATABASE_URL: 'postgres://a:b@127.0.0.1:1/coffer' })).rejects.toThrow(
+      /STORAGE_BACKEND.*no licence/,
+    );
   });
 });
 
@@ -398,6 +420,15 @@ describe('createStorage', () => {
     expect(String(await storage.downloadFile({ key: 'a', tenantContext: acme }))).toBe('b');
     await close();
     expect(existsSync(join(dataDir, 'postgres'))).toBe(false);
+  });
+
+  it('stores with the configured ACL and storage class', async () => {
+    const env = { COFFER_DATA_DIR: dataDir, STORAGE_DEFAULT_ACL: 'public-read', STORAGE_DEFAULT_STORAGE_CLASS: 'GLACIER_IR' };
+    await using runtime = await createStorage(parseConfig(env));
+    const { storage } = runtime;
+    await storage.uploadFile({ key: 'a', body: 'b' });
+    expect(await storage.getFileInfo({ key: 'a' })).toMatchObject({ storageClass: 'GLACIER_IR' });
+    expect((await storage.getObjectAcl({ key: 'a' })).grants.map(({ permission }) => permission)).toContain('READ');
   });
 });
 

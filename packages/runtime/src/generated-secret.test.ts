@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -54,6 +55,14 @@ describe('generatedSecret', () => {
     await expect(generatedSecret(dir)).rejects.toThrow(StartupError);
     await expect(generatedSecret(dir)).rejects.toThrow(/damaged/);
     expect(await readFile(join(dir, 'secret'), 'utf8')).toBe('abc');
+  });
+
+  it('waits for a process that is still writing it', async () => {
+    await writeFile(join(dir, 'secret'), '');
+    const secret = generatedSecret(dir);
+    await delay(20);
+    await writeFile(join(dir, 'secret'), 's'.repeat(43));
+    expect((await secret).toString()).toBe('s'.repeat(43));
   });
 
   it('closes a file that others could read', async () => {

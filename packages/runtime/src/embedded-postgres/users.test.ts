@@ -16,6 +16,7 @@ describe('users', () => {
   it('are counted while they live, and cleared away when they are dead', async () => {
     const name = await addUser(dir);
     await writeFile(join(dir, name.replace(`-${process.pid}-`, '-4194305-')), '');
+    await writeFile(join(dir, name.replace(/-\w+-(\w+)$/, '-1-$1')), ''); // its pid is now that of another process
     expect(await countUsers(dir)).toBe(1);
     expect(await readdir(dir)).toEqual([name]);
     await removeUser(dir, name);
