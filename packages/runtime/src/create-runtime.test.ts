@@ -410,6 +410,22 @@ describe('createRuntime', () => {
       /STORAGE_BACKEND.*no licence/,
     );
   });
+
+  it.each([
+    ['is still the default one', {}],
+    ['is now the shared one', { STORAGE_BUCKET: 'new-uploads', STORAGE_SHARED_BUCKET: 'coffer-uploads' }],
+  ])('removes the object that a file left in a bucket that %s together with the file', async (_what, buckets) => {
+    const DATABASE_URL = await databaseUrl();
+    const before = await start({ DATABASE_URL });
+    const file = await before.files.uploadFile({ ...upload, tenantContext: acme });
+    await before.close();
+    const { files, storage, tenantService } = await start({ DATABASE_URL, STORAGE_ENABLE_MULTI_TENANCY: 'true', ...buckets });
+    for await (const stray of tenantService.strayFiles()) await tenantService.relocateFile(stray, { keepSeconds: 86_400, provision: true });
+    const former = { bucket: 'coffer-uploads', key: file.storageKey };
+    expect(await storage.fileExists(former)).toBe(true);
+    await files.delete(file.id, { subject: 'root', role: 'admin' });
+    expect(await storage.fileExists(former)).toBe(false);
+  });
 });
 
 describe('createStorage', () => {

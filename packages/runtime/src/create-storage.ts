@@ -64,6 +64,7 @@ export async function assembleStorage(
   const { storage: settings } = config;
   const storage = new StorageService({
     backend,
+    ...(settings.bucket !== undefined && { defaultBucket: settings.bucket }),
     resolveBucket: settings.enabled
       ? tenantBucketResolver(policyOf(config), tenants && ((tenant, ctx) => tenants.bucketFor(tenant, ctx)))
       : disabledResolver,
