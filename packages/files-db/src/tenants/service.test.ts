@@ -97,10 +97,17 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.createBucket({ bucket: 'somebodys', tenant: 'globex' }))).toBe('bucket_already_exists');
     expect(await rig.tenants.ownerOf('somebodys')).toBeUndefined();
     expect(await rig.query('select bucket from freed_buckets')).toEqual([]); // or the next tenant that asks for it would have to wait
-    replaced = { buckets: { ...inner.buckets!, provision: () => Promise.reject(storageError('access_denied', 'no')) } };
+    const denied = (): Promise<never> => Promise.reject(storageError('access_denied', 'no'));
+    replaced = { buckets: { ...inner.buckets!, provision: denied } };
     expect(await codeOf(rig.tenantService.createBucket({ bucket: 'half-made', tenant: 'globex' }))).toBe('access_denied');
     expect(await buckets()).not.toContain('half-made');
     expect(await rig.tenants.ownerOf('half-made')).toBeUndefined();
+    await rig.tenants.addBucket('globex', 'half-had');
+    expect(await codeOf(rig.tenantService.createBucket({ bucket: 'half-had', tenant: 'globex' }))).toBe('access_denied');
+    expect(await rig.tenants.ownerOf('half-had')).toBe(globex.tenantUuid);
+    replaced = { buckets: { ...inner.buckets!, provision: denied, delete: denied } };
+    expect(await codeOf(rig.tenantService.createBucket({ bucket: 'half-left', tenant: 'globex' }))).toBe('access_denied');
+    expect(await rig.tenants.ownerOf('half-left')).toBe(globex.tenantUuid); // the bucket is there
   });
 
   it('deletes a bucket together with its records, or refuses', async () => {
