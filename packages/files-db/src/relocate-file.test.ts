@@ -310,6 +310,15 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.tenantService.relocateFile(ofAcme!, keep)).toBe('gone');
   });
 
+  it('leaves a file whose bucket has become that of its tenant since', async () => {
+    const file = await upload(rig, 'stays', { tenantContext: acme });
+    const [stray] = await rig.strays();
+    await rig.query(`insert into tenant_buckets (bucket, tenant_uuid) values ('${defaultBucket}', '${acme.tenantUuid}')`);
+    expect(await rig.tenantService.relocateFile(stray!, keep)).toBe('gone');
+    await rig.files.sweep({ now: inDays(30) });
+    expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
+  });
+
   it('stops when its signal aborts', async () => {
     await upload(rig, 'a', { tenantContext: acme });
     const [file] = await rig.strays();

@@ -133,6 +133,10 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
     expect(await rig.tenants.ownerOf('acme-uploads')).toBeUndefined();
     expect(await codeOf(rig.tenantService.deleteBucket('acme-uploads', { force: true }))).toBe('no_such_bucket');
+    const nobodys = await upload(rig, 'hello');
+    await rig.storage.deleteBucket(nobodys.bucket, { force: true });
+    await rig.tenantService.deleteBucket(nobodys.bucket, { force: true });
+    expect(await codeOf(rig.files.get(nobodys.id, admin))).toBe('file_not_found');
   });
 
   it('begins nothing for a caller who has left, or who says neither yes nor no', async () => {
