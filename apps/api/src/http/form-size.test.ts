@@ -10,8 +10,10 @@ import { openForm } from './form.ts';
 
 describe('the estimated size of the file in a form', () => {
   let server: Server;
+  let onArrived = (): void => {};
   beforeAll(async () => {
     server = createServer((incoming, outgoing) => {
+      incoming.on('data', () => onArrived());
       void openForm(incoming, { maxFileBytes: 1_000_000, fieldNames: [] }).then((form) => {
         const answer = () => outgoing.setHeader('connection', 'close').end(JSON.stringify({ hint: form.sizeHint }));
         if (Buffer.isBuffer(form.file)) answer();
@@ -31,9 +33,11 @@ describe('the estimated size of the file in a form', () => {
     await connection.write(
       `POST / HTTP/1.1\r\nHost: form\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\n${framing}\r\n\r\n`,
     );
+    let arrived: Promise<void> | undefined;
     for (const chunk of chunks) {
+      await arrived;
+      arrived = new Promise((resolve) => (onArrived = resolve));
       await connection.write(chunk);
-      await new Promise((resolve) => setImmediate(resolve));
     }
     const { body } = await connection.answer();
     connection.destroy();

@@ -101,7 +101,6 @@ class FormReader implements MultipartHandler {
     this.opened = this.#result.promise;
     const length = contentLength(incoming);
     if (length === undefined || length > smallBodyBytes) this.#stream = this.#openStream();
-    incoming.on('error', () => {}); // close follows, as it does after the end
     if (incoming.destroyed) {
       this.#onPrematureClose();
     } else {
@@ -119,7 +118,6 @@ class FormReader implements MultipartHandler {
         this.#fail(error ?? new Error('The file was not read to its end.'));
         done(error);
       },
-      autoDestroy: false,
     });
     stream.on('error', () => {}); // it may fail before anybody reads it
     return withOwnedChunks(stream); // these are chunks, or parts of chunks, that nobody else reads
@@ -234,7 +232,7 @@ class FormReader implements MultipartHandler {
 /** Offset after the first line break that may end a part's head; the end of the chunk when there is none. */
 function endOfHead(chunk: Buffer, from: number): number {
   // A line break that began in the previous chunk.
-  for (let at = from; at < Math.min(3, chunk.length); at++) if (chunk[at] === lineFeed) return at + 1;
-  const found = chunk.indexOf('\r\n\r\n', from);
-  return found === -1 ? chunk.length : found + 4;
+  for (let at = from; at < Math.min(2, chunk.length); at++) if (chunk[at] === lineFeed) return at + 1;
+  const found = chunk.indexOf('\n\r\n', Math.max(from - 2, 0));
+  return found === -1 ? chunk.length : found + 3;
 }
