@@ -63,9 +63,7 @@ export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_00
     // During the cooldown no request waits for a server that has just failed to answer.
     if (failure === undefined || performance.now() - failure.at >= cooldownMs) {
       try {
-        const key = await findKey(header, token);
-        failure = undefined;
-        return key;
+        return await findKey(header, token);
       } catch (cause) {
         if (isAboutToken(cause)) throw cause;
         failure = { at: performance.now(), cause };
@@ -102,9 +100,5 @@ export function jwksFromFile(path: string): JWTVerifyGetKey {
 }
 
 function isAboutToken(error: unknown): boolean {
-  return (
-    error instanceof errors.JWKSNoMatchingKey ||
-    error instanceof errors.JWKSMultipleMatchingKeys ||
-    error instanceof errors.JOSENotSupported
-  );
+  return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
 }
