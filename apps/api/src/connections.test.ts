@@ -72,6 +72,12 @@ describe('a connection to the server', () => {
       detail: 'That is not an HTTP request.',
     });
     expect(await connection.closesInTime()).toBe(true);
+
+    const answered = await RawConnection.open(api.url);
+    await answered.write(put);
+    expect(await answered.answer()).toMatchObject({ status: 201 });
+    await answered.write('GARBAGE\r\n\r\n');
+    expect(await answered.answer()).toMatchObject({ status: 400 });
   });
 
   it('writes no refusal into an answer that is under way', async () => {
@@ -218,10 +224,12 @@ describe('a connection to the server', () => {
       ['/api/v1/storage/objects/big?bucket=no-such-bucket', `Authorization: ${root.authorization}\r\n`, 404],
       ['/local/coffer-uploads/big', '', 403],
       ['/api/v1/storage/objects/%00', `Authorization: ${root.authorization}\r\n`, 400],
+      ['/api/v1/storage/objects/big', `Authorization: ${root.authorization}\r\n`, 413],
+      ['/api/v1/files/upload', `Authorization: ${root.authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\n`, 413],
     ] as const) {
       const connection = await RawConnection.open(api.url);
       await connection.write(
-        `${path.includes('files') ? 'POST' : 'PUT'} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}Content-Length: 5000000000\r\n\r\n`,
+        `${path.includes('files') ? 'POST' : 'PUT'} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}Content-Length: ${status === 413 ? 6 : 5}000000000\r\n\r\n`,
       );
       await connection.write(Buffer.alloc(1_000_000));
       expect(await connection.answer()).toMatchObject({ status });
@@ -232,13 +240,15 @@ describe('a connection to the server', () => {
   });
 
   it.each([
-    ['refused', '', 'Connection: close'],
-    ['refused by the route', 'auth', 'Connection: close'],
-    ['refused', '', 'Expect: 100-continue'],
-  ])('tells whoever sends on why it is $0, with $2', async (_name, auth, field) => {
+    ['is refused', 401, 'PUT', '', 'Connection: close'],
+    ['is refused by the route', 400, 'PUT', 'auth', 'Connection: close'],
+    ['is refused', 401, 'PUT', '', 'Expect: 100-continue'],
+    ['sends what nobody reads', 204, 'DELETE', 'auth', 'Connection: keep-alive'],
+  ])('answers whoever sends on although it $0, with $4', async (_name, status, method, auth, field) => {
     const token = auth === '' ? '' : `Authorization: ${root.authorization}\r\n`;
-    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\n${field}\r\n${token}`;
-    expect(await answerAfterAll(api.url, head)).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
+    const path = `/api/v1/storage/objects/late${method === 'PUT' ? '?storage_class=NONE' : ''}`;
+    const answer = await answerAfterAll(api.url, `${method} ${path} HTTP/1.1\r\nHost: x\r\n${field}\r\n${token}`);
+    expect(answer.split(' ')[1]).toBe(`${status}`);
   });
 
   // Otherwise a client sends its next request, such as the same one with a new token, after a body that takes longer than the server waits;

@@ -55,7 +55,7 @@ export function metricsServer(registry: Registry, log: Pick<Logger, 'error'>): S
     });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    if (!socket.writable) socket.destroy();
     else refuseUnparsed(error, socket);
   });
   return server;

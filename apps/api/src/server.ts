@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
-import { closeIfUnread, lingerAtEnd, problemHeaders } from '@coffer/storage-core/http';
+import { closeIfUnread, problemHeaders } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
@@ -54,13 +54,8 @@ export function createApiServer(services: Services): Server {
     const exchange = beginExchange(incoming, outgoing);
     observe(exchange);
     exchangeBySocket.set(incoming.socket, exchange);
-    const isLast = stopping() || hasAmbiguousFraming(incoming);
-    if (isLast) outgoing.setHeader('connection', 'close');
-    const closesEarly = bringsUnreadBody(incoming);
-    if (closesEarly) closeIfAnsweredEarly(incoming, outgoing);
-    // Node closes the connection if it did not ask for the body with 100 Continue; proxies send the body all the same.
-    const expectsContinue = incoming.headers.expect !== undefined;
-    if (isLast || closesEarly || !outgoing.shouldKeepAlive || expectsContinue) lingerAtEnd(incoming);
+    if (stopping() || hasAmbiguousFraming(incoming)) outgoing.setHeader('connection', 'close');
+    if (bringsUnreadBody(incoming)) closeIfAnsweredEarly(incoming, outgoing);
     if (!hasValidHost(incoming)) {
       exchange.handled = answerError(storageError('validation_failed', 'The Host header is malformed.'), incoming, outgoing);
       return;
@@ -118,19 +113,19 @@ export function createApiServer(services: Services): Server {
     if (isServerBusy) busyAtLastTimeout.add(socket);
     // Once the server reads again, the client gets the full time anew; if it is gone, the next timeout cuts it.
     if (isServerBusy || wasServerBusy) socket.setTimeout(timeout * 1000);
-    else if (current !== undefined && canStillAnswer(current, socket)) refuseBody(current, socket, 408, 'The body stopped coming.');
+    else if (current !== undefined && !current.outgoing.headersSent) refuseBody(current, socket, 408, 'The body stopped coming.');
     else socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // While requests wait for their turn, it is the server that does not read the rest of a head.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
-    if (!socket.writable || error.code === 'ECONNRESET') {
+    if (!socket.writable) {
       socket.destroy();
       return;
     }
     const refuse = (): void => {
       const current = exchangeBySocket.get(socket);
-      if (current !== undefined && canStillAnswer(current, socket)) {
+      if (current !== undefined && !current.outgoing.headersSent) {
         refuseBody(current, socket, 400, 'The body is malformed or cut short.');
         return;
       }
@@ -149,11 +144,6 @@ export function createApiServer(services: Services): Server {
 /** Whether the client need not send: the request is complete, or has bytes that nobody has read yet, as while the storage is slow. */
 function isWaitingForServer({ complete, readableLength }: IncomingMessage): boolean {
   return complete || readableLength > 0;
-}
-
-/** Whether the client still waits for the head of this answer, and for no earlier answer. */
-function canStillAnswer({ incoming, outgoing }: Exchange, socket: Socket): boolean {
-  return !incoming.complete && !outgoing.headersSent && outgoing.socket === socket && socket.writable;
 }
 
 function frameworkOf(services: Services): (exchange: Exchange) => void {

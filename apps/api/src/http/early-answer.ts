@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { hasBody } from '@coffer/storage-core/http';
+import { hasBody, lingerAtEnd } from '@coffer/storage-core/http';
 
 /** Whether the request brings a body that its route does not read before it answers; `closeIfAnsweredEarly` is then needed. */
 export function bringsUnreadBody(incoming: IncomingMessage): boolean {
@@ -19,4 +19,5 @@ export function closeIfAnsweredEarly(incoming: IncomingMessage, outgoing: Server
       keepsAlive = value;
     },
   });
+  lingerAtEnd(incoming);
 }
