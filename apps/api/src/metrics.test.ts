@@ -171,6 +171,20 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     );
     connection.socket.resetAndDestroy();
     await expect.poll(() => counted('PATCH', 499, `${routes}/{id}`)).toBe(1);
+
+    const malformed = await RawConnection.open(api.url);
+    const inChunks = `Authorization: ${authorization}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    await malformed.write(`PATCH ${routes}/${id} HTTP/1.1\r\nHost: a\r\n${inChunks}none\r\n`);
+    expect(await malformed.answer()).toMatchObject({ status: 400 });
+    await expect.poll(() => counted('PATCH', 400, `${routes}/{id}`)).toBe(1);
+
+    const { id: big } = (await uploadFile(api, ann, Buffer.alloc(20_000_000))).json;
+    const sent = await counted('GET', 200, `${routes}/{id}/download`);
+    const cut = await RawConnection.open(api.url);
+    await cut.write(`GET ${routes}/${big}/download HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n\r\n`);
+    await once(cut.socket, 'data');
+    cut.destroy();
+    await expect.poll(() => counted('GET', 200, `${routes}/{id}/download`)).toBe(sent + 1);
     expect([...(await scrape()).keys()].filter((key) => key.includes('chosen-by-anybody'))).toEqual([]);
   });
 

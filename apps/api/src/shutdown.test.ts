@@ -277,6 +277,25 @@ it.each(['done', 'cut'])('waits for a handler without its client as long as for 
   vi.useRealTimers();
 });
 
+it('answers the requests that it has already received of one connection', async () => {
+  const waiting: ServerResponse[] = [];
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    waiting.push(outgoing);
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const received = text(client);
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2));
+  await expect.poll(() => waiting.length).toBe(2);
+  const drained = drain(20_000);
+  await expect.poll(() => server.listening).toBe(false);
+  for (const outgoing of waiting) outgoing.end('answer');
+  expect((await received).match(/answer/g)).toHaveLength(2);
+  await drained;
+});
+
 it('does not wait for an answer queued behind another one when its client went away', async () => {
   let requests = 0;
   const server = createServer((incoming, outgoing) => {

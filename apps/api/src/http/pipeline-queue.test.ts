@@ -17,14 +17,19 @@ describe('requests of one connection', () => {
   /** The socket at the server's end. */
   let socket: Socket;
   let waiting: ServerResponse[];
+  let refused: number;
   const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
   beforeEach(async () => {
     waiting = [];
+    refused = 0;
     const queue = pipelineQueue();
     server = createServer((incoming, outgoing) => queue.enqueue(incoming, outgoing, () => void waiting.push(outgoing)));
     server.on('clientError', (_error, broken: Socket) => {
-      const refuse = (): void => void broken.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
+      const refuse = (): void => {
+        refused++;
+        broken.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
+      };
       if (!queue.deferRefusal(broken, refuse)) refuse();
     });
     server.once('connection', (connected: Socket) => (socket = connected));
@@ -195,13 +200,17 @@ describe('requests of one connection', () => {
     expect(await connection.answer()).toMatchObject({ status: 400 });
   });
 
-  it('are answered up to one that closes the connection; those after it are ignored', async () => {
-    await connection.write(`${get('/1')}${get('/2').replace('Host', 'Connection: close\r\nHost')}${get('/3')}`);
-    for (const count of [1, 2]) await answerNext(count);
-    expect(await connection.closesInTime()).toBe(true);
-    await expect(connection.answer()).rejects.toThrow('ended without an answer: ');
-    expect(waiting).toHaveLength(2);
-  });
+  it.each([get('/3'), 'none\r\n\r\n'])(
+    'are answered up to one that closes the connection; what follows it is ignored: %j',
+    async (rest) => {
+      await connection.write(`${get('/1')}${get('/2').replace('Host', 'Connection: close\r\nHost')}${rest}`);
+      for (const count of [1, 2]) await answerNext(count);
+      expect(await connection.closesInTime()).toBe(true);
+      await expect(connection.answer()).rejects.toThrow('ended without an answer: ');
+      expect(waiting).toHaveLength(2);
+      expect(refused).toBe(0);
+    },
+  );
 
   it('are not begun after the client is gone', async () => {
     await connection.write(get('/1') + get('/2'));
