@@ -105,7 +105,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
   });
 
   app.get('/docs/scalar.js', async (c) => {
-    const { outgoing, exchange } = c.env;
+    const { outgoing } = c.env;
     const { size } = await stat(viewer).catch((cause: unknown) => {
       throw storageError('not_found', 'The viewer of the documentation is part of the built server only.', { cause });
     });
@@ -114,8 +114,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
       'content-length': size,
       'cache-control': 'public, max-age=86400',
     });
-    if (exchange.incoming.method === 'HEAD') outgoing.end();
-    else await pipeline(createReadStream(viewer), outgoing).catch(() => outgoing.destroy());
+    await pipeline(createReadStream(viewer), outgoing).catch(() => outgoing.destroy());
     return RESPONSE_ALREADY_SENT;
   });
 }

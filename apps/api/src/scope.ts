@@ -76,7 +76,7 @@ async function assertOwnBucket(
   if (explicit === undefined && config.storage.multiTenancy) return; // resolves to the tenant's own
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
   // The bucket that the tenant gets on first use already counts as its own.
-  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenant, ctx));
+  const isFirst = config.storage.multiTenancy && explicit === (await tenants.bucketFor(tenant, ctx));
   if (isFirst) return;
   // What is remembered of the tenant may be older than the bucket, if another process has given it to the tenant.
   const isOwn = explicit !== undefined && (await tenants.read(tenant.tenantUuid)).buckets.includes(explicit);

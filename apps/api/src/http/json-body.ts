@@ -34,7 +34,7 @@ export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576
     return parseJson(text);
   } catch (cause) {
     const message = cause instanceof SyntaxError ? cause.message : 'malformed';
-    throw validationFailed([{ field: 'body', message: `not valid JSON (${message.slice(0, 120)})` }]);
+    throw validationFailed([{ field: 'body', message: `not valid JSON (${message})` }]);
   }
 }
 

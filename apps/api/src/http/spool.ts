@@ -1,5 +1,4 @@
 import { constants } from 'node:os';
-import { finished } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 
 import { SpoolFile, storageError } from '@coffer/storage-core';
@@ -39,13 +38,11 @@ export async function spool(stream: Readable, directory: string): Promise<Spoole
 function spooledFile(file: SpoolFile, size: number): Spooled {
   const body = file.stream();
   body.on('error', () => {}); // it may fail before anybody reads it
-  const closed = finished(body).catch(() => {});
   return {
     body,
     size,
     release: async () => {
       body.destroy();
-      await closed;
       await file.close().catch(() => {}); // network file systems may report a full disk as late as this
     },
   };
