@@ -17,7 +17,7 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
+  const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o7777;
   const put = async (mode: number): Promise<void> => {
     await writeFile(target, 'old');
     await chmod(target, mode);
@@ -27,9 +27,9 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
     await put(0o600);
     const part = await PartFile.open(target, which === 'a new file' ? undefined : partPath(target));
     expect(await modeOf(part.path)).toBe(0o600);
-    await put(0o750); // after the part file was created
+    await put(0o4750); // after the part file was created
     await part.commit();
-    expect(await modeOf(target)).toBe(0o750);
+    expect(await modeOf(target)).toBe(0o750); // the right to run as the owner was given to other bytes
   });
 
   it('belongs to the group of the file that it replaces', async () => {

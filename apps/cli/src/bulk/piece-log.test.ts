@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, chmod, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -97,6 +97,16 @@ describe('PieceLog', () => {
     onTestFinished(() => me.mockRestore());
     expect(await PieceLog.open(target, head)).toBeUndefined();
     expect([existsSync(log), existsSync(part)]).toEqual([false, true]);
+  });
+
+  it('follows no link in its place, which another user may have put there', async () => {
+    const { log } = await left();
+    await rm(log);
+    const mine = join(folder, 'mine');
+    await writeFile(mine, 'mine');
+    await symlink(mine, log);
+    await expect(PieceLog.open(target, head)).rejects.toMatchObject({ code: 'ELOOP' });
+    expect(await readFile(mine, 'utf8')).toBe('mine');
   });
 
   it('is not shared with a process that runs', async () => {

@@ -112,8 +112,15 @@ describe('runTasks', () => {
       starts += 1;
       throw storageError('storage_unavailable', 'Down.');
     });
-    await runTasks(plan([breaking, dead]), options(follower));
-    expect({ attempts, starts, done: follower.done, bytes: follower.bytes }).toEqual({ attempts: 3, starts: 1, done: [1], bytes: 10 });
+    let reads = 0;
+    const stdin = task(3, async ({ moved }) => {
+      reads += 1;
+      moved(10);
+      throw storageError('read_timeout', 'Broke off.');
+    });
+    await runTasks(plan([breaking, dead, { ...stdin, isOnce: true }]), options(follower));
+    expect({ attempts, starts, reads, done: follower.done }).toEqual({ attempts: 3, starts: 1, reads: 1, done: [1] });
+    expect(follower.bytes).toBe(20);
   });
 
   it('reports sizes once they are known, and only the bytes that passed for tasks that have ended', async () => {
@@ -171,10 +178,20 @@ describe('runTasks', () => {
         left.push('clean');
       },
     };
-    const running = runTasks(plan([task(0), slow]), options(follower, stop.signal));
+    let isPlanning = true;
+    async function* endless(): AsyncGenerator<Planned<number>, void, undefined> {
+      try {
+        yield task(0);
+        for (;;) yield slow;
+      } finally {
+        isPlanning = false;
+      }
+    }
+    const running = runTasks(endless(), { ...options(follower, stop.signal), concurrency: 2 });
     setTimeout(() => stop.abort(new Interrupted('SIGINT', 130)), 10);
     await expect(running).rejects.toMatchObject({ name: 'Interrupted', exitCode: 130 });
-    expect({ left, done: follower.done, failures: follower.failures }).toEqual({ left: ['clean'], done: [0], failures: [] });
+    expect({ left, done: follower.done, failures: follower.failures }).toEqual({ left: ['clean', 'clean'], done: [0], failures: [] });
+    await expect.poll(() => isPlanning).toBe(false);
   });
 
   it('does what was planned before the plan failed', async () => {

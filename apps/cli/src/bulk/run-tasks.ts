@@ -98,7 +98,7 @@ async function runWithRetries<R>(task: Task<R>, isAlone: () => boolean, { retrie
       try {
         return await task.run(running);
       } catch (error) {
-        if (signal.aborted || task.isOnce === true || retry >= retries || !isRetryable(error, meter.passed > 0)) throw error;
+        if (task.isOnce === true || retry >= retries || !isRetryable(error, meter.passed > 0)) throw error;
         meter.rewind();
       }
       await delay(Math.random() * Math.min(100 * 2 ** retry++, 5000), undefined, { signal });

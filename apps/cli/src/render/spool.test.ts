@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type * as promises from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
@@ -13,7 +14,9 @@ vi.mock('node:fs/promises', async (original) => {
 });
 afterEach(() => (refuse = undefined));
 
-it('gives everything back in order, whether it fits into memory or not', async () => {
+it('gives everything back in order, whether it fits into memory or not, and leaves no file', async () => {
+  const paths: string[] = [];
+  refuse = async (path) => void paths.push(String(path));
   for (const count of [0, 3, 30_000]) {
     const spool = new Spool<{ readonly id: number; readonly text: string }>();
     for (let id = 0; id < count; id++) spool.add({ id, text: 'some text\nof two lines' });
@@ -24,6 +27,7 @@ it('gives everything back in order, whether it fits into memory or not', async (
     }
     expect(next).toBe(count);
   }
+  expect(paths.map((path) => existsSync(path))).toEqual([false]);
 });
 
 it('returns values with other line breaks unchanged from its file', async () => {
