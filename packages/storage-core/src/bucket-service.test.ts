@@ -22,6 +22,10 @@ describe('buckets and ACLs', () => {
     service = new StorageService({ backend, region: 'eu-west-1' });
     expect(await service.createBucket({ bucket: 'new-one', acl: 'public-read' })).toMatchObject({ name: 'new-one', region: 'eu-west-1' });
     expect((await service.getBucketAcl('new-one')).grants.length).toBe(2);
+    const inherited = Object.create({ bucket: 'heir', acl: 'public-read' }) as { readonly bucket: string };
+    expect(await service.createBucket(inherited)).toMatchObject({ name: 'heir' });
+    expect((await service.getBucketAcl('heir')).grants.length).toBe(2);
+    await service.deleteBucket('heir');
     expect((await service.setBucketAcl('new-one', 'private')).grants.length).toBe(1);
     expect((await service.listBuckets()).map((bucket) => bucket.name)).toEqual(['main', 'new-one', 'other']);
     expect([await service.bucketExists('new-one'), await service.bucketExists('missing')]).toEqual([true, false]);

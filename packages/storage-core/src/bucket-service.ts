@@ -53,9 +53,9 @@ export class BucketService {
     request: string | (Given<NewBucket> & { readonly bucket: string }),
     ctx: CallContext = noContext,
   ): Promise<BucketInfo> {
-    const { bucket, ...settings } = typeof request === 'string' ? { bucket: request } : request;
-    const options = this.#newBucket(bucket, settings, ctx);
-    return requireAbility(this.backend, 'buckets').create(bucket, options, ctx);
+    const given = typeof request === 'string' ? { bucket: request } : request;
+    const options = this.#newBucket(given.bucket, given, ctx);
+    return requireAbility(this.backend, 'buckets').create(given.bucket, options, ctx);
   }
 
   /** Sorted by name. @throws not_supported */
@@ -98,7 +98,7 @@ export class BucketService {
    */
   async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
     assertCall(bucket, ctx);
-    assertFlag('force', options.force); // "false", from a query say, would count as true
+    if (options.force !== undefined) assertFlag('force', options.force); // "false", from a query say, would count as true
     const buckets = requireAbility(this.backend, 'buckets');
     try {
       await buckets.delete(bucket, options, ctx);
@@ -162,7 +162,7 @@ export class BucketService {
     // A negative age or NaN would include uploads still in progress, and so would null, which compares as 0.
     if (!(typeof olderThan === 'number' && olderThan >= 0))
       throw storageError('invalid_argument', 'olderThan must be a number of seconds, at least 0.');
-    assertFlag('dryRun', dryRun);
+    if (dryRun !== undefined) assertFlag('dryRun', dryRun);
     if (bucket !== undefined) assertBucketName(bucket);
     if (among !== undefined && typeof among !== 'function') throw storageError('invalid_argument', 'among must be a function.');
     assertContext(ctx);
@@ -185,6 +185,6 @@ function assertCall(bucket: string, ctx: CallContext): void {
 }
 
 /** @throws invalid_argument */
-function assertFlag(name: string, value: boolean | undefined): void {
-  if (value !== undefined && typeof value !== 'boolean') throw storageError('invalid_argument', `${name} must be true or false.`);
+function assertFlag(name: string, value: boolean): void {
+  if (typeof value !== 'boolean') throw storageError('invalid_argument', `${name} must be true or false.`);
 }
