@@ -5,9 +5,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { noContext } from '@coffer/storage-core';
 import { expect, it, onTestFinished } from 'vitest';
 
+import { longestError } from '../documents/answer-error.ts';
 import { openStore } from '../open-store.ts';
 import type { Store } from '../store.ts';
-import { ok, refusal, scripted } from '../testing/scripted.ts';
+import { answering, ok, refusal, scripted } from '../testing/scripted.ts';
 import { isAcceptedUnsigned } from './unsigned.ts';
 
 const well = { assertWell: async () => {} };
@@ -61,6 +62,17 @@ it('is refused if the server answers 500 each time, although it is well', async 
   });
   const ask = (): Promise<boolean> => isAcceptedUnsigned(store, well, { url: server.endpoint, method: 'GET', headers: {} });
   expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 6]);
+});
+
+it('succeeds with a page, however long, if that is what the server always answers', async () => {
+  const server = await scripted(answering('x'.repeat(20 * longestError), { 'content-type': 'text/html' }));
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries: 0 });
+  onTestFinished(async () => {
+    store.connection.close();
+    await server.close();
+  });
+  expect(await isAcceptedUnsigned(store, well, { url: server.endpoint, method: 'GET', headers: {} })).toBe(true);
+  expect(server.requests).toHaveLength(2);
 });
 
 it('uses the connection that signed requests have left, if there is only one', async () => {

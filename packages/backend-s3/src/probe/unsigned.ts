@@ -60,6 +60,6 @@ async function sendOnce(store: Store, { url, method, headers, body }: Unsigned):
   const answerHeaders = answer.headers as Readonly<Record<string, string>>;
   const document = await documentIn(answer, undefined);
   if (status >= 300 || isNonS3Status(status)) throw new AnswerError(status, answerHeaders, document);
-  if (!answer.complete) throw cutError();
+  if (answer.errored !== null) throw cutError(); // unlike the end of what is too long to be read
   return answerHeaders['etag'] !== undefined || (method === 'POST' && status === 204); // a form that asks for nothing else
 }
