@@ -47,6 +47,7 @@ const accountErrors: ReadonlySet<string> = new Set([
   'AccountProblem',
   'CredentialsProviderError',
   'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
   'UserSuspended',
 ]);
 

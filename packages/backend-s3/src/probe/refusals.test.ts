@@ -1,7 +1,8 @@
 import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
 import { expect, it, onTestFinished } from 'vitest';
 
-import { probeEndpoint } from '../backend.ts';
+import { probeEndpoint, s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import { transports } from '../testing/fault-bench.ts';
 import { behindFront, errorDocument } from '../testing/front.ts';
@@ -63,6 +64,15 @@ it.each([
   await expect(store.endpoint.profile('bucket')).rejects.toMatchObject({ code, cause: { name } });
   isMended = true;
   expect(await store.endpoint.profile('bucket')).toMatchObject({ verifiedSums: expect.arrayContaining(['md5']) });
+});
+
+it.each(transports)('tells of a wrong secret, not of permissions (%s)', async (transport) => {
+  const backend = s3Backend({ ...(await accountOn(ceph)), secretKey: 'wrong-secret', transport });
+  onTestFinished(() => backend.close());
+  const put = { contentType: 'text/plain', ifNoneMatch: '*' } as const;
+  await expect(
+    backend.put({ bucket: 'bucket', key: 'key' }, { kind: 'buffer', data: Buffer.of() }, put, noContext),
+  ).rejects.toMatchObject({ code: 'access_denied', message: expect.stringContaining('secret key'), cause: { name: 'SignatureDoesNotMatch' } });
 });
 
 it.each(transports)('costs a server nothing else if it always fails in its own way with some things (%s)', async (transport) => {

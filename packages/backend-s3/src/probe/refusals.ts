@@ -78,7 +78,7 @@ function isOfTheMoment(error: StorageError): boolean {
 function isDoubtful(answer: Answer): boolean {
   if (typeof answer === 'boolean') return !answer;
   const [name, status = 0] = [causeName(answer), causeStatus(answer)];
-  const isForeign = foreignNames.has(name) || name === 'SignatureDoesNotMatch' || isNameless(name);
+  const isForeign = foreignNames.has(name) || isNameless(name);
   const isAboutAll = isAboutAccount(answer) || hasCode(answer, 'no_such_bucket');
   return isForeign || status === 500 || (status >= 300 && status < 400) || isAboutAll || wasInDoubt(answer);
 }
