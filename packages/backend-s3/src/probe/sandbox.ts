@@ -48,12 +48,13 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
     return at;
   };
   let last = 0;
+  const next = (key: string): ObjectAddress => addressOf(`${key}-${++last}`);
   return {
     bucket: location.bucket,
     isOwn,
     at: addressOf,
-    next: (key) => addressOf(`${key}-${++last}`),
-    assertWell: () => write(store, addressOf('plain'), 'plain'),
+    next,
+    assertWell: () => write(store, next('plain'), 'plain'), // Google and Cloudflare take one write of a key a second
     clear: async (kept) => void (await deleteUsed(undefined, kept)),
     async close() {
       await deleteUsed(isOwn ? 'null' : undefined); // first by key: not every server lists every key as it is
