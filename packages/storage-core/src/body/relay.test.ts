@@ -231,6 +231,16 @@ describe('the body of a stream', () => {
     expect((await reading).equals(data)).toBe(true);
   });
 
+  it('fails when somebody removes the listeners of its end just before that comes, which would hang', async () => {
+    const source = new Readable({ read() {} });
+    const reading = readAll(streamIn(bodyOf(source)));
+    source.push(data);
+    await turn();
+    process.nextTick(() => source.removeAllListeners('end'));
+    source.push(null);
+    await expect(reading).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
   it.each([['data'], ['end'], []])(
     'fails when somebody removes all listeners of it, %s: what it yields then would be missing',
     async (...event) => {

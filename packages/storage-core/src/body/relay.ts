@@ -71,7 +71,7 @@ class Relay extends Readable {
 
   /** Somebody has removed all listeners: whatever the source yields from then on would be missing. */
   #onListenersRemoved(): void {
-    if (this.#isOver || this.#source.readableEnded) return;
+    if (this.#isOver) return;
     this.#source.on('error', () => {}); // as before the removal
     this.destroy(listenersRemovedError());
   }
