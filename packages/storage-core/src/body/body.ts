@@ -228,7 +228,6 @@ function iteratorStream(chunks: ChunkSource, { mayBeOver = false, isCopied = fal
   return new Readable({
     read() {
       const take = ({ done, value }: Awaited<ReturnType<ChunkSource['next']>>): void => {
-        if (this.destroyed) return;
         const isExhausted = done === true && isFirst && mayBeOver;
         isFirst = false;
         if (isExhausted) throw alreadyReadError();
@@ -275,10 +274,9 @@ export async function readAll(body: Readable): Promise<Buffer> {
 
 /** Gives up a body, whatever state it is in. */
 export function discard(body: Body, reason?: Error): void {
-  if (body.kind === 'stream' && !body.stream.destroyed) {
-    body.stream.on('error', () => {}); // nobody listens any more
-    body.stream.destroy(reason);
-  }
+  if (body.kind !== 'stream') return;
+  body.stream.on('error', () => {}); // nobody listens any more
+  body.stream.destroy(reason);
 }
 
 /**

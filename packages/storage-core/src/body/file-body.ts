@@ -91,7 +91,6 @@ class FileBody extends Readable implements DirectSource {
     this.#assertOpen(); // it may have been destroyed meanwhile
     if (bytes > 0) {
       await this.#listeners.deliver(target.subarray(0, bytes));
-      this.#assertOpen();
     } else if (target.byteLength > 0) {
       this.#listeners.end();
     }

@@ -26,7 +26,7 @@ type FileStream = ReadStream & { readonly fd: number | null; readonly end: numbe
  * reads and takes four times the CPU. Where a runtime implements these streams differently, they are left as they are.
  */
 export function withDirectReads(stream: Readable): Readable {
-  if (!(stream instanceof ReadStream) || readInto in stream || !isUntouched(stream)) return stream;
+  if (!(stream instanceof ReadStream) || !isUntouched(stream)) return stream;
   // A stream that yields something other than what it reads must be read itself.
   if (stream._read !== ReadStream.prototype._read || stream.push !== ReadStream.prototype.push) return stream;
   const fsSymbol = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
@@ -56,11 +56,8 @@ class Reading {
 
   async into(target: Uint8Array): Promise<number> {
     this.#begin();
-    if (target.byteLength === 0) return 0;
-    if (this.#isOver) {
-      this.#assertOpen();
-      return 0;
-    }
+    this.#assertOpen();
+    if (target.byteLength === 0 || this.#isOver) return 0;
     const stream = this.#stream;
     await this.#waitUntilOpen();
     const { pos, end, bytesRead } = stream;
@@ -69,7 +66,6 @@ class Reading {
     this.#assertOpen(); // it may have been destroyed meanwhile
     if (bytes > 0) {
       await this.#listeners.deliver(target.subarray(0, bytes));
-      this.#assertOpen();
     } else {
       this.#isOver = true;
       this.#listeners.end();
@@ -95,7 +91,6 @@ class Reading {
 
   async #waitUntilOpen(): Promise<void> {
     const stream = this.#stream;
-    this.#assertOpen();
     if (!stream.pending) return;
     await new Promise<void>((resolve) => {
       for (const event of ['open', 'error', 'close']) stream.once(event, () => resolve());

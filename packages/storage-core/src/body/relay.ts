@@ -77,7 +77,6 @@ class Relay extends Readable {
   }
 
   #forward(chunk: unknown): void {
-    if (this.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string') {
       this.destroy(notBytesError());
     } else if (this.#source.readableEncoding !== this.#encoding) {
