@@ -152,7 +152,6 @@ describe('bodyOf', () => {
     const closed = Readable.from([Buffer.from('x')], { objectMode: false }).destroy();
     expect(() => bodyOf(closed)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
     const failed = new Readable({ read() {} }).on('error', () => {}).destroy(new Error('mine'));
-    expect(bodyOf(failed)).toMatchObject({ kind: 'stream' });
     const other = Object.assign(
       otherStream(() => {}),
       { readable: false },
@@ -167,6 +166,7 @@ describe('bodyOf', () => {
     await cancelled.cancel();
     for (const over of [iterated, cancelled])
       expect(() => bodyOf(over)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    await expect(contentOf(bodyOf(failed))).rejects.toThrow('mine');
   });
 
   it('refuses a generator that was a body before, unless some of it is left', async () => {
@@ -201,6 +201,23 @@ describe('bodyOf', () => {
     const failure = new Error('source');
     const failed = new ReadableStream({ start: (controller) => controller.error(failure) });
     await expect(contentOf(bodyOf(failed))).rejects.toBe(failure);
+    let fail = (): void => {};
+    const failing = (): ReadableStream<Uint8Array> =>
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(bytes);
+          fail = () => controller.error(failure);
+        },
+      });
+    const partlyRead = failing();
+    const partReader = partlyRead.getReader();
+    await partReader.read();
+    partReader.releaseLock();
+    fail();
+    await expect(contentOf(bodyOf(partlyRead))).rejects.toBe(failure);
+    const unread = streamOf(bodyOf(failing()));
+    fail();
+    await expect.poll(() => unread.errored).toBe(failure);
   });
 
   it('refuses bytes that have been transferred elsewhere, and a Blob that cannot be read', () => {
@@ -227,7 +244,9 @@ describe('bodyOf', () => {
       yield null as unknown as Uint8Array;
     };
     await expect(readAll(streamOf(bodyOf(odd())))).rejects.toMatchObject({ code: 'invalid_argument' });
-    await expect(readAll(streamOf(bodyOf(Readable.from([{ a: 1 }]))))).rejects.toMatchObject({ code: 'invalid_argument' });
+    const other = otherStream((stream) => void stream.emit('data', { a: 1 }));
+    for (const input of [Readable.from([{ a: 1 }]), other])
+      await expect(readAll(streamOf(bodyOf(input)))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it.each([null, undefined, 7, [1]])('fails when a web stream yields %j, which would end it, or be left out', async (value) => {
@@ -436,6 +455,16 @@ describe('bodyOf', () => {
     (closed as unknown as Stream).emit('error', new Error('told in the next tick'));
   });
 
+  it('gives the reader the error that such a stream has kept', async () => {
+    const failure = new Error('source');
+    const state = { destroyed: true, errored: failure, closed: true }; // like readable-stream 4
+    const failed = Object.assign(
+      otherStream(() => {}),
+      { ...state, _readableState: { ...state, errorEmitted: true } },
+    );
+    await expect(readAll(streamOf(bodyOf(failed)))).rejects.toBe(failure);
+  });
+
   it('fails when a stream of a copy of node:stream is closed before its end, though it says that it ends', async () => {
     const closed = otherStream((stream) => void stream.emit('data', bytes));
     const body = streamOf(bodyOf(closed));
@@ -486,6 +515,17 @@ describe('bodyOf', () => {
       if (!stream.closed) await once(stream, 'close');
     }
     expect([returned, object.destroyed, cancelled, other.destroyed]).toEqual([true, true, true, true]);
+  });
+});
+
+describe('claimBody', () => {
+  it('lets nobody release what somebody else has claimed since, and holds streams of a copy of node:stream too', () => {
+    const body = otherStream(() => {});
+    const release = claimBody(body);
+    release();
+    claimBody(body);
+    release();
+    expect(() => claimBody(body)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });
 });
 

@@ -52,6 +52,18 @@ const uses: readonly (readonly [string, (stream: Readable) => (() => string | Bu
     },
   ],
   [
+    'listens to it slowly',
+    (stream) => {
+      const heard: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => {
+        heard.push(chunk);
+        stream.pause();
+        setImmediate(() => stream.resume());
+      });
+      return () => Buffer.concat(heard);
+    },
+  ],
+  [
     'reads it when it is readable',
     (stream) => {
       const heard: Buffer[] = [];

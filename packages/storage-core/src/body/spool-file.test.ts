@@ -3,6 +3,7 @@ import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 
 import { afterEach, expect, it, vi } from 'vitest';
 
@@ -33,6 +34,7 @@ it('holds everything, even if the system writes and reads it in pieces', async (
   const read = Buffer.alloc(data.length);
   await file.readInto(read);
   expect(read.equals(data)).toBe(true);
+  for (let reads = 0; reads < 2; reads++) expect((await buffer(file.stream())).equals(data)).toBe(true);
   await file.close();
 });
 

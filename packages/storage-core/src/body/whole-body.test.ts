@@ -57,7 +57,15 @@ describe('a body that is in memory', () => {
     const cancel = new AbortController();
     const body = wholeBody(bytes, cancel.signal);
     cancel.abort(new Error('no more'));
+    expect(takeWholeBody(body)).toBeUndefined();
     await expect(buffer(body)).rejects.toThrow('no more');
+  });
+
+  it('fails when it is read after it was taken: it would look empty', async () => {
+    const body = wholeBody(bytes);
+    takeWholeBody(body);
+    body.read(); // nobody listens yet, and the process goes on
+    await expect(buffer(body)).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it('is sent, and counted as it was opened', async () => {
