@@ -34,7 +34,7 @@ class Listeners {
     link.previous.next = link;
     ring.previous = link;
     return () => {
-      if (!unlink(link)) return;
+      unlink(link);
       // A signal that nobody waits for must be as collectable as any other.
       if (ring.next === ring) this.#signal.removeEventListener('abort', this.#notifyAll);
     };
@@ -49,13 +49,11 @@ class Listeners {
   };
 }
 
-/** @returns false when it was already unlinked */
-function unlink(link: Link): boolean {
-  if (link.next === link) return false;
+/** Does nothing to a link that was already unlinked. */
+function unlink(link: Link): void {
   link.previous.next = link.next;
   link.next.previous = link.previous;
   link.previous = link.next = link;
-  return true;
 }
 
 /**

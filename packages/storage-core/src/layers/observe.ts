@@ -108,7 +108,7 @@ function onEnded(body: Readable, callback: (error?: Error | 'closed') => void): 
 function codeOf(error: unknown, call: Call): NonNullable<OperationEvent['code']> {
   if (isStorageError(error)) return error.code;
   const { body, ctx, taps } = call;
-  if (taps !== undefined || ctx.signal?.aborted === true || (error as Error | undefined)?.name === 'AbortError') return 'aborted';
+  if (taps !== undefined || ctx.signal?.aborted === true) return 'aborted';
   return body?.kind === 'stream' && body.stream.destroyed ? 'aborted' : 'internal_error';
 }
 
@@ -117,7 +117,7 @@ function codeOf(error: unknown, call: Call): NonNullable<OperationEvent['code']>
  * would copy every chunk through another buffer. Direct sources also yield bytes through `readInto`.
  */
 function countBytes(stream: Readable, count: (bytes: number) => void): void {
-  if (stream.readableLength > 0 && !stream.readableObjectMode) count(stream.readableLength);
+  if (stream.readableLength > 0) count(stream.readableLength);
   if (isDirectSource(stream)) {
     const read = stream[readInto].bind(stream);
     const counted: typeof read = async (target) => {

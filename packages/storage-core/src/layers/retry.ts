@@ -32,11 +32,10 @@ export function retry(policy: RetryPolicy): Around {
       try {
         return await next();
       } catch (error) {
-        const { signal } = call.ctx;
         const repeatable = call.body?.kind !== 'stream' && !hasBegun && isStorageError(error) && error.retryable;
-        if (!repeatable || attempt >= retries || signal?.aborted === true) throw error;
+        if (!repeatable || attempt >= retries) throw error;
         const jittered = Math.random() * baseMs * 2 ** attempt;
-        await pause(Math.min(maxMs, Math.max(jittered, (error.retryAfter ?? 0) * 1000)), signal);
+        await pause(Math.min(maxMs, Math.max(jittered, (error.retryAfter ?? 0) * 1000)), call.ctx.signal);
       }
     }
   };
