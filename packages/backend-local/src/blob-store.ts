@@ -134,7 +134,7 @@ export class BlobStore {
 
   async blobs(bucket: string, shard: string): Promise<readonly BlobId[]> {
     const names = await readdir(join(this.#root, bucket, shard)).catch(() => []);
-    return names.filter((name) => isBlobId(name) && shardOf(name) === shard);
+    return names.filter((name) => isBlobId(name));
   }
 
   /** Size in bytes, and when the file got this name, in milliseconds since 1970. */
