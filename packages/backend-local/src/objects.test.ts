@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { linkSync } from 'node:fs';
-import { readdir, rmdir, stat } from 'node:fs/promises';
+import { readdir, rmdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { runInNewContext } from 'node:vm';
@@ -220,6 +220,14 @@ describe('bytes on disk', () => {
     expect((await read('popular/copy')).toString()).toBe('popular');
     expect(names).toBeGreaterThan(0);
     expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it('an object whose bytes are cut short is not read as if it were whole', async () => {
+    const before = await filesIn(join(root, 'bucket'));
+    await put('short', Buffer.from('whole'));
+    const [blob = ''] = (await filesIn(join(root, 'bucket'))).filter((file) => !before.includes(file));
+    await truncate(join(root, 'bucket', blob), 3);
+    await expect(read('short')).rejects.toMatchObject({ code: 'internal_error' });
   });
 
   it('nothing stays of what was replaced or deleted', async () => {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
+import type { SweepReport } from '@coffer/storage-core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { localBackend } from './backend.ts';
@@ -108,6 +109,13 @@ it('never takes the bytes of an object, even beside writers and without a minimu
   }
   const { objects } = await backend.list('bucket', {}, noContext);
   expect(objects.map(({ key }) => key).sort()).toEqual(written.sort());
+});
+
+it('may run beside another: each takes what the other has not', async () => {
+  for (let index = 0; index < 3; index++) await orphan('bucket', String(index).repeat(32));
+  await delay(10); // file systems have finer timestamps than sweeps
+  const reports = (await Promise.all([sweep(0), sweep(0)])) as SweepReport[];
+  expect(reports.reduce((sum, { removed }) => sum + removed, 0)).toBe(3);
 });
 
 it('ends when it is aborted, also while it runs', async () => {

@@ -74,6 +74,7 @@ describe('an observed upload', () => {
     ['a file', () => createReadStream(join(folder, 'file'))],
     ['a web stream', () => new Blob([data]).stream()],
     ['a Blob', () => new Blob([data])],
+    ['an iterable of text', () => Readable.from(pieces()).map(String)[Symbol.asyncIterator]()],
     ['a Transform', () => Readable.from(pieces()).pipe(new Transform({ transform: (chunk, _encoding, done) => done(null, chunk) }))],
     ['a PassThrough', () => Readable.from(pieces()).pipe(new PassThrough())],
   ];
@@ -105,7 +106,10 @@ describe('an observed upload', () => {
       {
         ...inner,
         put: async () => {
-          while ((await body[readInto](Buffer.alloc(70_001))) > 0);
+          const buffer = Buffer.alloc(70_001);
+          await body[readInto](buffer.subarray(0, 0));
+          body.on('data', () => {}); // gets the same bytes, which count once
+          while ((await body[readInto](buffer)) > 0);
           return inner.head(at, noContext);
         },
       },
@@ -185,6 +189,17 @@ describe('an observed upload', () => {
     );
     await expect(broken.put(at, bodyOf(data), options, noContext)).rejects.toThrow('a bug');
     expect(events.at(-1)).toMatchObject({ outcome: 'error', code: 'internal_error' });
+
+    await expect(backend.head(at, { signal: AbortSignal.abort(new Error('mine')) })).rejects.toThrow('mine');
+    expect(events.at(-1)).toMatchObject({ outcome: 'error', code: 'aborted' });
+  });
+
+  it('counts nothing that its source yields once it has failed', async () => {
+    const stream = new Readable({ read() {} });
+    const missing = { ...at, bucket: 'missing' };
+    await expect(backend.put(missing, { kind: 'stream', stream }, options, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+    stream.push(data);
+    expect([events.length, transfers.length]).toEqual([1, 0]);
   });
 });
 
@@ -266,6 +281,22 @@ describe('an observed download', () => {
     const { body } = (await failing.get(at, {}, noContext)) as ObjectStream;
     await expect(readAll(body)).rejects.toBe(error);
     expect(await eventAfterClose(body)).toMatchObject({ outcome: 'error', code: 'read_timeout', bytes: 5 });
+  });
+
+  it('is over at once when its body already is', async () => {
+    const [ended, failed] = [Readable.from([]), new Readable({ read() {} })];
+    await readAll(ended);
+    failed.on('error', () => {}).destroy(storageError('read_timeout', 'too slow'));
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const [body, outcome] of [
+      [ended, { outcome: 'success' }],
+      [failed, { outcome: 'error', code: 'read_timeout' }],
+    ] as const) {
+      const get = async (): Promise<ObjectStream> => ({ kind: 'object', info: await inner.head(at, noContext), body });
+      await wrapBackend({ ...wrapBackend(inner), get }, observe({ operation: (event) => void events.push(event) })).get(at, {}, noContext);
+      expect(events.at(-1)).toMatchObject(outcome);
+    }
+    expect(events[0]).not.toHaveProperty('code');
   });
 
   it('of what is not there is an error', async () => {
