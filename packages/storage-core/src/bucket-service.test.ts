@@ -98,13 +98,19 @@ describe('buckets and ACLs', () => {
       backend,
       autoProvision: true,
       resolveBucket: async () => ({ bucket: choices.shift() ?? 'never', because: 'tenant_mapping' }),
-      keepsBucket: async (bucket) => kept.has(bucket),
+      keepsBucket: async (bucket) => {
+        if (bucket === 'filled') await new StorageService({ backend }).uploadFile({ bucket, key: 'of-somebody-else', body: '' });
+        return kept.has(bucket);
+      },
     });
     expect(await service.uploadFile({ key: 'k', body: 'x' })).toMatchObject({ bucket: 'new' });
     expect((await service.listBuckets()).map(({ name }) => name)).toEqual(['main', 'new', 'other']); // `main` already existed
     await expect(service.uploadFile({ key: 'k', body: 'x' })).rejects.toMatchObject({ code: 'no_such_bucket' });
     expect(await service.bucketExists('never')).toBe(false);
     kept.add('never');
+    choices.push('filled', 'new');
+    expect(await service.uploadFile({ key: 'k', body: 'x' })).toMatchObject({ bucket: 'new' });
+    expect(await service.bucketExists('filled')).toBe(true);
     expect(await service.uploadFile({ key: 'k', body: 'x' })).toMatchObject({ bucket: 'never' });
   });
 
@@ -132,6 +138,11 @@ describe('buckets and ACLs', () => {
     await service.requireBucket('later');
     await expect(service.uploadFile({ bucket: 'later', key: 'k', body: '' })).rejects.toMatchObject({ code: 'no_such_bucket' });
     await expect(service.requireBucket('later')).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await service.createBucket('later');
+    await service.requireBucket('later');
+    await backend.buckets?.delete('later', {}, noContext);
+    expect(await service.bucketExists('later')).toBe(false);
+    await expect(service.requireBucket('later')).rejects.toMatchObject({ code: 'no_such_bucket' });
     await expect(service.requireBucket('X')).rejects.toMatchObject({ code: 'invalid_bucket_name' });
   });
 
@@ -139,7 +150,8 @@ describe('buckets and ACLs', () => {
     const closed = wrapBackend(backend, ({ operation }, next) =>
       operation === 'bucket_info' ? Promise.reject(storageError('access_denied', 'No.')) : next(),
     );
-    await new StorageService({ backend: closed }).requireBucket('nobody-knows');
+    const { buckets: _buckets, ...without } = wrapBackend(backend);
+    for (const each of [closed, without]) await new StorageService({ backend: each }).requireBucket('nobody-knows');
   });
 
   it('refuse invalid names, regions and ACLs', async () => {
@@ -193,6 +205,7 @@ describe('auto-provisioning', () => {
     const { calls, service: provisioned } = provisioning();
     await Promise.all(['a', 'b', 'c'].map((key) => provisioned.uploadFile({ key, body: key })));
     await provisioned.downloadFile('a');
+    await provisioned.requireBucket('made-up');
     expect(calls).toEqual(['bucket_info', 'create_bucket', 'provision made-up for https://a.example']);
     expect(await provisioned.getBucketInfo('made-up')).toMatchObject({ region: 'eu-west-1' });
   });
@@ -266,13 +279,14 @@ describe('auto-provisioning', () => {
   );
 
   it('is not undone by another process that creates the bucket first', async () => {
-    const { service: provisioned } = provisioning({
+    const { calls, service: provisioned } = provisioning({
       create: async (bucket, options, ctx) => {
         await backend.buckets?.create(bucket, options, ctx);
         throw storageError('bucket_already_exists', 'another process was faster');
       },
     });
     await provisioned.uploadFile({ key: 'k', body: '' });
+    expect(calls).toEqual(['bucket_info', 'bucket_info']); // the second shows whether it is ours; its rules are the other's
   });
 
   it('tries again after a failure', async () => {
@@ -329,6 +343,49 @@ describe('auto-provisioning', () => {
     expect(body.destroyed).toBe(true);
     release();
     await others;
+  });
+
+  it('sets the rules for all who ask, though the first caller leaves', async () => {
+    const cancel = new AbortController();
+    const reason = new Error('the first caller left');
+    const { service: provisioned } = provisioning({
+      provision: async (_bucket, _options, { signal }) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        cancel.abort(reason);
+        signal?.throwIfAborted();
+      },
+    });
+    const first = provisioned.provisionBucket('main', {}, { signal: cancel.signal });
+    const second = provisioned.provisionBucket('main');
+    await expect(first).rejects.toBe(reason);
+    await second;
+  });
+
+  it('goes on while somebody asks for the bucket, and is not believed if the bucket is deleted meanwhile', async () => {
+    let creations = 0;
+    const begun = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const { service: provisioned } = provisioning({
+      create: async (bucket, options, ctx) => {
+        creations++;
+        return backend.buckets!.create(bucket, options, ctx);
+      },
+      provision: async () => {
+        begun.resolve();
+        await gate.promise;
+      },
+    });
+    const ensured = provisioned.ensureBucket('made-up');
+    await begun.promise;
+    await backend.buckets?.delete('made-up', {}, noContext);
+    expect(await provisioned.bucketExists('made-up')).toBe(false);
+    const joined = provisioned.ensureBucket('made-up');
+    await expect(provisioned.deleteBucket('made-up')).rejects.toMatchObject({ code: 'no_such_bucket' });
+    gate.resolve();
+    await Promise.all([ensured, joined]);
+    expect(creations).toBe(1);
+    await provisioned.uploadFile({ key: 'k', body: '' });
+    expect(creations).toBe(2);
   });
 
   it('is not begun for a caller who has left already', async () => {

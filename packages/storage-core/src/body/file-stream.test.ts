@@ -86,10 +86,13 @@ describe('a stream of a file', () => {
     const peeked = createReadStream(path);
     await new Promise((resolve) => peeked.once('readable', resolve));
     peeked.unshift(peeked.read() as Buffer);
+    const asked = createReadStream(path);
+    asked.read(0);
+    await expect.poll(() => asked.readableLength).toBeGreaterThan(0);
     const text = createReadStream(path, 'latin1');
     const own = Object.assign(createReadStream(path), { _read: () => {} });
     const changing = Object.assign(createReadStream(path), { push: () => true });
-    for (const stream of [begun, peeked, text, own, changing]) {
+    for (const stream of [begun, peeked, asked, text, own, changing]) {
       expect(isDirectSource(withDirectReads(stream))).toBe(false);
       stream.destroy();
     }

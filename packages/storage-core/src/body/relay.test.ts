@@ -97,10 +97,13 @@ describe.each(sources)('the body of a stream %s', (_source, open) => {
       const before = isBefore ? use(source) : undefined;
       const body = streamIn(bodyOf(source));
       const heard = isBefore ? before : use(source);
+      let isToldOfEnd = false;
+      source.once('end', () => (isToldOfEnd = true));
       await someTurns();
       const read = await readAll(body);
       expect(read.equals(data)).toBe(true);
       await expect.poll(() => source.closed).toBe(true);
+      expect(isToldOfEnd).toBe(true);
       const told = heard?.();
       if (told?.length === 32) expect(told).toEqual(createHash('sha256').update(data).digest());
       else if (told !== undefined) expect(data.equals(told as Buffer)).toBe(true);

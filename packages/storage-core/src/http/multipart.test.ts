@@ -78,6 +78,7 @@ describe('a multipart parser', () => {
     ['one dash behind a boundary', `${named('a')}--b-\r\n`],
     ['one dash in the padding', `${named('a')}--b -\r\n`],
     ['line feeds only', `${named('a')}${end}`.replaceAll('\r\n', '\n')],
+    ['half a line break behind a boundary', `--b\rx${named('a').slice('--b\r\n'.length)}${end}`],
     ['endless padding', `--b${' '.repeat(300)}\r\n`],
     ['an endless preamble', 'x'.repeat(70_000)],
     ['an endless head', `--b\r\nx: ${'y'.repeat(9000)}`],
