@@ -382,6 +382,17 @@ describe('a call that is cancelled', () => {
     await unopened.close();
   });
 
+  it('once its bytes are there, but before they are an object, leaves nothing', async () => {
+    const cancel = new AbortController();
+    const now = (): Date => (cancel.abort(reason), new Date()); // asked between the two
+    const other = localBackend({ root, now });
+    const body: Body = { kind: 'buffer', data: Buffer.from('bytes') };
+    await expect(other.put(at('late'), body, { contentType: 'a/b' }, { signal: cancel.signal })).rejects.toBe(reason);
+    await expect(read('late')).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(await leftoversIn(root, other)).toEqual([]);
+    await other.close();
+  });
+
   it('while it opens an object gets no body', async () => {
     await put('read', Buffer.from('bytes'));
     const cancel = new AbortController();

@@ -56,6 +56,16 @@ it('a bucket directory that was replaced by a link is not followed, by any opera
   await put('other', 'still-works');
 });
 
+it('a bucket directory that is back in its place is used again', async () => {
+  await backend.buckets!.create('moved', {}, noContext);
+  await rename(join(root, 'moved'), join(outside, 'moved'));
+  await symlink(join(outside, 'moved'), join(root, 'moved'));
+  await expect(put('moved', 'new')).rejects.toMatchObject(denied);
+  await rm(join(root, 'moved'));
+  await rename(join(outside, 'moved'), join(root, 'moved'));
+  await put('moved', 'new');
+});
+
 it('a directory of bytes inside a bucket that was replaced by a link is not followed', async () => {
   for (const shard of await readdir(join(root, 'bucket'))) {
     await rm(join(root, 'bucket', shard), { recursive: true });

@@ -165,6 +165,7 @@ describe('buckets and ACLs', () => {
       () => service.getBucketAcl('X'),
       () => service.getVersioning('X'),
       () => service.getLifecycle('X'),
+      () => service.sweep({ olderThan: 0, bucket: 'X' }),
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'invalid_bucket_name' });
     }

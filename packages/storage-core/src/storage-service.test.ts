@@ -129,6 +129,11 @@ describe('uploadFile and downloadFile', () => {
     const own = { key: 'k', body: 'x', acl: 'private', storageClass: 'COLD' } as const;
     for (const code of ['acl_not_supported', 'invalid_argument'] as const)
       await expect(refusing(code).uploadFile(own)).rejects.toMatchObject({ message: 'No.' });
+    for (const error of [storageError('acl_not_supported', 'No.'), storageError('invalid_argument', 'No.')]) {
+      const inner = { ...wrapBackend(backend), put: () => Promise.reject(error) };
+      const without = new StorageService({ backend: inner, defaultBucket: 'main', defaultStorageClass: 'WARM' }); // and refused by no provider
+      await expect(without.uploadFile({ key: 'k', body: 'x' })).rejects.toBe(error);
+    }
   });
 
   it.each([
