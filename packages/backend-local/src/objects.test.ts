@@ -393,6 +393,15 @@ describe('a call that is cancelled', () => {
     await other.close();
   });
 
+  it('before it removes objects with their bucket removes none', async () => {
+    await put('stays', Buffer.from('bytes'));
+    const cancel = new AbortController();
+    const removing = backend.buckets!.delete('bucket', { force: true }, { signal: cancel.signal });
+    cancel.abort(reason);
+    await expect(removing).rejects.toBe(reason);
+    expect((await read('stays')).toString()).toBe('bytes');
+  });
+
   it('while it opens an object gets no body', async () => {
     await put('read', Buffer.from('bytes'));
     const cancel = new AbortController();

@@ -1,7 +1,10 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+
 import { describe, expect, it } from 'vitest';
 
 import { storageError } from '../errors.ts';
-import { problemHeaders, problemOf, validationFailed } from './problem.ts';
+import { problemHeaders, problemOf, sendProblem, validationFailed } from './problem.ts';
 
 describe('a problem document', () => {
   it('of a request that is not valid names at least one mistake', () => {
@@ -17,6 +20,14 @@ describe('a problem document', () => {
 
   it('of anything else has no list of mistakes', () => {
     expect(problemOf(storageError('file_not_found', 'Gone.'))).not.toHaveProperty('errors');
+  });
+
+  it('is not sent to a client that has left, and the process goes on', async () => {
+    const response = new ServerResponse(new IncomingMessage(new Socket()));
+    response.destroy();
+    sendProblem(response, new Error('too late'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(response.headersSent).toBe(false);
   });
 
   it('is kept by no cache, and taken for nothing else by any browser', () => {

@@ -52,6 +52,14 @@ describe.each(ways)('the body of a request that is read %s', (_how, read) => {
   });
 });
 
+it('a body that nobody reads yet keeps its failure, and the process goes on', async () => {
+  const incoming = request(['abc'], { whole: false });
+  const body = requestBody(incoming);
+  incoming.destroy();
+  await expect.poll(() => body.closed).toBe(true);
+  await expect(buffer(body)).rejects.toThrow('The client went away before the body was whole.');
+});
+
 it('a body that is read as a stream comes no faster than its reader takes it', async () => {
   const incoming = request([], { whole: false });
   const body = requestBody(incoming);
