@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { assertPlainBody, readBody, requestBody } from './request-body.ts';
 
@@ -58,6 +58,26 @@ it('a body that nobody reads yet keeps its failure, and the process goes on', as
   incoming.destroy();
   await expect.poll(() => body.closed).toBe(true);
   await expect(buffer(body)).rejects.toThrow('The client went away before the body was whole.');
+});
+
+it('a body that is read at once is given up in time, and leaves no timer once it is here or refused', async () => {
+  onTestFinished(() => void vi.useRealTimers());
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const [late, whole, gone] = [0, 1, 2].map(() => request(['abc'], { whole: false })) as [IncomingMessage, IncomingMessage, IncomingMessage];
+  gone.destroy();
+  const [given, arrived, refused] = [late, whole, gone].map((incoming) => readBody(incoming, 6, 1000));
+  const outcomes = Promise.allSettled([given, arrived, refused]);
+  await turn();
+  whole.push(null);
+  await turn();
+  expect(vi.getTimerCount()).toBe(1);
+  vi.advanceTimersByTime(1000);
+  expect(await outcomes).toMatchObject([
+    { status: 'rejected', reason: { code: 'validation_failed' } },
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: { message: 'The client went away before the body was whole.' } },
+  ]);
 });
 
 it('a body that is read as a stream comes no faster than its reader takes it', async () => {
