@@ -123,7 +123,7 @@ export class Signer {
     this.#assertSignature(`${formScope}${policy}`, fields.get(parameters.signature));
     const claims = JSON.parse(Buffer.from(policy, 'base64url').toString()) as Claims; // our own JSON: the signature proves it
     this.#assertFresh(claims);
-    if (claims.method !== 'POST' || claims.bucket !== bucket || fields.get('key') !== claims.key) {
+    if (claims.bucket !== bucket || fields.get('key') !== claims.key) {
       throw denied('The form was signed for another object.');
     }
     const added = [...fields.keys()].find((name) => !formFields.has(name));
