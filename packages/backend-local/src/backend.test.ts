@@ -238,6 +238,7 @@ describe('a directory that cannot be the storage', () => {
       code: 'storage_unavailable',
       message: expect.stringMatching(/newer version/) as string,
     });
+    expect(existsSync(join(path, 'index.db-wal'))).toBe(false); // nobody holds it open
   });
 
   it('because this process may not enter it, or not write there, is access_denied', async () => {

@@ -393,6 +393,15 @@ describe('a call that is cancelled', () => {
     await other.close();
   });
 
+  it('while it copies leaves no copy', async () => {
+    await put('source of none', Buffer.from('bytes'));
+    const cancel = new AbortController();
+    const onlyIf = (): boolean => (cancel.abort(reason), true);
+    await expect(backend.copy(at('source of none'), at('no copy'), { onlyIf }, { signal: cancel.signal })).rejects.toBe(reason);
+    await expect(read('no copy')).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
   it('before it removes objects with their bucket removes none', async () => {
     await put('stays', Buffer.from('bytes'));
     const cancel = new AbortController();
