@@ -263,6 +263,17 @@ describe('auto-provisioning', () => {
     await provisioned.uploadFile({ key: 'k', body: '' });
   });
 
+  it.each([
+    ['source', { source: 'k', destination: { bucket: 'main', key: 'k' } }],
+    ['destination', { source: { bucket: 'main', key: 'k' }, destination: 'k' }],
+  ])('creates a bucket again that was gone as the %s of a copy', async (_end, copy) => {
+    const { service: provisioned } = provisioning();
+    for (const bucket of ['main', undefined]) await provisioned.uploadFile({ bucket, key: 'k', body: '' });
+    await backend.buckets?.delete('made-up', { force: true }, noContext);
+    await expect(provisioned.copyFile(copy)).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await provisioned.uploadFile({ key: 'k', body: '' });
+  });
+
   it.each(['getPresignedUploadUrl', 'getPresignedDownloadUrl'] as const)(
     'creates a bucket again that %s found to be gone',
     async (presigning) => {

@@ -99,6 +99,19 @@ describe('uploadFile and downloadFile', () => {
     await expect(service.uploadFile({ key: 'k', body: 'y', sha256 })).rejects.toMatchObject({ code: 'checksum_mismatch' });
   });
 
+  it('hand on a size hint that is one, where no size is known', async () => {
+    const hints: unknown[] = [];
+    const put: StorageBackend['put'] = (at, body, ...rest) => {
+      hints.push(body.kind === 'stream' ? body.sizeHint : 'none');
+      return backend.put(at, body, ...rest);
+    };
+    service = new StorageService({ backend: { ...wrapBackend(backend), put }, defaultBucket: 'main' });
+    for (const more of [{ sizeHint: 5 }, { sizeHint: 5, size: 1 }, { sizeHint: -1 }, { sizeHint: 0.5 }, { sizeHint: Number.NaN }])
+      await service.uploadFile({ key: 'k', body: Readable.from(['x']), ...more });
+    await service.uploadFile({ key: 'k', body: 'x', sizeHint: 5 });
+    expect(hints).toEqual([5, undefined, undefined, undefined, undefined, 'none']);
+  });
+
   it('use the defaults of the service', async () => {
     service = new StorageService({ backend, defaultBucket: 'main', defaultAcl: 'public-read', defaultStorageClass: 'STANDARD_IA' });
     await service.uploadFile({ key: 'k', body: 'x' });
@@ -431,6 +444,8 @@ describe('copyFile and moveFile', () => {
     await service.moveFile({ source: 'k', destination: { bucket: 'other', key: 'moved' } });
     expect([await keysOf(), await keysOf('other')]).toEqual([[], ['moved']]);
     expect((await service.getObjectAcl({ bucket: 'other', key: 'moved' })).grants.length).toBe(2);
+    await service.moveFile({ source: { bucket: 'other', key: 'moved' }, destination: 'moved' });
+    expect([await keysOf(), await keysOf('other')]).toEqual([['moved'], []]);
   });
 
   it('move a file onto itself without losing it, whichever way it is named', async () => {
