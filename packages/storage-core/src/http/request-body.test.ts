@@ -64,7 +64,11 @@ it('a body that is read at once is given up in time, and leaves no timer once it
   onTestFinished(() => void vi.useRealTimers());
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const [late, whole, gone] = [0, 1, 2].map(() => request(['abc'], { whole: false })) as [IncomingMessage, IncomingMessage, IncomingMessage];
+  const [late, whole, gone] = [0, 1, 2].map(() => request(['abc'], { whole: false })) as [
+    IncomingMessage,
+    IncomingMessage,
+    IncomingMessage,
+  ];
   gone.destroy();
   const [given, arrived, refused] = [late, whole, gone].map((incoming) => readBody(incoming, 6, 1000));
   const outcomes = Promise.allSettled([given, arrived, refused]);
