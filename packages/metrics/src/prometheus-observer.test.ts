@@ -66,6 +66,11 @@ describe('prometheusObserver', () => {
       prometheusObserver({ register: own }).transfer?.({ direction: 'upload', backend: 'local', bytes: 7 });
     expect((await counter.get()).values).toEqual([{ labels: { backend: 'local', tenant: 'none' }, value: 14 }]);
     expect(collect).toHaveBeenCalledTimes(1);
+    for (const name of ['storage_operations_total', 'storage_errors_total', 'storage_operation_duration_seconds']) {
+      const fresh = new Registry();
+      prometheusObserver({ register: fresh }).operation?.({ ...event, outcome: 'error', code: 'file_not_found' });
+      expect((await fresh.getSingleMetric(name)!.get()).values).not.toEqual([]);
+    }
   });
 });
 

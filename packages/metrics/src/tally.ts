@@ -56,7 +56,6 @@ export class Tallies {
     for (const tenants of this.#byBackend.values()) {
       for (const { operations, bytes } of tenants.values()) {
         for (const tally of operations.values()) this.#emit(tally);
-        if (bytes.upload === 0 && bytes.download === 0) continue;
         const counted = { ...bytes };
         [bytes.upload, bytes.download] = [0, 0];
         this.#sinks.bytes(counted);
@@ -66,7 +65,6 @@ export class Tallies {
 
   #emit(tally: OperationTally): void {
     const { labels, success, error } = tally;
-    if (success + error === 0) return;
     const seconds = tally.seconds.splice(0);
     [tally.success, tally.error] = [0, 0]; // reset first: the sink may throw
     this.#sinks.operations({ labels, success, error, seconds });

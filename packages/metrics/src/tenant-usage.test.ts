@@ -47,8 +47,10 @@ describe('tenantUsageGauge', () => {
     const register = new Registry();
     const collect = async (): Promise<TenantUsage[]> => [
       { tenant: 'other', bytes: 3 },
-      { tenant: 'none', bytes: 2 },
-      { tenant: undefined, bytes: 9 },
+      { tenant: 'none', bytes: 1 },
+      { tenant: undefined, bytes: 5 },
+      { tenant: 'none', bytes: 1 },
+      { tenant: undefined, bytes: 4 },
       { tenant: 'small', bytes: 1 },
     ];
     tenantUsageGauge({ register, collect, tenants: { max: 2 } });
