@@ -314,11 +314,11 @@ describe('auto-provisioning', () => {
   });
 
   it('cannot be cancelled for all others by the first caller', async () => {
-    let release = (): void => {};
-    const gate = new Promise<void>((resolve) => (release = resolve));
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { service: provisioned } = provisioning({
       create: async (bucket, options, ctx) => {
-        await gate;
+        begun.resolve();
+        await gate.promise;
         ctx.signal?.throwIfAborted();
         return backend.buckets!.create(bucket, options, ctx);
       },
@@ -326,8 +326,9 @@ describe('auto-provisioning', () => {
     const cancel = new AbortController();
     const first = provisioned.uploadFile({ key: 'first', body: '' }, { signal: cancel.signal });
     const second = provisioned.uploadFile({ key: 'second', body: '' });
+    await begun.promise;
     cancel.abort(new Error('the first caller left'));
-    release();
+    gate.resolve();
     await expect(first).rejects.toThrow('the first caller left');
     await second;
     expect((await provisioned.listFiles()).objects.map((object) => object.key)).toEqual(['second']);
