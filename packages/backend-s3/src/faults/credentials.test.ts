@@ -87,6 +87,16 @@ describe.each(transports)('the credentials (%s)', (transport) => {
     expect(bench.proxy.requests).toHaveLength(0);
   });
 
+  it('of a provider that does not answer are not waited for by an aborted caller', async () => {
+    const stop = new AbortController();
+    const provider = (): Promise<Identity> => {
+      stop.abort(new Error('enough'));
+      return new Promise(() => {});
+    };
+    const head = bench.through({ credentials: provider, timeout: 600 }).head(bench.at('any'), { signal: stop.signal });
+    await expect(head).rejects.toThrow('enough');
+  });
+
   it.each([
     ['of its own', new Error('the vault is sealed')],
     ['of another server that is gone', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })],

@@ -6,7 +6,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
-import { sizeMismatch } from '@coffer/storage-core';
+import { sizeMismatch, untilAborted } from '@coffer/storage-core';
 
 import type { Connection } from '../http/connection.ts';
 import type { Settings } from '../settings.ts';
@@ -93,6 +93,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   addCorrections(client, connection, region);
   trackInDoubt(client);
   addTransientErrors(client);
+  heedAborts(client);
   return {
     client,
     signerFor(signingEndpoint) {
@@ -111,6 +112,14 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
 /** All clients share what any of them learns about the server's clock. */
 function followClock({ config }: S3Client, clock: Connection['clock']): void {
   Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
+}
+
+type Send = (command: object, options?: { readonly abortSignal?: AbortSignal }) => Promise<unknown>;
+
+/** While the SDK waits for keys, or between two attempts, it takes no notice of an abort. */
+function heedAborts(client: S3Client): void {
+  const send = client.send.bind(client) as Send;
+  client.send = ((command, options) => untilAborted(send(command, options), options?.abortSignal)) as Send as typeof client.send;
 }
 
 interface XmlRequest {
