@@ -76,7 +76,7 @@ export class Slots {
   takeFree(amount: number, { signal, tenant = '' }: Taker): (() => void) | undefined {
     signal?.throwIfAborted();
     this.#tenants.note(tenant);
-    const isFirst = this.#queue.length === 0 || (this.#next() === undefined && !this.#queue.some((waiter) => waiter.tenant === tenant));
+    const isFirst = this.#next() === undefined && !this.#queue.some((waiter) => waiter.tenant === tenant);
     if (!isFirst || !this.#hasRoom(amount) || !this.#isWithinShare(amount, tenant)) return undefined;
     this.#use(amount, tenant);
     return this.#releaseOf(amount, tenant);

@@ -115,9 +115,8 @@ export class RawSocket {
           else reject(error);
         };
         // The socket has the async context of whoever needed it first.
-        const begin = AsyncResource.bind((head: AnswerHead) => reception.begin(head));
         const sink = AsyncResource.bind(reception.sink);
-        this.#exchange = { begin, sink, answer: new RawAnswer(), hasBegun: false, settle };
+        this.#exchange = { ...reception, sink, answer: new RawAnswer(), hasBegun: false, settle };
         stopWaiting = onAbort(signal, () => this.#fail(signal?.reason));
         this.#socket.write(request, 'latin1');
         this.#socket.setTimeout(this.#timeout);

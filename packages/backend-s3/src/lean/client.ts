@@ -182,7 +182,7 @@ export class LeanClient {
     const date = this.#signatures.date(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? endpoint.prefix : endpoint.prefix + encodeKey(at.key);
-    const needsMd5 = hasMd5 && method === 'PUT' && isUint8Array(body) && !hasChecksum(headers);
+    const needsMd5 = hasMd5 && isUint8Array(body) && !hasChecksum(headers);
     const md5 = needsMd5 ? ['content-md5', hash('md5', body, 'base64')] : [];
     const standardHeaders = [...md5, 'host', endpoint.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
     if (keys.sessionToken !== undefined) standardHeaders.push('x-amz-security-token', keys.sessionToken);

@@ -47,7 +47,7 @@ export class Credentials {
     try {
       return await this.#load(false);
     } catch (error) {
-      if (this.#identity?.expiration !== undefined && this.#remaining > 0) return this.#identity;
+      if (this.#identity !== undefined && this.#remaining > 0) return this.#identity;
       throw error;
     }
   }

@@ -70,7 +70,7 @@ export class FlowingSource implements ChunkSource {
 
   readonly #take = (chunk: Buffer): void => {
     const target = this.#target;
-    if (target !== undefined && this.#kept.length === 0) {
+    if (target !== undefined) {
       const rest = this.#copy(chunk, target);
       if (this.#end < target.length) return;
       if (rest !== undefined) this.#kept.push(rest);
