@@ -40,7 +40,7 @@ describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transpo
     const [theirs, mine] = buckets.map((bucket) => ({ bucket, key: 'object' })) as [ObjectAddress, ObjectAddress];
     for (const bucket of buckets) await backend.buckets?.create(bucket, {}, noContext);
     await backend.put(theirs, { kind: 'buffer', data: Buffer.from('secret') }, { contentType: 'text/plain' }, noContext);
-    const upload = await backend.presign!.upload(mine, { method: 'PUT', expiresIn: 60, contentType: 'text/plain' }, noContext);
+    const upload = await backend.presign!.upload(mine, { method: 'PUT', expiresIn: 60, storageClass: 'STANDARD' }, noContext);
     const copied = { 'x-amz-copy-source': `/${theirs.bucket}/${theirs.key}` };
     expect(await put(upload, '', { ...copied, 'x-amz-copy-source-range': 'bytes=0-5' })).toBeGreaterThanOrEqual(400);
     expect(await put(upload, '', copied)).toBeGreaterThanOrEqual(400);

@@ -62,3 +62,20 @@ describe.each(transports)('a write under If-None-Match if the credentials may no
     expect(written).toEqual(code === undefined ? ['*'] : []);
   });
 });
+
+it.each(transports)(
+  'a refused If-Match is reported as that also if the credentials may not ask whether versions are kept (%s)',
+  async (transport) => {
+    const server = await serve((request, response) =>
+      (request.url?.includes('versioning') === true ? refusal(403, 'AccessDenied') : refusal(412, 'PreconditionFailed'))(request, response),
+    );
+    const put = backendTo(server, { transport }, { ...awsProfile, conditionalPutOfVersions: false }).put(
+      { bucket: 'bucket', key: 'key' },
+      { kind: 'buffer', data: Buffer.from('x') },
+      { contentType: 'text/plain', ifMatch: 'etag' },
+      noContext,
+    );
+    await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(server.requests).toHaveLength(2);
+  },
+);

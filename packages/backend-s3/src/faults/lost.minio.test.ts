@@ -18,7 +18,7 @@ const minio = await ifAvailable(startS3('minio'));
 describe.skipIf(typeof minio === 'string').each(transports)('a write that succeeded although its answer got lost (%s)', (transport) => {
   const bench = faultBench(transport, () => startS3('minio'));
 
-  /** Loses the answer to the first request that creates the object. */
+  /** Loses the answer to the first request that creates the object, and has the second one refused, which leaves the doubt. */
   const loseAnswer = (key: string): void => {
     let asked = 0;
     bench.proxy.faults.answer = ({ method, target }) => {
@@ -28,7 +28,7 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
       asked++;
       if (asked === 1) bench.proxy.faults.cutAfter = 10;
       else delete bench.proxy.faults.cutAfter;
-      return undefined;
+      return asked === 2 ? answerOf(503) : undefined;
     };
   };
 
@@ -116,7 +116,7 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
 
   it('is in doubt, and not refused, if the object cannot be looked at', async () => {
     const at = bench.at('unseen');
-    const backend = bench.through({ maxRetries: 1 }, { profile: awsProfile });
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
     loseAnswer(at.key);
     const lose = bench.proxy.faults.answer!;
     bench.proxy.faults.answer = (request) => (request.method === 'HEAD' ? answerOf(503) : lose(request));

@@ -123,6 +123,7 @@ describe('an answer', () => {
     ['a folded header', 'HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n'],
     ['a folded header that looks like another one', 'HTTP/1.1 200 OK\r\na: b\r\n content-length: 1\r\n\r\na'],
     ['a space behind a name', 'HTTP/1.1 200 OK\r\ncontent-length : 1\r\n\r\na'],
+    ['a line that is no header before one that is', 'HTTP/1.1 200 OK\r\na\r\nb: c\r\ncontent-length: 0\r\n\r\n'],
     ['a line without a name', 'HTTP/1.1 200 OK\r\n: b\r\n\r\n'],
     ['a carriage return alone behind the status', 'HTTP/1.1 200\rfoo\r\ncontent-length: 0\r\n\r\n'],
     ['a carriage return alone in a value', 'HTTP/1.1 200 OK\r\na: b\r\r\ncontent-length: 0\r\n\r\n'],

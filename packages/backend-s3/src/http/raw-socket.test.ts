@@ -133,6 +133,20 @@ describe('a connection of pulls', () => {
     expect(size).toBe(1000);
   });
 
+  it('passes nothing on once it was given up', async () => {
+    const chunks = '1\r\na\r\n1\r\nb\r\n0\r\n\r\n';
+    const { ask } = await connected((socket) => socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${chunks}`));
+    const stop = new AbortController();
+    let taken = '';
+    const sink = async (piece: Buffer): Promise<void> => {
+      taken += piece.toString();
+      stop.abort(new Error('enough'));
+    };
+    await expect(ask(sink, stop.signal)).rejects.toThrow('enough');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toBe('a');
+  });
+
   it('does not time out over a sink that takes its time', async () => {
     const { ask } = await connected((peer) => peer.write(whole), { timeout: 200 });
     let text = '';

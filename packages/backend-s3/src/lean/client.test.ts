@@ -24,6 +24,9 @@ afterEach(clear);
 const regionOf = ({ headers }: IncomingMessage): string | undefined =>
   /Credential=[^/]+\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1];
 
+const timeOf = ({ headers }: IncomingMessage): number =>
+  Date.parse(String(headers['x-amz-date']).replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5'));
+
 describe('what a server finds wrong', () => {
   it('with the clock is corrected for all further requests', async () => {
     const ahead = 3_600_000;
@@ -32,10 +35,19 @@ describe('what a server finds wrong', () => {
     const transport = transportTo(server, { maxRetries: 0 });
     expect(await transport.put(at, payload, described, noContext)).toEqual({ etag: 'made' });
     await transport.head(at, noContext);
-    const times = server.requests.map(({ headers }) =>
-      Date.parse(String(headers['x-amz-date']).replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5')),
-    );
-    expect(times.map((time) => time - Date.now() > ahead / 2)).toEqual([false, true, true]);
+    expect(server.requests.map((request) => timeOf(request) - Date.now() > ahead / 2)).toEqual([false, true, true]);
+  });
+
+  it('with the clock is corrected also by the refusal of a stream, which itself is gone', async () => {
+    const ahead = 3_600_000;
+    const date = new Date(Date.now() + ahead).toUTCString();
+    const server = await serve(refusal(403, 'RequestTimeTooSkewed', { date }), ok);
+    const transport = transportTo(server, { maxRetries: 0 });
+    const stream = Readable.from([data], { objectMode: false });
+    const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'access_denied' });
+    await transport.head(at, noContext);
+    expect(server.requests.map((request) => timeOf(request) - Date.now() > ahead / 2)).toEqual([false, true]);
   });
 
   it('with the clock shows at a HEAD by the date alone', async () => {
@@ -115,9 +127,10 @@ describe('what a server finds wrong', () => {
     open.push(() => store.connection.close());
     await store.transport.put(at, payload, described, noContext);
     await store.transport.uploadPart({ at, uploadId: 'id', number: 1 }, data, noContext);
+    await store.transport.put(at, { ...payload, md5: hash('md5', data) }, described, noContext);
     await store.transport.put({ ...at, bucket: 'another' }, payload, described, noContext);
     const md5 = hash('md5', data, 'base64');
-    expect(server.requests.map(({ headers }) => headers['content-md5'])).toEqual([undefined, md5, md5, undefined]);
+    expect(server.requests.map(({ headers }) => headers['content-md5'])).toEqual([undefined, md5, md5, md5, undefined]);
   });
 
   it('with the checksum of the body means that the bytes changed, and does not affect payload signing', async () => {

@@ -121,6 +121,8 @@ describe('credentials', () => {
     expect(await Promise.all([credentials.replace(refused, badKeys), credentials.replace(refused, badKeys)])).toEqual([true, true]);
     expect(await credentials.replace(refused, badKeys)).toBe(true);
     expect(asked()).toBe(2);
+    const badSecret = new AnswerError(403, {}, '<Code>SignatureDoesNotMatch</Code>');
+    expect(await credentials.replace(await credentials.load(), badSecret)).toBe(true);
   });
 
   it('are not fetched again and again for refusals that mean something else', async () => {

@@ -35,7 +35,10 @@ describe('a reader of chunks', () => {
           if (turn % 3 === 1) {
             const chunks = Buffer.concat(await reader.chunks(wanted));
             if (turn % 2 === 0) got.push(chunks);
-            else reader.unread(chunks);
+            else {
+              if (turn % 4 === 1) await reader.hasMore(); // what follows is then there already
+              reader.unread(chunks);
+            }
           } else if (turn % 3 === 2) {
             const target = Buffer.alloc(wanted + 2);
             const end = await reader.fill(target, 2);
@@ -57,6 +60,12 @@ describe('a reader of chunks', () => {
     const target = Buffer.alloc(300);
     expect(await reader.fill(target)).toBe(200);
     expect(target.subarray(0, 200).equals(expected(200))).toBe(true);
+  });
+
+  it('has nothing more of a stream that has ended', async () => {
+    const stream = pieces([100]);
+    await stream.toArray();
+    expect(await new ChunkReader(stream).hasMore()).toBe(false);
   });
 
   it('releases the memory of chunks that it owns, and of no others', async () => {
@@ -100,6 +109,19 @@ describe('a reader of chunks', () => {
     await expect(reader.hasMore()).rejects.toThrow(message);
     await new Promise((resolve) => setImmediate(resolve));
     await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
+  });
+
+  it('rejects at once, and ever after, when a stream fails whose generator does not end', async () => {
+    const generator = (async function* (): AsyncGenerator<Buffer> {
+      yield await new Promise<never>(() => {});
+    })();
+    const stream = Readable.from(generator, { objectMode: false });
+    const reader = new ChunkReader(stream);
+    const reading = reader.hasMore();
+    await new Promise((resolve) => setImmediate(resolve)); // until then, the generator has not begun
+    stream.destroy(new Error('failed'));
+    await expect(reading).rejects.toThrow('failed');
+    await expect(reader.hasMore()).rejects.toThrow('failed');
   });
 
   it('rejects with the StorageError that an open body makes of the failure of its socket', async () => {
