@@ -282,6 +282,24 @@ describe.each(transports)('a copy (%s)', (transport) => {
     for (let made = 0; made < 2; made++) expect(await copy()).toMatchObject({ size: data.length });
   });
 
+  it('by parts through this process holds no memory once a part was of another version', async () => {
+    const size = 6 * mib;
+    let reads = 0;
+    const server = await serve((request, response) => {
+      const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')?.map(Number) ?? [];
+      if (start === undefined || end === undefined)
+        return (request.method === 'PUT' ? ok : copying(there('before', size)))(request, response);
+      const part = Buffer.alloc(end - start + 1);
+      return response.writeHead(206, { etag: reads++ === 0 ? '"after"' : '"before"', 'content-length': part.length }).end(part);
+    });
+    const settings = { transport, uploadMemory: 5 * mib, partSize: 5 * mib, copyByPartsFrom: 5 * mib + 1 };
+    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
+    const from = { ...source, key: 'a%b' }; // the parts of which no server copies
+    const copy = (): Promise<unknown> => backend.copy(from, destination, { ifMatch: 'before' }, { signal: AbortSignal.timeout(20_000) });
+    await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(await copy()).toMatchObject({ size });
+  });
+
   it('is described as what it is, if its source was replaced between the look at it and the copy', async () => {
     const server = await serve((request, response) => {
       const isOfCopy = request.url?.startsWith('/bucket/copy') === true;

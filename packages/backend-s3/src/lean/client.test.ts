@@ -195,6 +195,14 @@ describe('failures', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  it('that are occasional cost no retries in the long run', async () => {
+    let asked = 0;
+    const server = await serve((request, response) => (asked++ % 2 === 0 ? refusal(500, 'InternalError') : ok)(request, response));
+    const transport = transportTo(server, { maxRetries: 1 });
+    for (let round = 0; round < 40; round++) await transport.head(at, noContext);
+    expect(asked).toBe(80);
+  });
+
   it('of a stream are not, since it is gone', async () => {
     const server = await serve(refusal(503, 'SlowDown'), ok);
     const stream = Readable.from([data], { objectMode: false });
@@ -277,4 +285,30 @@ it('a stream uses the connection that a body in memory has left, if there is onl
   const stream = () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }), size: data.length }) as const;
   for (const body of [payload, stream(), payload, stream()]) await transport.put(at, body, described, noContext);
   expect([server.requests.length, server.connections()]).toEqual([4, 1]);
+});
+
+it('a stream waits for a connection no longer than the timeout', async () => {
+  const server = await serve((_request, response) => {
+    response.writeHead(200, { etag: '"made"', 'content-length': 1_000_000 });
+    const dripping = setInterval(() => response.write('x'), 20);
+    response.once('close', () => clearInterval(dripping));
+  });
+  const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 1, timeout: 0.5 });
+  const read = await transport.get(at, {}, noContext);
+  if (read.kind !== 'object') throw new Error('not modified');
+  const stream = Readable.from([data], { objectMode: false });
+  const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+  await expect(put).rejects.toMatchObject({ code: 'connect_timeout' });
+  read.body.destroy();
+});
+
+it('the page of a proxy that answers a stream holds no connection', async () => {
+  const server = await serve((request, response) => {
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/html' }).write('<html>');
+  });
+  const stream = Readable.from([data], { objectMode: false });
+  const put = transportTo(server).put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+  await expect(put).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await expect.poll(() => server.requests[0]?.socket.destroyed).toBe(true);
 });
