@@ -35,12 +35,11 @@ const name = 'storage_tenant_usage_bytes';
  */
 export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
   const { register, collect, tenants, timeout = 5, onError } = options;
-  let refreshing: Promise<void> | undefined;
   let collecting: Promise<Iterable<TenantUsage>> | undefined;
 
   // Kept until it settles, however long after the scrape: a slow database gets no second query.
   const collectOnce = (): Promise<Iterable<TenantUsage>> =>
-    (collecting ??= (async () => collect())().finally(() => {
+    (collecting ??= collect().finally(() => {
       collecting = undefined;
     }));
   const refresh = async (): Promise<void> => {
@@ -60,12 +59,7 @@ export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
     help: 'Bytes that a tenant stores.',
     labelNames: ['tenant'],
     registers: [register],
-    collect: () => {
-      refreshing ??= refresh().finally(() => {
-        refreshing = undefined;
-      });
-      return refreshing;
-    },
+    collect: refresh,
   });
 }
 
