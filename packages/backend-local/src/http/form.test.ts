@@ -101,21 +101,51 @@ describe('a presigned form', () => {
     await assertNothingStored();
   });
 
-  it('that is refused while its request is paused gets an answer', async () => {
-    const { backend } = served;
-    const server = createServer((request, response) => {
-      const verifyForm = async (...given: Parameters<typeof backend.access.verifyForm>): Promise<never> => {
-        await expect.poll(() => request.isPaused()).toBe(true);
-        await backend.access.verifyForm(...given);
+  describe('that is judged only once nothing more of it is read', () => {
+    /** @returns the answer, and the bytes that had been read by then */
+    async function postHeldUp(body: Buffer, judge: () => void): Promise<{ readonly status: number; readonly read: number }> {
+      const { backend } = served;
+      let read = 0;
+      const server = createServer((request, response) => {
+        const verifyForm: typeof backend.access.verifyForm = async (...given) => {
+          const isHeldUp = (): boolean => read === (read = request.socket.bytesRead);
+          await expect.poll(isHeldUp).toBe(true);
+          judge();
+          return backend.access.verifyForm(...given);
+        };
+        void localHttpHandler({ backend: { ...backend, access: { ...backend.access, verifyForm } } })(request, response);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const { status } = await ask(url, '/local/bucket', { method: 'POST', headers, body });
+      await new Promise((resolve) => server.close(resolve));
+      return { status, read };
+    }
+
+    it('gets an answer when it is refused, and was not read ahead', async () => {
+      const { status, read } = await postHeldUp(formOf([...fields, file]), () => {
         throw storageError('access_denied', 'late');
-      };
-      void localHttpHandler({ backend: { ...backend, access: { ...backend.access, verifyForm } } })(request, response);
+      });
+      expect(status).toBe(403);
+      expect(read).toBeLessThan(data.length / 2);
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const answer = await ask(url, '/local/bucket', { method: 'POST', headers, body: formOf([...fields, file]) });
-    expect(answer).toMatchObject({ status: 403 });
-    await new Promise((resolve) => server.close(resolve));
+
+    it('is read to its end when its file just fills the buffer', async () => {
+      const { fields: unsized } = await served.backend.presign!.upload(at, { expiresIn: 60 }, noContext);
+      const parts = Object.entries(unsized).map(([name, value]) => ({ name, value }));
+      const form = formOf([...parts, { ...file, value: data.subarray(0, 262_200) }, { name: 'after', value: 'x'.repeat(900_000) }]);
+      expect(await postHeldUp(form, () => {})).toMatchObject({ status: 204 });
+    });
+  });
+
+  it('that is refused is answered before all of it is there', async () => {
+    const body = formOf([file, ...fields]);
+    const answer = await ask(served.url, '/local/bucket', {
+      method: 'POST',
+      headers: { ...headers, 'content-length': String(body.length) },
+      send: (request) => request.write(body.subarray(0, 100_000)),
+    });
+    expect(answer.status).toBe(403);
   });
 
   it('that ends before its file does stores nothing', async () => {
