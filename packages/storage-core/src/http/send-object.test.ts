@@ -26,6 +26,11 @@ const status: Partial<Record<StorageErrorCode, number>> = {
 };
 
 const streamOf = (bytes: Buffer): Readable => Readable.from([bytes], { objectMode: false });
+const endlessStreamOf = (bytes: Buffer): Readable => {
+  const stream = new Readable({ read() {} });
+  stream.push(bytes);
+  return stream;
+};
 const backend = memoryBackend({ buckets: ['suite'] });
 let open: (options: GetOptions) => Promise<GetResult>;
 let sendOptions: SendOptions;
@@ -171,6 +176,8 @@ describe('sendObject', () => {
     const answer = await ask();
     expect([answer.status, answer.body, answer.header('content-length')]).toEqual([200, '', '0']);
     expect((await ask({ range: 'bytes=0-' })).status).toBe(416);
+    open = async () => ({ kind: 'object', info: { ...info, size: 0 }, body: streamOf(Buffer.alloc(0)), ownsChunks: true });
+    expect(await ask()).toMatchObject({ status: 200, body: '' });
   });
 
   describe('with If-Range', () => {
@@ -273,6 +280,7 @@ describe('sendObject', () => {
 
   it.each([
     ['more', 20, streamOf],
+    ['more', 20, endlessStreamOf],
     ['fewer', 5, streamOf],
     ['more', 20, wholeBody],
     ['fewer', 5, wholeBody],

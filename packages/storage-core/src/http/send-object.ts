@@ -133,7 +133,7 @@ function pipeBody(
     body.on('close', abort);
     response.on('error', () => {}); // `close` follows
     response.on('close', () => {
-      if (!body.readableEnded) body.destroy(); // the client left: nobody reads the rest
+      body.destroy(); // the client may have left: nobody reads the rest
       resolve();
     });
     if (body.destroyed) return abort();
