@@ -226,4 +226,19 @@ describe('errors', () => {
     expect(seen).toMatchObject([{ code: 'access_denied' }]);
     await new Promise((resolve) => server.close(resolve));
   });
+
+  it.each(['at once', 'later'])('cut the connection when onError fails %s', async (when) => {
+    const onError = (): Promise<never> => {
+      if (when === 'at once') throw new Error(when);
+      return Promise.reject(new Error(when));
+    };
+    const handle = localHttpHandler({ backend: served.backend, onError });
+    const handled = Promise.withResolvers<boolean>();
+    const server = createServer((request, response) => handle(request, response).then(handled.resolve, handled.reject));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const [answer, isOurs] = await Promise.allSettled([ask(url, '/local/bucket/absent'), handled.promise]);
+    expect([answer.status, isOurs]).toEqual(['rejected', { status: 'fulfilled', value: true }]);
+    await new Promise((resolve) => server.close(resolve));
+  });
 });

@@ -45,7 +45,8 @@ export function localHttpHandler({ backend, corsOrigins = ['*'], onError = answe
       setCorsHeaders(request, response, corsOrigins);
       await answer(backend, target, { request, response, ctx });
     } catch (error) {
-      if (!response.destroyed) await Promise.resolve(onError(error, request, response)).catch(() => response.destroy());
+      const fail = async (): Promise<void> => onError(error, request, response);
+      if (!response.destroyed) await fail().catch(() => response.destroy());
     }
     lingerOver(request);
     return true;
