@@ -138,6 +138,16 @@ describe('a presigned form', () => {
     });
   });
 
+  it('that is followed by more closes its connection', async () => {
+    const body = formOf([...fields, file]);
+    const answer = await ask(served.url, '/local/bucket', {
+      method: 'POST',
+      headers: { ...headers, connection: 'keep-alive', 'content-length': String(body.length + 100_000) },
+      send: (request) => request.write(body),
+    });
+    expect([answer.status, answer.headers.connection]).toEqual([204, 'close']);
+  });
+
   it('that is refused is answered before all of it is there', async () => {
     const body = formOf([file, ...fields]);
     const answer = await ask(served.url, '/local/bucket', {

@@ -17,7 +17,7 @@ export interface FormFile {
 const maxFields = 32;
 // All fields before the file together: nothing is authenticated yet.
 const maxFieldBytes = 65_536;
-// Everything after the file, which is ignored.
+// Those and everything after the file, which is ignored.
 const maxRestBytes = 1_048_576;
 const fileBuffer = 262_144;
 
@@ -57,7 +57,7 @@ class FormReader implements MultipartHandler {
   readonly #fields = new Map<string, string>();
   #head: PartHead | undefined;
   #value: Buffer[] = [];
-  /** Bytes of the fields before the file; after the file, of everything that follows it. */
+  /** Bytes of everything but the file. */
   #size = 0;
   #position: 'before' | 'file' | 'after' = 'before';
   #full = false;
@@ -119,7 +119,6 @@ class FormReader implements MultipartHandler {
 
   partEnd(): void {
     if (this.#position === 'before') this.#fields.set(this.#head!.name, fieldText(this.#head!, Buffer.concat(this.#value)));
-    else if (this.#position === 'file') this.#size = 0;
   }
 
   end(): void {
