@@ -88,7 +88,7 @@ export class UploadFile {
       assertKept(data, this.#filled);
       return { md5: hash('md5', data), sha256: hash('sha256', data) };
     }
-    if (this.#filled > 0) await this.#send();
+    await this.#send();
     await Promise.all(this.#inFlight);
     await this.#syncing;
     const [digests] = await Promise.all([this.#hash!.digest(), translated(sync(this.#file.handle))]);

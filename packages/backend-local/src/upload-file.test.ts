@@ -1,0 +1,41 @@
+import type { FileHandle } from 'node:fs/promises';
+
+import { expect, it } from 'vitest';
+
+import { BlockPool } from './block-pool.ts';
+import { HashThread } from './hash-thread.ts';
+import { TempFiles } from './temp-files.ts';
+import type { TempFile } from './temp-files.ts';
+import { scratch } from './testing/storage.ts';
+import { UploadFile } from './upload-file.ts';
+
+/** Temporary files whose first sync fails, and later ones do not: the system reports a failed write to the disk only once. */
+class OnceUnsyncedFiles extends TempFiles {
+  override async create(): Promise<TempFile> {
+    const { path, handle } = await super.create();
+    let syncs = 0;
+    const failing = {
+      get fd(): number {
+        return syncs++ === 0 ? 2 ** 31 - 1 : handle.fd;
+      },
+      write: handle.write.bind(handle),
+      close: () => handle.close(),
+    };
+    return { path, handle: failing as unknown as FileHandle };
+  }
+}
+
+it('fails when a sync on its way fails, though the last one does not', async () => {
+  const { path, remove } = await scratch();
+  const hashes = new HashThread();
+  const failures: Error[] = [];
+  const tools = { temp: new OnceUnsyncedFiles(path), pool: new BlockPool(), hashes };
+  const file = new UploadFile(tools, undefined, (error) => failures.push(error));
+  for (let mebibyte = 0; mebibyte < 34; mebibyte++) await file.write(Buffer.alloc(1_048_576));
+  const error = await file.finish().catch((cause: unknown) => cause);
+  expect(error).toMatchObject({ code: 'internal_error' });
+  expect(failures).toEqual([error]);
+  await file.abandon();
+  await hashes.close();
+  await remove();
+});
