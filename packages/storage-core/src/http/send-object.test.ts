@@ -214,6 +214,8 @@ describe('sendObject', () => {
     it('keeps to the other conditions', async () => {
       const ifRange = { range: 'bytes=0-5', 'if-range': `"${info.etag}"` };
       expect((await ask({ ...ifRange, 'if-none-match': `"${info.etag}"` })).status).toBe(304);
+      const byDate = { ...ifRange, 'if-range': info.lastModified.toUTCString() };
+      expect((await ask({ ...byDate, 'if-none-match': `"${info.etag}"` })).status).toBe(304);
       expect((await ask({ ...ifRange, 'if-match': '"other"' })).status).toBe(412);
       expect((await ask({ ...ifRange, 'if-unmodified-since': new Date(0).toUTCString() })).status).toBe(412);
       expect((await ask({ range: 'bytes=26-', 'if-range': `"${info.etag}"` })).status).toBe(416);
