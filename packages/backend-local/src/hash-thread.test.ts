@@ -57,3 +57,9 @@ it('is awaited by close(), even if nothing else keeps the process alive', async 
   expect(await child.ended).toBe(0);
   expect(child.lines).toEqual(['ended']);
 });
+
+it('keeps the process alive while it has work, and no longer', async () => {
+  const child = startChild(new URL('./testing/idle-thread.ts', import.meta.url), []);
+  expect(await child.ended).toBe(0);
+  expect(child.lines).toEqual([hex('md5', new Uint8Array(1))]);
+});
