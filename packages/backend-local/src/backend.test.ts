@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -65,6 +65,28 @@ describe('a local backend', () => {
       await expect(backend.check(noContext)).rejects.toMatchObject({ code });
       await backend.close();
     }
+  });
+
+  it('is not healthy while its index cannot be read', async () => {
+    const backend = localBackend({ root: path });
+    await backend.check(noContext);
+    const index = new DatabaseSync(join(path, 'index.db'));
+    index.exec('ALTER TABLE buckets RENAME TO elsewhere');
+    index.close();
+    await expect(backend.check(noContext)).rejects.toMatchObject({ code: 'internal_error' });
+    await backend.close();
+  });
+
+  it.runIf(existsSync('/proc/self/fd'))('leaves no file of its directory open when it is closed', async () => {
+    const backend = localBackend({ root: path });
+    await backend.check(noContext);
+    const open = async (): Promise<readonly string[]> => {
+      const targets = await Promise.all((await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+      return targets.filter((target) => target.startsWith(path));
+    };
+    expect(await open()).not.toEqual([]);
+    await backend.close();
+    expect(await open()).toEqual([]);
   });
 
   it('keeps its files private, even below a directory that other users may enter', async () => {

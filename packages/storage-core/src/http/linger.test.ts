@@ -61,9 +61,9 @@ describe('a client that sends on after it was answered', () => {
   });
 });
 
-it('a connection that stays open after lingerAtEnd for many requests closes like any other', () => {
+it('a connection that stays open after lingerAtEnd for many requests closes like any other', async () => {
   const socket = new Socket();
   for (let index = 0; index < 20_000; index++) lingerAtEnd(Object.assign(new IncomingMessage(socket), { complete: true }));
   socket.destroySoon();
-  expect(socket.destroyed || socket.writableEnded).toBe(true);
+  await once(socket, 'close');
 });
