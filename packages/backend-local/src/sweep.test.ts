@@ -55,6 +55,12 @@ it('removes bytes without an object, and nothing else', async () => {
   expect(await sweep(0)).toEqual({ removed: 0, bytes: 0 });
 });
 
+it('removes however many there are', async () => {
+  for (let index = 0; index < 501; index++) await orphan('bucket', `${index.toString(16).padStart(30, '0')}ab`);
+  await delay(10); // file systems have finer timestamps than sweeps
+  expect(await sweep(0)).toEqual({ removed: 501, bytes: 501 * 6 });
+});
+
 it('removes them from just one bucket when it is told so', async () => {
   await orphan('bucket', '4'.repeat(32));
   await orphan('another-bucket', '5'.repeat(32));
