@@ -44,11 +44,7 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
     await taken; // waits for its cleanup; if it rejects, its error explains best
     throw error;
   }
-  try {
-    return await taken!; // defined: a form without a file has thrown by now
-  } finally {
-    form.stream.destroy();
-  }
+  return taken!; // defined: a form without a file has thrown by now
 }
 
 class FormReader implements MultipartHandler {
