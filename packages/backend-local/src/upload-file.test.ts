@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 
 import { expect, it } from 'vitest';
 
-import { BlockPool } from './block-pool.ts';
+import { blockSize, BlockPool } from './block-pool.ts';
 import { HashThread } from './hash-thread.ts';
 import { TempFiles } from './temp-files.ts';
 import type { TempFile } from './temp-files.ts';
@@ -35,6 +35,33 @@ it('fails when a sync on its way fails, though the last one does not', async () 
   const error = await file.finish().catch((cause: unknown) => cause);
   expect(error).toMatchObject({ code: 'internal_error' });
   expect(failures).toEqual([error]);
+  await file.abandon();
+  await hashes.close();
+  await remove();
+});
+
+it('tells at once that a block could not be written, and takes no more than a few that are not yet', async () => {
+  const { path, remove } = await scratch();
+  const hashes = new HashThread();
+  const disk = Promise.withResolvers<never>();
+  class StuckFiles extends TempFiles {
+    override async create(): Promise<TempFile> {
+      const { path: at, handle } = await super.create();
+      return { path: at, handle: { write: () => disk.promise, close: () => handle.close() } as unknown as FileHandle };
+    }
+  }
+  const failed = Promise.withResolvers<Error>();
+  const file = new UploadFile({ temp: new StuckFiles(path), pool: new BlockPool(), hashes }, undefined, failed.resolve);
+  let taken = 0;
+  const writing = (async () => {
+    for (; taken < 50; taken++) await file.write(Buffer.alloc(blockSize));
+  })().catch((error: unknown) => error);
+  await expect.poll(() => taken).toBeGreaterThan(4);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(taken).toBeLessThan(10);
+  disk.reject(new Error('broken'));
+  expect(await failed.promise).toMatchObject({ code: 'internal_error' });
+  await writing;
   await file.abandon();
   await hashes.close();
   await remove();

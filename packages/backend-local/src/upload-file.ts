@@ -60,7 +60,7 @@ export class UploadFile {
    * @returns whether `bytes` may be reused
    */
   async write(bytes: Uint8Array): Promise<boolean> {
-    if (this.#block === nothing && bytes.byteLength === this.#announced && bytes.byteLength <= blockSize) {
+    if (bytes.byteLength === this.#announced && bytes.byteLength <= blockSize) {
       this.#block = bytes; // the whole body in one piece: no copy
       this.#filled = bytes.byteLength;
       return false;
@@ -80,7 +80,6 @@ export class UploadFile {
   /** Makes the bytes durable and resolves to their digests. */
   async finish(): Promise<Digests> {
     if (this.#file === undefined) {
-      assertKept(this.#block, this.#filled);
       const data = this.#block.subarray(0, this.#filled);
       const { handle } = (this.#file = await this.#tools.temp.create());
       await writeAll(handle, data, 0);
