@@ -234,7 +234,7 @@ describe('errors', () => {
     };
     const handle = localHttpHandler({ backend: served.backend, onError });
     const handled = Promise.withResolvers<boolean>();
-    const server = createServer((request, response) => handle(request, response).then(handled.resolve, handled.reject));
+    const server = createServer((request, response) => void handle(request, response).then(handled.resolve, handled.reject));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const [answer, isOurs] = await Promise.allSettled([ask(url, '/local/bucket/absent'), handled.promise]);
