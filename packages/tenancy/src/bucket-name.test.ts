@@ -27,6 +27,10 @@ describe('clean values stay as they are', () => {
     expect(bySlug(slug, pattern)).toBe(name);
   });
 
+  it('a field given twice has one reading, whatever the uuid', () => {
+    expect(bucketNameFor('{tenant_slug}-{tenant_slug}', { tenantUuid: 'opaque', tenantSlug: 'acme' })).toBe('acme-acme');
+  });
+
   it('a UUID in capitals is the same tenant', () => {
     const pattern = '{tenant_uuid}-uploads';
     expect(bucketNameFor(pattern, { tenantUuid: uuid.toUpperCase(), tenantSlug: 'a' })).toBe(`${uuid}-uploads`);
@@ -41,6 +45,7 @@ describe('whatever changes gets a hash of the original', () => {
     ['acme.corp', '{tenant_slug}-uploads', 'acme-corp-#-uploads'],
     ['Müller & Söhne', '{tenant_slug}-uploads', 'm-ller-s-hne-#-uploads'],
     ['東京', '{tenant_slug}-uploads', 't-#-uploads'],
+    ['Acme', '{tenant_slug}-{tenant_slug}', 'acme-acme-#'],
     ['-acme', '{tenant_slug}-uploads', 'acme-#-uploads'],
     ['acme-', '{tenant_slug}', 'acme-#'],
     ['ab', '{tenant_slug}', 'ab-#'],
