@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
@@ -75,6 +76,25 @@ it('removes them from just one bucket when it is told so', async () => {
   expect(await inOne('bucket')).toEqual({ removed: 0, bytes: 0 });
   expect(existsSync(upload)).toBe(true);
   expect(await sweep(0)).toEqual({ removed: 2, bytes: 12 });
+});
+
+it('spares an upload that another machine still writes, and its own however long they pause', async () => {
+  const long = new Date(Date.now() - 100 * 3600 * 1000);
+  const stream = new PassThrough();
+  const own = backend.put({ bucket: 'bucket', key: 'own' }, { kind: 'stream', stream }, { contentType: 'a/b' }, noContext);
+  stream.write(Buffer.alloc(4 << 20));
+  const uploads = async (): Promise<readonly string[]> => (await filesIn(root)).filter((path) => path.startsWith('.tmp'));
+  await expect.poll(uploads).toHaveLength(1);
+  const [paused = ''] = await uploads();
+  for (const path of [paused, dirname(paused)]) await utimes(join(root, path), long, long);
+  const foreign = join(root, '.tmp', 'another-host-1-1-0123456789ab', '0');
+  await mkdir(dirname(foreign));
+  await writeFile(foreign, 'upload');
+  await utimes(dirname(foreign), long, long);
+  await sweep(0);
+  expect(await uploads()).toHaveLength(2);
+  stream.end();
+  await own;
 });
 
 it('removes the directories of buckets that are gone, and of no others', async () => {
