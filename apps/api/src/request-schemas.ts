@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { cannedAcls, contentTypeShape, isContentType, maxKeyBytes, regionPattern, tenantNameShape } from '@coffer/storage-core';
 import { baseName } from '@coffer/storage-core/http';
-import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
+import { tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
 
 /** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are errors. */
 export function integerParam(options: {
@@ -132,20 +132,14 @@ function tenantName(problemOf: (value: string) => string | undefined, example: s
     .openapi({ ...tenantNameShape, example });
 }
 
-export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55')
-  .transform(canonicalTenantUuid)
-  .openapi({ type: 'string', ...tenantNameShape, example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55');
 export const TenantSlug = tenantName(tenantSlugProblem, 'acme');
 
 export const TenantId = z.object({
-  tenant_id: z
-    .string()
-    .transform(canonicalTenantUuid)
-    .openapi({
-      type: 'string',
-      ...tenantNameShape,
-      param: { name: 'tenant_id', in: 'path' },
-      description: 'Uuid or slug of a tenant.',
-      example: 'acme',
-    }),
+  tenant_id: z.string().openapi({
+    ...tenantNameShape,
+    param: { name: 'tenant_id', in: 'path' },
+    description: 'Uuid or slug of a tenant.',
+    example: 'acme',
+  }),
 });
