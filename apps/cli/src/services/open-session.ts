@@ -31,7 +31,7 @@ export interface Session {
   readonly ctx: CallContext & { readonly signal: AbortSignal };
   /** Context for short calls that change something: when the process is asked to end, those under way may finish and be reported. */
   readonly shortCtx: Session['ctx'];
-  /** The bucket of this command, looked up once; created where auto-provisioning is on. */
+  /** Chooses the bucket of this command, which is created where auto-provisioning is on. */
   bucket(): Promise<string>;
   /** Defined with `database: true`, with `existing` if there is one, and where the bucket depends on registered tenants. */
   readonly runtime?: Runtime;
@@ -80,14 +80,13 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
       if (options.explain === true) note(bucketChoiceText(chosen, config));
       return chosen.bucket;
     };
-    let bucket: Promise<string> | undefined;
     return {
       config,
       storage,
       note,
       ctx,
       shortCtx,
-      bucket: () => (bucket ??= chooseBucket()),
+      bucket: chooseBucket,
       ...(runtime !== undefined && { runtime }),
       close,
     };
