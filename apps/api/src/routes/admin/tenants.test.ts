@@ -135,8 +135,9 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
     const { tenant_uuid: uuid, tenant_slug: slug } = fresh();
     const region = abilities.regions ? 'eu-west-1' : 'us-east-1';
     const provision = (json: unknown, id = uuid) => send('POST', `/${id}/provision-storage`, { json });
+    const acl = abilities.acl ? 'public-read' : 'private';
     for (let times = 0; times < 2; times++)
-      expect(await provision({ tenant_slug: slug, region, acl: 'private' })).toMatchObject({
+      expect(await provision({ tenant_slug: slug, region, acl })).toMatchObject({
         status: 200,
         json: { bucket: bucket(`${slug}-uploads`), status: 'provisioned' },
       });
@@ -145,6 +146,8 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
       region: abilities.regions ? region : abilities.region,
       tenant_uuid: uuid,
     });
+    if (abilities.acl)
+      expect((await api.send('GET', `/api/v1/storage/buckets/${bucket(`${slug}-uploads`)}/acl`, { headers })).json.grants).toHaveLength(2);
     expect(await provision({ tenant_slug: slug }, slug)).toMatchObject({ status: 200, json: { bucket: bucket(`${slug}-uploads`) } });
     expect(await provision({ tenant_slug: 'another' })).toMatchObject({ status: 409, json: { code: 'tenant_conflict' } });
     expect(await provision({ tenant_slug: slug }, fresh().tenant_uuid)).toMatchObject({ status: 409, json: { code: 'tenant_conflict' } });
@@ -171,7 +174,8 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
     const { tenant_uuid: uuid, tenant_slug: slug } = fresh();
     const file = await uploadAs('ann', { uuid, slug }, 'hello');
     await api.send('PUT', `/api/v1/storage/objects/loose?bucket=${bucket(`${slug}-uploads`)}`, { headers, body: 'x' });
-    expect(await send('DELETE', `/${slug}`)).toMatchObject({ status: 409, json: { code: 'tenant_not_empty' } });
+    for (const query of ['', '?force=false'])
+      expect(await send('DELETE', `/${slug}${query}`)).toMatchObject({ status: 409, json: { code: 'tenant_not_empty' } });
     expect((await api.send('GET', `/api/v1/files/${file.json.id}/download`, { headers })).text).toBe('hello');
     expect(await send('DELETE', `/${slug}?force=maybe`)).toMatchObject({ status: 400 });
     expect(await send('DELETE', `/${slug}?force=true`)).toMatchObject({ status: 204, text: '' });

@@ -30,6 +30,7 @@ onEachBackend('records of files', ({ start }) => {
         'GET',
         `/?limit=2${cursor === null ? '' : `&cursor=${cursor}`}`,
       );
+      expect(json.files.length).toBeLessThanOrEqual(2);
       found.push(...json.files.map(({ id }) => id));
       cursor = json.next_cursor;
     } while (cursor !== null);
