@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { Cli } from './testing/cli.ts';
 import { objectsIn, putFiles, putObjects } from './testing/files.ts';
+import { withHangingProvider } from './testing/hanging-provider.ts';
 import { openUploads } from './testing/open-uploads.ts';
-import { describeStores } from './testing/stores.ts';
+import { describeStores, localBench } from './testing/stores.ts';
 
 describeStores('a process', (bench, store) => {
   it('that is stopped while it uploads leaves whole objects, nothing half, and one document', async () => {
@@ -171,5 +173,27 @@ process.reallyExit = (code) => {
     expect(ended.json).toMatchObject({ uploaded: [], failed: [{ path: 'tree/changing', code: 'file_changed' }] });
     expect(ended.code).toBe(1);
     expect(await objectsIn(storage, bucket)).toEqual({});
+  });
+});
+
+describe('a process whose provider does not answer', () => {
+  let bench: Awaited<ReturnType<typeof localBench>>;
+  beforeAll(async () => {
+    bench = await localBench(await Cli.build());
+  });
+  afterAll(() => bench.close());
+
+  it.each<[NodeJS.Signals[], number]>([
+    [['SIGINT'], 130],
+    [['SIGTERM'], 143],
+    [['SIGHUP'], 129],
+    [['SIGINT', 'SIGTERM'], 143], // the second ends it at once
+  ])('ends on %j with %i', async (signals, code) => {
+    await withHangingProvider(async (env, connected) => {
+      const { child, ended } = bench.start(['copy', 'a', 'b'], env);
+      await connected;
+      for (const signal of signals) child.kill(signal);
+      expect(await ended).toMatchObject({ code, stderr: signals.length > 1 ? '' : `interrupted: Stopped by ${signals[0]}.\n` });
+    });
   });
 });

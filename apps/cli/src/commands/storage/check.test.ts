@@ -1,7 +1,4 @@
-import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { startFront, testDatabase } from '@coffer/fixtures';
@@ -9,6 +6,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { Cli } from '../../testing/cli.ts';
 import type { Ended } from '../../testing/cli.ts';
+import { withHangingProvider } from '../../testing/hanging-provider.ts';
 import { describeStores, localBench } from '../../testing/stores.ts';
 import type { Bench } from '../../testing/stores.ts';
 
@@ -116,19 +114,8 @@ describe('check', () => {
   afterEach(() => bench.close());
   const credentials = { STORAGE_S3_ACCESS_KEY: 'access', STORAGE_S3_SECRET_KEY: 'hidden' };
 
-  /** A provider that accepts connections and never answers. */
-  const hanging = async (work: (env: Readonly<Record<string, string>>, connected: Promise<unknown>) => Promise<void>): Promise<void> => {
-    const sockets: Socket[] = [];
-    const server = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    await work({ ...credentials, STORAGE_BACKEND: 's3', STORAGE_S3_ENDPOINT: endpoint }, once(server, 'connection'));
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  };
-
   it('does not wait for a provider that hangs longer than STORAGE_HEALTH_CHECK_TIMEOUT', async () => {
-    await hanging(async (env) => {
+    await withHangingProvider(async (env) => {
       const ended = await bench.coffer(['check'], { ...env, STORAGE_HEALTH_CHECK_TIMEOUT: '0.5' });
       expect(ended.code).toBe(1);
       expect(ended.stdout).toContain('read_timeout: s3: The storage provider did not answer within 0.5 s.');
@@ -137,7 +124,7 @@ describe('check', () => {
   });
 
   it('ends on Ctrl-C while it waits', async () => {
-    await hanging(async (env, connected) => {
+    await withHangingProvider(async (env, connected) => {
       const running = bench.start(['check', '--json'], { ...env, STORAGE_HEALTH_CHECK_TIMEOUT: '300' });
       await connected;
       running.child.kill('SIGINT');

@@ -140,6 +140,9 @@ describeStores('upload', (bench, store) => {
       ['tree/b\ufffd', 'tree/\ufffd'].map((path) => `unsafe_path: ${path}: The name is not valid UTF-8, as keys must be; rename it.`),
     );
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a', '\ufffd': 'a character like others' });
+    // Nobody can see what is in such a folder.
+    await mkdir(Buffer.concat([Buffer.from(join(folder, 'tree/c')), Buffer.of(0xff)]));
+    expect((await coffer(['upload', 'tree', '-r', '--include', '*.txt', '--json'])).json.failed).toMatchObject([{ path: 'tree/c\ufffd' }]);
   });
 
   it('uploads what comes on stdin, of whatever length, under the key that is given', async () => {

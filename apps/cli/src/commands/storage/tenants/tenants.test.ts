@@ -128,7 +128,13 @@ describe('tenants', () => {
   it('works on the embedded database, also while a server runs on it', async () => {
     const alone = await bench.coffer(['tenants', 'create', uuid, 'acme']);
     expect(alone).toMatchObject({ code: 0, stderr: '' });
+    const isRunning = (): boolean => existsSync(join(bench.env['COFFER_DATA_DIR']!, 'postgres/data/postmaster.pid'));
+    expect(isRunning()).toBe(false);
+    const noName = { STORAGE_ENABLE_MULTI_TENANCY: 'true', TENANT_ID: ' ' };
+    expect(await bench.coffer(['list'], noName)).toMatchObject({ code: 2 });
+    expect(isRunning()).toBe(false);
     const server = await createRuntime(parseConfig(bench.env, { serve: false }));
+    expect(isRunning()).toBe(true);
     expect((await server.tenants.find('acme')).tenantUuid).toBe(uuid);
     expect(await bench.coffer(['tenants', 'create', other, 'globex'])).toMatchObject({ code: 0, stderr: '' });
     expect((await server.tenants.find('globex')).tenantUuid).toBe(other); // the same server, still running
