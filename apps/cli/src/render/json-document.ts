@@ -64,8 +64,7 @@ export class JsonDocument {
 
   #end(): void {
     this.#close();
-    if (this.#members === 0) this.#output.write('{}\n');
-    else this.#output.write(`${this.#line}\n}\n`);
+    this.#output.write(`${this.#line}\n}\n`);
   }
 
   #next(end: '{' | ',' | '', line: string): void {
