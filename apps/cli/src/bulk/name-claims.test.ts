@@ -41,6 +41,7 @@ afterEach(async () => {
 it.each<[string, (name: string) => string, string, string]>([
   ['by case', caseOf, 'a/B', 'A/b'],
   ['by the case of a letter with two small forms', caseOf, 'οδοσ', 'ΟΔΟΣ'],
+  ['by case, one being the Kelvin sign', caseOf, 'k', '\u212a'],
   ['by letters that are one or two', (name) => name.toUpperCase(), 'straße', 'STRASSE'],
   ['by the form of accents', accents, 'caf\u00e9', 'cafe\u0301'],
   ['by a dot at the end', vfat, 'a', 'a.'],

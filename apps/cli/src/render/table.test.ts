@@ -14,6 +14,10 @@ describe('table', () => {
     expect(lines.slice(1)).toEqual(['a          1', 'long name  20']);
   });
 
+  it('shows what would move the cursor or turn the direction of writing as its code', () => {
+    expect(table(['NAME'], [['a\u001bb\u2028c\u202ed\ud800e']]).split('\n')[1]).toBe(String.raw`a\u{1b}b\u{2028}c\u{202e}d\u{d800}e`);
+  });
+
   it('lets one very long cell make no other row as long', () => {
     const long = 'x'.repeat(100_000);
     const lines = table(

@@ -4,10 +4,11 @@ import { expect, it } from 'vitest';
 import { contentsOf } from './delete-bucket.ts';
 import type { Session } from './open-session.ts';
 
-it.each<[string, () => Promise<boolean>, boolean]>([
+it.each<[string, () => Promise<boolean>, boolean | string]>([
   ['keeps versions', async () => true, true],
   ['keeps none', async () => false, false],
   ['does not tell everybody', () => Promise.reject(storageError('access_denied', 'No.')), false],
+  ['does not answer', () => Promise.reject(storageError('storage_unavailable', 'Later.')), 'Later.'],
 ])('asks of a bucket that %s what it holds, and nothing else', async (_what, getVersioning, keepsVersions) => {
   const memory = memoryBackend();
   await memory.buckets?.create('bucket', {}, noContext);
@@ -18,6 +19,8 @@ it.each<[string, () => Promise<boolean>, boolean]>([
     observer: { operation: ({ operation }) => operations.push(operation) },
   });
   const session = { storage, ctx: noContext } as unknown as Session;
-  expect(await contentsOf(session, 'bucket')).toEqual({ count: 1, bytes: 3, keepsVersions });
+  const contents = contentsOf(session, 'bucket');
+  if (typeof keepsVersions === 'string') await expect(contents).rejects.toThrow(keepsVersions);
+  else expect(await contents).toEqual({ count: 1, bytes: 3, keepsVersions });
   expect(operations).toEqual(['list', 'get_versioning']);
 });
