@@ -54,6 +54,7 @@ describe('calling it', () => {
     [['copy', 'k'], '--to-bucket'],
     [['copy', 'k', '--to-key', ''], '--to-key must not be empty'],
     [['copy', 'k', 'l', '--to-key', 'm'], 'DST and --to-key'],
+    [['copy', '', 'k'], 'SRC must be the key'],
     [['copy', 'k', 'k'], 'the same'],
     [['move', 'a', 'a/b', '--recursive'], 'below the source'],
     [['delete', '', '--prefix', '--confirm'], 'buckets delete'],

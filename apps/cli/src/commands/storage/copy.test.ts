@@ -17,8 +17,13 @@ describeStores('copy and move', (bench) => {
     expect(await storage.getFileInfo('uploads/dest.pdf')).toMatchObject({ contentType: 'text/x-note', metadata: { by: 'me' } });
     await coffer(['copy', 'uploads/source.pdf', '--to-bucket', other, '--to-key', 'archives/file.pdf']);
     await coffer(['copy', 'uploads/source.pdf', '--to-bucket', other]);
-    await coffer(['copy', 'uploads/source.pdf', 'folder/', '--to-bucket', other]);
-    expect(Object.keys(await objectsIn(storage, other))).toEqual(['archives/file.pdf', 'folder/source.pdf', 'uploads/source.pdf']);
+    for (const folder of ['folder/', '']) await coffer(['copy', 'uploads/source.pdf', folder, '--to-bucket', other]);
+    expect(Object.keys(await objectsIn(storage, other))).toEqual([
+      'archives/file.pdf',
+      'folder/source.pdf',
+      'source.pdf',
+      'uploads/source.pdf',
+    ]);
     expect(Object.keys(await objectsIn(storage, bucket))).toEqual(['uploads/dest.pdf', 'uploads/source.pdf']);
   });
 
@@ -65,6 +70,21 @@ describeStores('copy and move', (bench) => {
     const ended = await coffer(['move', 'n', 'm', '-r', '--update']);
     expect(ended.stdout).toMatch(/^moved 1 object \(1 B\) in [^,]+, 1 skipped$/m);
     expect(await objectsIn(storage, bucket)).toEqual({ 'a/b/x': '1', 'a/y': '2', 'm/new': '4', 'm/same': '3', 'n/same': '3' });
+  });
+
+  it('copies with --update what is not there or differs, and says so before', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'n/same': '3', 'n/other': '4', 'm/same': '3', 'm/other': '5' });
+    for (const dry of [['--dry-run'], []]) {
+      const ended = await coffer(['copy', 'n', 'm', '-r', '--update', '--json', ...dry]);
+      expect(ended.json.copied).toMatchObject([{ key: 'm/other' }]);
+    }
+    expect(await objectsIn(storage, bucket)).toMatchObject({ 'm/same': '3', 'm/other': '4' });
+    expect(await coffer(['copy', 'n', 'n', '-r', '--storage-class', 'STANDARD'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await coffer(['copy', 'n/same', '../b', '--dry-run'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^invalid_key: n\/same: /) as string,
+    });
   });
 
   it('moves objects to the places of others of them once those have moved', async () => {

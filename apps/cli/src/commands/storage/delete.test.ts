@@ -56,6 +56,19 @@ describeStores('delete', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ b: 'b', 'c/e': 'e' });
   });
 
+  it('deletes only what the patterns select, by its name below the prefix', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'new/a.tmp': '1', 'old/a.tmp': '2', 'old/b': '3', 'old/sub/a.tmp': '4', 'x.tmp': '5', y: '6' });
+    const below = await coffer(['delete', 'old', 'new', '--prefix', '--include', '/*.tmp', '--confirm', '--json']);
+    expect(below.json).toMatchObject({ keys: ['old/a.tmp', 'new/a.tmp'], count: 2, failed: [] });
+    const named = await coffer(['delete', 'x.tmp', 'y', 'x.tmp', '--exclude', 'y', '--confirm', '--json']);
+    expect(named.json).toMatchObject({ keys: ['x.tmp'], count: 1, failed: [] });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'old/b': '3', 'old/sub/a.tmp': '4', y: '6' });
+    expect((await coffer(['delete', 'old'])).stderr).toBe(
+      'note: there is no object old; there are objects below old/: use --prefix to delete those.\n',
+    );
+  });
+
   it('takes more objects than a batch, a page or a request holds', async () => {
     const { bucket, storage, coffer } = bench();
     const many = Array.from({ length: 1203 }, (_, index) => [`many/${String(index).padStart(4, '0')}`, 'x'] as const);

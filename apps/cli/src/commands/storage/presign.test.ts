@@ -50,6 +50,8 @@ describeStores('presign', (bench, store) => {
       const { stdout, stderr } = await coffer(args, env);
       expect(stdout).toMatch(/^http\S+\n$/);
       expect(stderr).toMatch(/^Upload with: curl -H 'Content-Type: text\/plain'.* -T FILE 'http\S+'\n/);
+      const quoted = await coffer(['presign', key, '--put', '--content-type', "text/it's"], env);
+      expect(quoted.stderr).toContain(String.raw`-H 'Content-Type: text/it'\''s'`);
     });
   });
 

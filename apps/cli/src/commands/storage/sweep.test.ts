@@ -22,9 +22,12 @@ describeStores('sweep', (bench, store) => {
     const env = { ...base, DATABASE_URL: database.url };
     const { files, database: own, close } = await createRuntime(parseConfig(env, { serve: false }));
     const request = { filename: 'a.txt', contentType: 'text/plain', sizeBytes: 5, ownerId: 'ann' };
-    const { fileId } = await files.createPresignedUpload(request);
-    await storage.uploadFile({ key: `incoming/${fileId}`, body: 'Hello' });
-    await own.sql`update files set sweep_at = now() - interval '2 days', expires_at = now() - interval '2 days'`;
+    const expire = async (): Promise<void> => {
+      const { fileId } = await files.createPresignedUpload(request);
+      await storage.uploadFile({ key: `incoming/${fileId}`, body: 'Hello' });
+      await own.sql`update files set sweep_at = now() - interval '2 days', expires_at = now() - interval '2 days'`;
+    };
+    await expire();
     const [dry, text] = [await coffer(['sweep', '--dry-run', '--json'], env), await coffer(['sweep', '--dry-run'], env)];
     expect(dry.json.files).toEqual({ expired: 1, failed: 0, deleted: 0, received: 0, retained: 0 });
     expect(text.stdout).toContain('files: would remove 1 expired upload, 0 failed uploads, ');
@@ -33,6 +36,14 @@ describeStores('sweep', (bench, store) => {
     expect(swept).toMatchObject({ code: 0, json: { dry_run: false, files: { expired: 1 } } });
     expect((await storage.listFiles({ bucket })).objects).toEqual([]);
     expect((await coffer(['sweep', '--dry-run', '--json'], env)).json.files.expired).toBe(0);
+    await expire();
+    await own.sql`create table others as select id from files`;
+    await own.sql`alter table others add foreign key (id) references files (id)`;
+    expect(await coffer(['sweep', '--json'], env)).toMatchObject({
+      code: 1,
+      json: { files: { retained: 1 } },
+      stderr: expect.stringMatching(/^storage_unavailable: What 1 file left behind could not be removed/) as string,
+    });
     await close();
     await database.drop();
   });

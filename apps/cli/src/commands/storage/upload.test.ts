@@ -120,13 +120,21 @@ describeStores('upload', (bench, store) => {
     expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['a.txt', 'sub/.own/b.txt']);
 
     await putFiles(folder, { 'tree/.own/sub/c.txt': 'c', 'beside.txt': 'beside' });
-    const named = ['tree/.own/kept', 'tree/sub/link.txt', 'tree/.own/sub', 'tree/.own'];
+    const named = ['tree/.own/kept', 'tree/sub/link.txt', 'tree/.own/sub/c.txt', 'tree/.own/sub', 'tree/.own'];
     const refused = await coffer(['upload', ...named, 'beside.txt', '-r', '--json'], own);
     expect(refused.code).toBe(1);
     expect(refused.json.failed.map(({ code, path }: { code: string; path: string }) => `${code} ${path}`)).toEqual(
       named.map((path) => `own_data ${path}`),
     );
     expect(refused.json.uploaded.map(({ key }: { key: string }) => key)).toEqual(['beside.txt']);
+
+    if (store !== 'local') return;
+    const elsewhere = await coffer(['upload', 'tree/sub', '-r', '--json'], {
+      ...own,
+      STORAGE_LOCAL_PATH: join(folder, 'tree/sub/objects'),
+    });
+    expect(elsewhere.stderr).toContain('skipped tree/sub/objects: Coffer keeps its own data there.\n');
+    expect(elsewhere.json.uploaded.map(({ key }: { key: string }) => key)).toEqual(['.own/b.txt']);
   });
 
   it.runIf(process.platform === 'linux')('reports files whose names are not valid UTF-8', async () => {

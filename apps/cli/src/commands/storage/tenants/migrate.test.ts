@@ -79,6 +79,8 @@ describeStores('tenants migrate', (bench) => {
         size_bytes: 6,
       });
       await expectMoved(setting);
+      await setting.runtime.files.sweep({ now: new Date(Date.now() + 6 * 86_400_000) });
+      expect((await setting.runtime.storage.listFiles({ bucket })).objects).toHaveLength(6); // for the URLs that are out
       expect((await coffer(['tenants', 'migrate'], env)).stdout).toMatch(/^moved 0 objects \(0 B\)/);
     });
   });
