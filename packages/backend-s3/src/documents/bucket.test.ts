@@ -102,8 +102,13 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     const documents = recorded(sdk.client);
     const bucket = `rules-${randomBytes(6).toString('hex')}`;
     await backend.buckets?.create(bucket, {}, noContext);
+    const twoTags = [
+      { Key: 'k', Value: '<v>' },
+      { Key: 'l', Value: '' },
+    ];
     const Rules = [
       { ID: 'tagged', Status: 'Enabled', Filter: { And: { Prefix: 'a/', Tags: [{ Key: 'k', Value: '<v>' }] } }, Expiration: { Days: 3 } },
+      { ID: 'of two tags', Status: 'Enabled', Filter: { And: { Prefix: 'd/', Tags: twoTags } }, Expiration: { Days: 3 } },
       { ID: 'of an older kind', Status: 'Enabled', Prefix: 'c/', Expiration: { Days: 4 } },
       { ID: 'old ones', Status: 'Disabled', Filter: { Prefix: 'b&c/' }, NoncurrentVersionExpiration: { NoncurrentDays: 9 } },
     ] as const;
@@ -122,6 +127,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
       await putRules(bucket, [...(await getRules(bucket, noContext)).filter(({ id }) => id !== more.id), more], noContext);
       const now = await administration.getRules(bucket, noContext);
       expect(now.filter(({ id }) => id !== more.id)).toEqual(held);
+      expect(now).toContainEqual(expect.objectContaining({ id: 'of two tags', prefix: 'd/' }));
       expect(now.map(known)).toContainEqual({ ...more, isEnabled: true, isNarrower: false });
       // AWS accepts rules with a filter only beside others that have one.
       expect(now.find(({ id }) => id === more.id)).toMatchObject({ raw: { Filter: { Prefix: more.prefix } } });

@@ -109,9 +109,17 @@ export function rulesFrom(answer: string, smallObjects?: string): readonly Exist
       isEnabled: textOf(rule, 'Status') === 'Enabled',
       isNarrower: narrowing.some((name) => filters.some((filter) => childrenOf(filter, name).length > 0)),
       ...(smallObjects !== undefined && { smallObjects }),
-      raw: rule,
+      raw: { ...rule, children: rule.children.map(withPrefixInAnd) },
     };
   });
+}
+
+/** Ceph tells a prefix beside `And`, where it reads none: written back like that, a rule for several tags would be about all keys. */
+function withPrefixInAnd(filter: XmlElement): XmlElement {
+  const [[prefix], [and]] = [childrenOf(filter, 'Prefix'), childrenOf(filter, 'And')];
+  if (prefix === undefined || and === undefined) return filter;
+  const others = and.children.filter(({ name }) => name !== 'Prefix');
+  return { ...filter, children: [{ ...and, children: [prefix, ...others] }] };
 }
 
 /** The request of PutObjectTagging. */

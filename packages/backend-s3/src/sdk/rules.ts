@@ -65,6 +65,12 @@ function ruleFrom(rule: S3Rule): ExistingRule {
       transition.Days !== undefined && { transition: { days: transition.Days, storageClass: transition.StorageClass } }),
     isEnabled: rule.Status === 'Enabled',
     isNarrower: Object.keys({ ...narrower, ...others }).length > 0,
-    raw: rule,
+    raw: withPrefixInAnd(rule),
   };
+}
+
+/** As in documents/bucket.ts. */
+function withPrefixInAnd(rule: S3Rule): S3Rule {
+  const { Prefix, And } = rule.Filter ?? {};
+  return Prefix === undefined || And === undefined ? rule : { ...rule, Filter: { And: { ...And, Prefix } } };
 }
