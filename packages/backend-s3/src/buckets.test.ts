@@ -176,6 +176,7 @@ describe.each(cases)('$title', ({ server, transport }) => {
     const Rules = [
       { ID: 'tagged', Status: 'Enabled' as const, Filter: { And: narrow }, Expiration: { Days: 1 } },
       { ID: 'dated', Status: 'Enabled' as const, Filter: { Prefix: 'b/' }, Expiration: { Date: new Date('2090-01-01T00:00:00Z') } },
+      { ID: 'off', Status: 'Disabled' as const, Filter: { Prefix: 'd/' }, Expiration: { Days: 4 } },
     ];
     const written = async (): Promise<unknown> =>
       (await sdk.client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }))).Rules;
@@ -196,8 +197,15 @@ describe.each(cases)('$title', ({ server, transport }) => {
       message: expect.stringMatching(/"tagged".*tags/) as string,
     });
     expect(await written()).toEqual(expect.arrayContaining(before as unknown[]));
+    await expect(backend.lifecycle!.setLifecycle(bucket, [...rules, { id: 'idle', prefix: '' }], noContext)).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringContaining('"idle"') as string,
+    });
     await backend.lifecycle!.setLifecycle(bucket, [more], noContext);
     expect(await backend.lifecycle!.getLifecycle(bucket, noContext)).toEqual([more]);
+    expect(await written()).toEqual(expect.arrayContaining((before as { ID: string }[]).filter(({ ID }) => ID === 'off')));
+    await backend.lifecycle!.setLifecycle(bucket, [{ ...more, id: 'off' }], noContext);
+    expect(await written()).toEqual([expect.objectContaining({ ID: 'off', Status: 'Enabled' })]);
     await backend.buckets?.delete(bucket, {}, noContext);
     sdk.close();
     await backend.close();

@@ -17,12 +17,11 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
       // Some servers drop the abort from a rule that has other parts, and still report success.
       if (profile?.abortRule === false && rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined))
         throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
-      const existing = (await getRules(store, bucket, ctx)).filter(({ isEnabled }) => isEnabled);
-      await store.administration.putRules(
-        bucket,
-        rules.map((rule) => keeping(rule, existing)),
-        ctx,
-      );
+      const existing = await getRules(store, bucket, ctx);
+      const kept = rules.map((rule) => keeping(rule, existing));
+      // Those that are switched off were not told, so that nobody could give them back.
+      const off = existing.filter(({ id, isEnabled }) => !isEnabled && !rules.some((rule) => rule.id === id));
+      await store.administration.putRules(bucket, [...kept, ...off], ctx);
     },
     async deleteLifecycle(bucket, ctx) {
       await assertBucketExists(store, bucket, ctx);
@@ -52,13 +51,19 @@ function known({
 
 /** The rule as the bucket has it, with all that Coffer does not know of it, if it comes back as `getLifecycle` told it. */
 function keeping(rule: LifecycleRule, existing: readonly ExistingRule[]): LifecycleRule | ExistingRule {
-  const stored = existing.find(({ id }) => id === rule.id);
-  if (stored === undefined) return rule;
-  if (isSame(stored, rule)) return stored;
-  if (!stored.isNarrower) return rule;
-  const hint = 'Give it back as it is, leave it out, or change it with a tool of the provider.';
-  const message = `The lifecycle rule "${rule.id}" is only about objects of certain tags or sizes, which a change would forget. ${hint}`;
-  throw storageError('not_supported', message);
+  const stored = existing.find(({ id, isEnabled }) => isEnabled && id === rule.id);
+  if (stored !== undefined && isSame(stored, rule)) return stored;
+  if (stored?.isNarrower === true) {
+    const hint = 'Give it back as it is, leave it out, or change it with a tool of the provider.';
+    const message = `The lifecycle rule "${rule.id}" is only about objects of certain tags or sizes, which a change would forget. ${hint}`;
+    throw storageError('not_supported', message);
+  }
+  if (rule.expireDays === undefined && rule.abortMultipartDays === undefined && rule.transition === undefined)
+    throw storageError(
+      'invalid_argument',
+      `The lifecycle rule "${rule.id}" would do nothing: neither expire nor move objects, nor abort uploads.`,
+    );
+  return rule;
 }
 
 function isSame(a: LifecycleRule, b: LifecycleRule): boolean {

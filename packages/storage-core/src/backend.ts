@@ -210,7 +210,7 @@ export interface LifecycleOperations {
   /** Empty when no rules were set. @throws no_such_bucket */
   getLifecycle(bucket: string, ctx: CallContext): Promise<readonly LifecycleRule[]>;
   /**
-   * Replaces all rules of the bucket. One that comes back as `getLifecycle` told it keeps what it has beyond that.
+   * Replaces all rules that `getLifecycle` tells; with none, all of the bucket. One that comes back as it was told keeps what it has beyond that.
    * @throws no_such_bucket, invalid_argument, not_supported for a change of a rule that is only about some of the objects below its prefix
    */
   setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void>;

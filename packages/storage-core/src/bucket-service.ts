@@ -140,7 +140,7 @@ export class BucketService {
   }
 
   /**
-   * Replaces all rules of the bucket. One that comes back as `getLifecycle` told it keeps what the provider's tools have added, such as a
+   * Replaces all rules of the bucket but those that are switched off; with none, all. One that comes back as `getLifecycle` told it keeps what the provider's tools have added, such as a
    * filter by tags; not_supported if it comes back changed and would then be about more objects.
    * @throws no_such_bucket, not_supported, invalid_argument
    */
