@@ -140,8 +140,8 @@ export class BucketService {
   }
 
   /**
-   * Replaces all rules of the bucket but those that are switched off; with none, all. One that comes back as `getLifecycle` told it keeps what the provider's tools have added, such as a
-   * filter by tags; not_supported if it comes back changed and would then be about more objects.
+   * Replaces all rules of the bucket but those that are switched off; with none, all. One that comes back as `getLifecycle` told it keeps what
+   * the provider's tools have added, such as a filter by tags; not_supported if it comes back changed and would then be about more objects.
    * @throws no_such_bucket, not_supported, invalid_argument
    */
   async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import type { S3Server } from '@coffer/fixtures';
 import type { StorageService } from '@coffer/storage-core';
 import { describe } from 'vitest';
 
@@ -18,6 +19,8 @@ export interface OnBackend {
   readonly abilities: Abilities;
   /** The `backend` label in metrics and logs. */
   readonly label: string;
+  /** The server of an S3 backend. */
+  readonly server: S3Server | undefined;
 }
 
 export interface ApiOnBackend extends TestApi {
@@ -51,7 +54,7 @@ export function onEachBackend(what: string, suite: (on: OnBackend) => void): voi
       };
     };
     describe.skipIf(missing !== undefined && !required)(`${what}, on ${title}${missing === undefined ? '' : `: ${missing}`}`, () => {
-      suite({ start, bucket, abilities, label });
+      suite({ start, bucket, abilities, label, server });
     });
   }
 }

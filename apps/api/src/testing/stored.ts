@@ -14,9 +14,8 @@ export async function filesBelow(directory: string): Promise<readonly string[]> 
 }
 
 /** Object versions and open multipart uploads in the buckets with this name prefix. Reads one page of each, since tests leave little. */
-export async function heldByS3({ endpoint, accessKey, secretKey }: S3Server, prefix: string): Promise<readonly string[]> {
-  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+export async function heldByS3(server: S3Server, prefix: string): Promise<readonly string[]> {
+  const client = clientOf(server);
   try {
     const { Buckets = [] } = await client.send(new ListBucketsCommand({}));
     const names = Buckets.map(({ Name = '' }) => Name).filter((name) => name.startsWith(prefix));
@@ -36,4 +35,10 @@ export async function heldByS3({ endpoint, accessKey, secretKey }: S3Server, pre
   } finally {
     client.destroy();
   }
+}
+
+/** A client of the provider itself, as its own tools are. */
+export function clientOf({ endpoint, accessKey, secretKey }: S3Server): S3Client {
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
+  return new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
 }

@@ -1,12 +1,15 @@
+import { GetBucketLifecycleConfigurationCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
+import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { onEachBackend, where } from '../../testing/on-each-backend.ts';
 import type { ApiOnBackend } from '../../testing/on-each-backend.ts';
+import { clientOf } from '../../testing/stored.ts';
 import { admin } from '../../testing/tokens.ts';
 
 const unsupported = { status: 501, json: { code: 'not_supported' } };
 
-onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
+onEachBackend('the settings of a bucket', ({ start, bucket, abilities, server }) => {
   let api: ApiOnBackend;
   let headers: { authorization: string };
   const name = bucket('set');
@@ -49,7 +52,6 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
       });
     const twice = { id: 'tmp', prefix: '', expire_days: 1 };
     for (const [rules, field] of [
-      [[{ id: 'tmp', prefix: '' }], 'rules.0'],
       [[twice, twice], 'rules.1.id'],
       [Array.from({ length: 1001 }, (_, n) => ({ ...twice, id: `${n}` })), 'rules'],
       [[], 'rules'],
@@ -134,6 +136,30 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
         expect(await send('DELETE', '/lifecycle')).toMatchObject({ status: 204, text: '' });
         expect(await send('GET', '/lifecycle')).toMatchObject({ status: 200, json: { rules: [] } });
         expect(await send('DELETE', '/lifecycle')).toMatchObject({ status: 204 });
+      });
+
+      it('stay as another tool has made them when they are written as they were read', async () => {
+        const Filter = { Prefix: 'tmp/' };
+        const Rules: LifecycleRule[] = [
+          { ID: 'old versions', Status: 'Enabled', Filter, NoncurrentVersionExpiration: { NoncurrentDays: 5 } },
+          { ID: 'markers', Status: 'Enabled', Filter, Expiration: { ExpiredObjectDeleteMarker: true } },
+          { ID: 'dated', Status: 'Enabled', Filter, Expiration: { Date: new Date('2090-01-01T00:00:00Z') } },
+          { ID: 'off', Status: 'Disabled', Filter, Expiration: { Days: 1 } },
+        ];
+        const client = clientOf(server!);
+        const written = async (): Promise<unknown> =>
+          (await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: name }))).Rules;
+        await client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: name, LifecycleConfiguration: { Rules } }));
+        const before = (await written()) as unknown[];
+        const { json } = await send('GET', '/lifecycle');
+        expect(json.rules).toHaveLength(3);
+        expect(await send('PUT', '/lifecycle', { json })).toMatchObject({ status: 200, json });
+        expect(await written()).toEqual(expect.arrayContaining(before));
+        const idle = { rules: [{ id: 'idle', prefix: 'tmp/' }] };
+        expect(await send('PUT', '/lifecycle', { json: idle })).toMatchObject({ status: 400, json: { code: 'invalid_argument' } });
+        expect(await written()).toEqual(expect.arrayContaining(before));
+        await send('DELETE', '/lifecycle');
+        client.destroy();
       });
 
       it('abort uploads where the provider lets a rule do so, and are refused where not', async () => {

@@ -33,9 +33,10 @@ const rule = {
   expire_days: days.optional(),
   abort_multipart_days: days.optional(),
 };
-const described = { description: 'Needs at least one of expire_days, abort_multipart_days and transition.' };
-const RuleSchema = z.object({ ...rule, transition: z.object(transition).optional() }).openapi(described);
-const RuleChange = bodySchema({ ...rule, transition: bodySchema(transition).optional() }).openapi(described);
+const RuleSchema = z.object({ ...rule, transition: z.object(transition).optional() });
+const RuleChange = bodySchema({ ...rule, transition: bodySchema(transition).optional() }).openapi({
+  description: 'Needs at least one of expire_days, abort_multipart_days and transition, unless it is given back as it was read.',
+});
 const rulesExample = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
 const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle');
 const LifecycleChange = bodySchema({
@@ -44,9 +45,7 @@ const LifecycleChange = bodySchema({
     .min(1, 'at least one rule; DELETE removes all of them')
     .max(1000)
     .superRefine((rules, check) => {
-      for (const [index, { id, expire_days, abort_multipart_days, transition }] of rules.entries()) {
-        if (expire_days === undefined && abort_multipart_days === undefined && transition === undefined)
-          check.addIssue({ code: 'custom', path: [index], message: 'must have expire_days, abort_multipart_days or transition' });
+      for (const [index, { id }] of rules.entries()) {
         if (rules.findIndex((rule) => rule.id === id) < index)
           check.addIssue({ code: 'custom', path: [index, 'id'], message: 'must be different from the ids of the other rules' });
       }
