@@ -183,17 +183,19 @@ describe('a process whose provider does not answer', () => {
   });
   afterAll(() => bench.close());
 
-  it.each<[NodeJS.Signals[], number]>([
+  it.each<[NodeJS.Signals[], ...number[]]>([
     [['SIGINT'], 130],
     [['SIGTERM'], 143],
     [['SIGHUP'], 129],
-    [['SIGINT', 'SIGTERM'], 143], // the second ends it at once
-  ])('ends on %j with %i', async (signals, code) => {
+    [['SIGINT', 'SIGTERM'], 143, 130], // the second ends it at once; the system may deliver them in either order
+  ])('ends on %j', async (signals, ...codes) => {
     await withHangingProvider(async (env, connected) => {
       const { child, ended } = bench.start(['copy', 'a', 'b'], env);
       await connected;
       for (const signal of signals) child.kill(signal);
-      expect(await ended).toMatchObject({ code, stderr: signals.length > 1 ? '' : `interrupted: Stopped by ${signals[0]}.\n` });
+      const { code, stderr } = await ended;
+      expect(codes).toContain(code);
+      expect(stderr).toBe(signals.length > 1 ? '' : `interrupted: Stopped by ${signals[0]}.\n`);
     });
   });
 });
