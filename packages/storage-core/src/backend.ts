@@ -4,6 +4,7 @@ import type { StorageErrorCode } from './errors.ts';
 import type {
   Body,
   ByteRange,
+  CopiedObject,
   CopyOptions,
   GetOptions,
   GetResult,
@@ -48,7 +49,7 @@ export interface StorageBackend {
    * Copies on the server, along with content type, metadata and ACL. Copying an object onto itself is allowed.
    * @throws file_not_found, no_such_bucket, precondition_failed
    */
-  copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, ctx: CallContext): Promise<ObjectInfo>;
+  copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, ctx: CallContext): Promise<CopiedObject>;
   /** Lists keys in the order of their UTF-8 bytes. @throws no_such_bucket, invalid_argument for an invalid token */
   list(bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage>;
 
@@ -66,6 +67,13 @@ export interface StorageBackend {
    * the caller then asks for the rest.
    */
   pull?(at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled>;
+
+  /**
+   * Also an ability: deletes an object only while it has this bare ETag, so that nothing is deleted that somebody has written since. It is for
+   * providers that compare and delete in one step; for others, the service looks first.
+   * @throws no_such_bucket, precondition_failed; also if there is no object, unless the provider takes that for deleted
+   */
+  deleteIfMatch?(at: ObjectAddress, etag: string, ctx: CallContext): Promise<void>;
 
   /** Releases sockets, files and timers, also those of open bodies. Calls that come later may fail. */
   close(): Promise<void>;

@@ -25,6 +25,7 @@ export type {
 } from './backend.ts';
 export { onAbort, untilAborted } from './abort-listeners.ts';
 export { InFlight } from './in-flight.ts';
+export { lookAndDelete } from './look-and-delete.ts';
 export { claimBody } from './body/claim.ts';
 export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body/body.ts';
 export type { BodyInput } from './body/body.ts';
@@ -81,6 +82,7 @@ export type { MemoryBackendOptions } from './memory-backend.ts';
 export type {
   Body,
   ByteRange,
+  CopiedObject,
   CopyOptions,
   EtagCondition,
   GetOptions,
@@ -99,6 +101,7 @@ export type {
 export type { Observer, Operation, OperationEvent, TransferEvent } from './observer.ts';
 export type {
   CopyFile,
+  DeleteFile,
   FileAddress,
   InBucket,
   PresignDownload,

@@ -12,6 +12,7 @@ const abilities = {
   lifecycle: false,
   maintenance: false,
   pull: true,
+  deleteIfMatch: true,
 };
 
 describeBackend({ describe, it }, 'memory', {

@@ -19,7 +19,18 @@ import { evaluateConditions, resolveRange } from './conditions.ts';
 import type { CallContext } from './context.ts';
 import { storageError } from './errors.ts';
 import { pageOf } from './listing.ts';
-import type { Body, CopyOptions, GetOptions, GetResult, ListOptions, ListPage, ObjectAddress, ObjectInfo, PutOptions } from './object.ts';
+import type {
+  Body,
+  CopiedObject,
+  CopyOptions,
+  GetOptions,
+  GetResult,
+  ListOptions,
+  ListPage,
+  ObjectAddress,
+  ObjectInfo,
+  PutOptions,
+} from './object.ts';
 import { assertStorageClass } from './storage-class.ts';
 
 /** The initial state of a memory backend. */
@@ -139,7 +150,14 @@ class MemoryBackend implements StorageBackend {
     this.#bucket(at.bucket).objects.delete(at.key);
   }
 
-  async copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, { signal }: CallContext): Promise<ObjectInfo> {
+  async deleteIfMatch(at: ObjectAddress, etag: string, { signal }: CallContext): Promise<void> {
+    signal?.throwIfAborted();
+    const { objects } = this.#bucket(at.bucket);
+    assertWritable(objects.get(at.key), { ifMatch: etag });
+    objects.delete(at.key);
+  }
+
+  async copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, { signal }: CallContext): Promise<CopiedObject> {
     signal?.throwIfAborted();
     const { info: from, data, acl } = this.#object(source);
     const { objects } = this.#bucket(destination.bucket);
@@ -151,7 +169,7 @@ class MemoryBackend implements StorageBackend {
     if (ifNoneMatch !== undefined) assertWritable(objects.get(destination.key), { ifNoneMatch });
     const info = { ...from, ...destination, storageClass, lastModified: new Date() };
     objects.set(destination.key, { info, data, acl: options.acl ?? acl });
-    return info;
+    return { ...info, sourceEtag: from.etag };
   }
 
   async list(bucket: string, options: ListOptions, { signal }: CallContext): Promise<ListPage> {

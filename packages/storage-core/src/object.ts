@@ -126,6 +126,12 @@ export interface CopyOptions {
   readonly ifNoneMatch?: '*';
 }
 
+/** A copy, and what it was made of. */
+export interface CopiedObject extends ObjectInfo {
+  /** Set where the backend has `deleteIfMatch`: the ETag under which it deletes what was copied, and nothing newer. */
+  readonly sourceEtag?: string;
+}
+
 /** Which keys of a bucket are listed, page by page. */
 export interface ListOptions {
   /** Only keys that begin with this prefix. Default: all. */

@@ -113,6 +113,7 @@ describeBackend({ describe, it }, 'memory behind a server that presigns', {
     lifecycle: false,
     maintenance: false,
     pull: true,
+    deleteIfMatch: true,
   },
   start: async () => {
     let port = 0;

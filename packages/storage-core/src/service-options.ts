@@ -50,6 +50,15 @@ export interface InBucket {
 /** An object; just its key where the bucket follows from the context. */
 export type FileAddress = string | (InBucket & { readonly key: string });
 
+/** An object to delete, and the only state in which it is deleted. */
+export type DeleteFile =
+  | string
+  | (InBucket & {
+      readonly key: string;
+      /** A bare ETag: delete only while the object has it; precondition_failed otherwise, also if there is no object. */
+      readonly ifMatch?: string | undefined;
+    });
+
 /** An object to write, including its bytes. */
 export interface UploadFile extends InBucket, Given<PutOptions> {
   /** 1 to 1,024 bytes of UTF-8; see `assertObjectKey`. */

@@ -423,6 +423,33 @@ describe('deletes', () => {
   });
 });
 
+describe('deleteFile', () => {
+  it.each([
+    ['compares and deletes', (): StorageService => service],
+    [
+      'only deletes',
+      (): StorageService => {
+        const { deleteIfMatch: _, ...others } = wrapBackend(backend);
+        return new StorageService({ backend: others, defaultBucket: 'main' });
+      },
+    ],
+  ])('deletes an object only while it has the ETag, on a backend that %s', async (_does, serviceOf) => {
+    const storage = serviceOf();
+    const { etag } = await storage.uploadFile({ key: 'k', body: 'bytes' });
+    for (const ifMatch of ['other', '*', `"${etag}"`, ''])
+      await expect(storage.deleteFile({ key: 'k', ifMatch })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(storage.deleteFile({ key: 'k', ifMatch: [etag] as unknown as string })).rejects.toMatchObject({
+      code: 'invalid_argument',
+    });
+    expect(await keysOf()).toEqual(['k']);
+    await storage.deleteFile({ key: 'k', ifMatch: etag });
+    expect(await keysOf()).toEqual([]);
+    await expect(storage.deleteFile({ key: 'k', ifMatch: etag })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(storage.deleteFile({ bucket: 'missing', key: 'k', ifMatch: etag })).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await storage.deleteFile({ key: 'k', ifMatch: undefined });
+  });
+});
+
 describe('copyFile and moveFile', () => {
   beforeEach(() => service.uploadFile({ key: 'k', body: 'bytes', contentType: 'text/csv', acl: 'public-read' }));
 
@@ -452,6 +479,28 @@ describe('copyFile and moveFile', () => {
     await service.moveFile({ source: 'k', destination: { bucket: 'main', key: 'k' }, acl: 'private' });
     expect((await service.downloadFile('k')).toString()).toBe('bytes');
     expect((await service.getObjectAcl('k')).grants.length).toBe(1);
+  });
+
+  it('delete the source of a move whatever it is, where the backend cannot compare it', async () => {
+    const { deleteIfMatch: _, ...others } = wrapBackend(backend);
+    const writing: StorageBackend = {
+      ...others,
+      async copy(source, ...more) {
+        const copied = await others.copy(source, ...more);
+        await service.uploadFile({ ...source, body: 'written meanwhile' });
+        return copied;
+      },
+    };
+    const lacking = new StorageService({ backend: writing, defaultBucket: 'main' });
+    expect(await lacking.moveFile({ source: 'k', destination: 'l' })).toMatchObject({ key: 'l' });
+    expect(await keysOf()).toEqual(['l']);
+  });
+
+  it('tell of an object that they have written just what a look at it does', async () => {
+    for (const call of ['copyFile', 'moveFile'] as const) {
+      const info = await service[call]({ source: 'k', destination: 'l' });
+      expect(Object.keys(info).sort()).toEqual(Object.keys(await service.getFileInfo('l')).sort());
+    }
   });
 
   it('keep the source of a move that fails', async () => {

@@ -21,11 +21,23 @@ import { observe } from './layers/observe.ts';
 import { retry } from './layers/retry.ts';
 import { wrapBackend } from './layers/wrap-backend.ts';
 import { assertListOptions, ObjectListing } from './listing.ts';
-import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from './object.ts';
+import { lookAndDelete } from './look-and-delete.ts';
+import type {
+  Body,
+  CopiedObject,
+  GetOptions,
+  GetResult,
+  ListOptions,
+  ObjectAddress,
+  ObjectInfo,
+  ObjectStream,
+  PutOptions,
+} from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
 import { assertNoneMatch, assertText, nameDefaults, putOptionsOf } from './put-options.ts';
 import type {
   CopyFile,
+  DeleteFile,
   FileAddress,
   InBucket,
   PresignDownload,
@@ -198,9 +210,19 @@ export class StorageService extends BucketService {
     }
   }
 
-  /** Succeeds also when the object does not exist. @throws no_such_bucket */
-  async deleteFile(file: FileAddress, ctx: CallContext = noContext): Promise<void> {
-    await this.#withAddress(file, ctx, (at) => this.backend.delete(at, ctx));
+  /**
+   * Succeeds also when the object does not exist, unless `ifMatch` is given. Where the backend compares and deletes in one step, nothing is
+   * deleted that was written meanwhile; elsewhere, this looks at the object first.
+   * @throws no_such_bucket, precondition_failed
+   */
+  async deleteFile(file: DeleteFile, ctx: CallContext = noContext): Promise<void> {
+    const { ifMatch } = Object(file) as { readonly ifMatch?: string };
+    assertText('ifMatch', ifMatch);
+    await this.#withAddress(file, ctx, async (at) => {
+      if (ifMatch === undefined) return this.backend.delete(at, ctx);
+      if (this.backend.deleteIfMatch === undefined) return lookAndDelete(this.backend, at, ifMatch, ctx);
+      return this.backend.deleteIfMatch(at, ifMatch, ctx);
+    });
   }
 
   /**
@@ -251,19 +273,20 @@ export class StorageService extends BucketService {
    */
   async copyFile(copy: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const source = await this.#address(copy.source, ctx);
-    return this.#copy(source, await this.#address(copy.destination, ctx), copy, ctx);
+    const { sourceEtag: _, ...copied } = await this.#copy(source, await this.#address(copy.destination, ctx), copy, ctx);
+    return copied;
   }
 
   /**
-   * Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. No provider with S3's interface
-   * moves in one step: whatever is written to the source between the two is deleted as well.
+   * Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. Whatever is written to the source
+   * between the two stays, if the backend compares and deletes in one step; elsewhere, it is deleted as well.
    * @throws as `copyFile` does
    */
   async moveFile(move: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const source = await this.#address(move.source, ctx);
     const destination = await this.#address(move.destination, ctx);
-    const moved = await this.#copy(source, destination, move, ctx);
-    if (source.bucket !== destination.bucket || source.key !== destination.key) await this.backend.delete(source, ctx);
+    const { sourceEtag, ...moved } = await this.#copy(source, destination, move, ctx);
+    if (source.bucket !== destination.bucket || source.key !== destination.key) await this.#deleteMoved(source, sourceEtag, ctx);
     return moved;
   }
 
@@ -297,7 +320,17 @@ export class StorageService extends BucketService {
     return this.#withAddress(file, ctx, (at) => presign.download(at, options, ctx));
   }
 
-  async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<ObjectInfo> {
+  /** @param etag of what was moved, if known: anything else was written since */
+  async #deleteMoved(source: ObjectAddress, etag: string | undefined, ctx: CallContext): Promise<void> {
+    if (etag === undefined || this.backend.deleteIfMatch === undefined) return this.backend.delete(source, ctx);
+    try {
+      await this.backend.deleteIfMatch(source, etag, ctx);
+    } catch (error) {
+      if (!hasCode(error, 'precondition_failed')) throw error;
+    }
+  }
+
+  async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<CopiedObject> {
     const { acl, storageClass, ifMatch, ifNoneMatch, onlyIf } = copy;
     if (acl !== undefined) assertCannedAcl(acl);
     assertNoneMatch(ifNoneMatch);
@@ -305,7 +338,7 @@ export class StorageService extends BucketService {
     assertText('ifMatch', ifMatch);
     if (onlyIf !== undefined && typeof onlyIf !== 'function') throw storageError('invalid_argument', 'onlyIf must be a function.');
     const options = defined({ acl, storageClass, ifMatch, ifNoneMatch, onlyIf });
-    const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
+    const run = (): Promise<CopiedObject> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
     return this.#inBucket(source.bucket, () => this.#inBucket(destination.bucket, run));
   }
 

@@ -20,6 +20,7 @@ describeBackend({ describe, it, after: afterAll }, 'memory under observe and ret
     lifecycle: false,
     maintenance: false,
     pull: true,
+    deleteIfMatch: true,
   },
   start: async () => ({
     backend: wrapBackend(

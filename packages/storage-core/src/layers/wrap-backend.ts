@@ -34,6 +34,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
   const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = inner;
   const [find, provision] = [buckets?.find?.bind(buckets), buckets?.provision?.bind(buckets)];
   const pull = inner.pull?.bind(inner);
+  const deleteIfMatch = inner.deleteIfMatch?.bind(inner);
 
   return {
     name: backend,
@@ -99,6 +100,10 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
       maintenance: {
         sweep: (options, ctx) => around({ operation: 'sweep', kind: 'object', backend, ctx }, () => maintenance.sweep(options, ctx)),
       },
+    }),
+    ...(deleteIfMatch && {
+      deleteIfMatch: (at: ObjectAddress, etag: string, ctx: CallContext) =>
+        around(onObject('delete', at.bucket, ctx), () => deleteIfMatch(at, etag, ctx)),
     }),
     ...(pull && {
       pull(at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext) {

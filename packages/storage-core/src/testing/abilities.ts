@@ -12,6 +12,7 @@ const names = [
   'lifecycle',
   'maintenance',
   'pull',
+  'deleteIfMatch',
 ] as const satisfies (keyof Abilities)[];
 
 export function abilities({ options, describe, test }: Suite): void {

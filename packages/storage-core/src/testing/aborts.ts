@@ -196,6 +196,7 @@ function cancelledCalls({ test }: Suite): void {
     const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = t.backend;
     const calls: readonly (() => Promise<unknown> | undefined)[] = [
       () => t.backend.pull?.(at, {}, () => {}, ctx),
+      () => t.backend.deleteIfMatch?.(at, 'etag', ctx),
       () => batchDelete?.deleteMany(at.bucket, [at.key], ctx),
       () => buckets?.create(nowhere, {}, ctx),
       () => buckets?.head(at.bucket, ctx),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
 import { describe, expect, it } from 'vitest';
@@ -7,6 +8,7 @@ import { readAll } from '../body/body.ts';
 import { noContext } from '../context.ts';
 import { hasCode, storageError } from '../errors.ts';
 import { wrapBackend } from '../layers/wrap-backend.ts';
+import { lookAndDelete } from '../look-and-delete.ts';
 import { memoryBackend } from '../memory-backend.ts';
 import type { GetResult, ObjectAddress, ObjectInfo } from '../object.ts';
 import { assertStorageClass } from '../storage-class.ts';
@@ -22,6 +24,7 @@ const abilities = {
   lifecycle: false,
   maintenance: false,
   pull: true,
+  deleteIfMatch: true,
 };
 
 type Fault = (good: StorageBackend) => Partial<StorageBackend>;
@@ -112,6 +115,25 @@ const faults: readonly [string, string, Fault][] = [
     'ignores the ETag of a pull',
     'pulls',
     (good) => ({ pull: (at, { ifMatch: _ifMatch, ...options }, sink, ctx) => good.pull!(at, options, sink, ctx) }),
+  ],
+  ['deletes whatever the ETag', 'conditional deletes', (good) => ({ deleteIfMatch: async (at, _etag, ctx) => good.delete(at, ctx) })],
+  [
+    'looks before it deletes',
+    'conditional deletes',
+    (good) => ({
+      deleteIfMatch: (at, etag, ctx) =>
+        lookAndDelete({ head: good.head, delete: async (...args) => delay(1).then(() => good.delete(...args)) }, at, etag, ctx),
+    }),
+  ],
+  [
+    'does not tell which object it copied',
+    'conditional deletes',
+    (good) => ({
+      async copy(...args) {
+        const { sourceEtag: _, ...copied } = await good.copy(...args);
+        return copied;
+      },
+    }),
   ],
   ['hands out memory that is used again too soon', 'pulls', (good) => ({ pull: pullingTooSoon(good) })],
   ['folds case', 'objects', mapped((key) => key.toLowerCase())],

@@ -4,6 +4,7 @@ import { acl } from './acl.ts';
 import { bucketRules } from './bucket-rules.ts';
 import { buckets } from './buckets.ts';
 import { concurrency } from './concurrency.ts';
+import { conditionalDeletes } from './conditional-deletes.ts';
 import { conditions } from './conditions.ts';
 import { copy } from './copy.ts';
 import { deletes } from './delete.ts';
@@ -46,6 +47,7 @@ export function describeBackend(runner: TestRunner, name: string, options: Backe
     acl(suite);
     if (has.presign !== false) presign(suite);
     if (has.pull === true) pulls(suite);
+    if (has.deleteIfMatch === true) conditionalDeletes(suite);
     bucketRules(suite);
     sequences(suite);
     if (runner.after === undefined) runner.it('stops', stop);

@@ -31,6 +31,8 @@ export interface Abilities {
   readonly maintenance: boolean;
   /** Default false. */
   readonly pull?: boolean;
+  /** Default false. */
+  readonly deleteIfMatch?: boolean;
 }
 
 /** A backend with a bucket, for one run of the suite. */
