@@ -8,7 +8,7 @@ import { aclOperations } from './acls.ts';
 import { bucketOperations } from './buckets.ts';
 import { copyObject } from './copy.ts';
 import type { ObjectRow } from './object-row.ts';
-import { deleteObjects, getObject, headObject, putObject } from './objects.ts';
+import { deleteIfMatch, deleteObjects, getObject, headObject, putObject } from './objects.ts';
 import { LazyStore } from './lazy-store.ts';
 import type { Using } from './lazy-store.ts';
 import { refuseSigned, Signer } from './presign.ts';
@@ -65,6 +65,7 @@ export function localBackend(options: LocalBackendOptions): LocalBackend {
     get: (at, get, ctx) => using(ctx, (opened) => getObject(opened, at, get, ctx)),
     head: (at, ctx) => using(ctx, (opened) => headObject(opened, at)),
     delete: (at, ctx) => using(ctx, (opened) => deleteObjects(opened, at.bucket, [at.key])),
+    deleteIfMatch: (at, etag, ctx) => using(ctx, (opened) => deleteIfMatch(opened, at, etag)),
     copy: (source, destination, copy, ctx) => using(ctx, (opened) => copyObject(opened, { source, destination }, copy, { now, ctx })),
     list: (bucket, list, ctx) => using(ctx, (opened) => opened.objects.list(bucket, list)),
     batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(using, bucket, keys, ctx) },

@@ -1,5 +1,5 @@
 import { assertStorageClass, storageError } from '@coffer/storage-core';
-import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+import type { CallContext, CopiedObject, CopyOptions, ObjectAddress } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
 import type { BlobAddress } from './blob-store.ts';
@@ -15,7 +15,7 @@ export async function copyObject(
   { source, destination }: { readonly source: ObjectAddress; readonly destination: ObjectAddress },
   options: CopyOptions,
   { now, ctx }: { readonly now: () => Date; readonly ctx: CallContext },
-): Promise<ObjectInfo> {
+): Promise<CopiedObject> {
   const conditions = { ifNoneMatch: options.ifNoneMatch };
   const blob = { bucket: destination.bucket, blob: store.blobs.newId() };
   let row: ObjectRow;
@@ -39,7 +39,7 @@ export async function copyObject(
     throw error;
   }
   await settle(store, destination.bucket, replaced);
-  return infoOf(destination, row);
+  return { ...infoOf(destination, row), sourceEtag: row.md5 };
 }
 
 /** Gives the bytes of `source` the name `blob`. @returns the row of the source */

@@ -100,10 +100,16 @@ export class ObjectIndex {
   remove(bucketName: string, keys: readonly string[]): Promise<readonly BlobId[]> {
     return this.#file.remove(() => {
       const bucket = this.#buckets.requireId(bucketName);
-      return keys.flatMap((key) => {
-        const removed = this.#delete.get(bucket, Buffer.from(key)) as Pick<StoredRow, 'blob'> | undefined;
-        return removed === undefined ? [] : [hex(removed.blob)];
-      });
+      return keys.flatMap((key) => this.#removed(bucket, key));
+    });
+  }
+
+  /** Like `remove`, of an object that has this ETag in the same transaction. @throws no_such_bucket, precondition_failed */
+  removeIfMatch(at: ObjectAddress, ifMatch: string): Promise<readonly BlobId[]> {
+    return this.#file.remove(() => {
+      const bucket = this.#buckets.requireId(at.bucket);
+      assertConditions(this.#row(bucket, at.key), { ifMatch });
+      return this.#removed(bucket, at.key);
     });
   }
 
@@ -137,6 +143,11 @@ export class ObjectIndex {
 
   #isOwned(blob: BlobId): boolean {
     return this.#owned.get(bytes(blob)) !== undefined;
+  }
+
+  #removed(bucket: number, key: string): readonly BlobId[] {
+    const removed = this.#delete.get(bucket, Buffer.from(key)) as Pick<StoredRow, 'blob'> | undefined;
+    return removed === undefined ? [] : [hex(removed.blob)];
   }
 
   #row(bucket: number, key: string): ObjectRow | undefined {

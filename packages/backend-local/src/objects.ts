@@ -106,7 +106,14 @@ export async function headObject(store: Store, at: ObjectAddress, gate: Gate = a
 }
 
 export async function deleteObjects(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
-  const blobs = await store.objects.remove(bucket, keys);
-  if (blobs.length > 0) await settle(store, bucket, blobs);
+  await settleRemoval(store, bucket, await store.objects.remove(bucket, keys));
+}
+
+export async function deleteIfMatch(store: Store, at: ObjectAddress, etag: string): Promise<void> {
+  await settleRemoval(store, at.bucket, await store.objects.removeIfMatch(at, etag));
+}
+
+async function settleRemoval(store: Store, bucket: string, unowned: readonly BlobId[]): Promise<void> {
+  if (unowned.length > 0) await settle(store, bucket, unowned);
   await store.index.freed();
 }
