@@ -12,7 +12,7 @@ import { lacksAcls } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
 import { pullObject } from './pull.ts';
 import { getObject, headObject } from './read.ts';
-import { deleteMany, deleteObject } from './remove.ts';
+import { deleteIfMatch, deleteMany, deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
 import { putObject } from './upload/put.ts';
 import { versioningOperations } from './versioning.ts';
@@ -22,7 +22,7 @@ import { versioningOperations } from './versioning.ts';
  *
  * The endpoint is probed once, when something first depends on what it supports. With a `profile` (from `openS3Backend` or
  * `probeEndpoint`), this is known from the start, and the backend lacks the abilities that the endpoint lacks. Without one, the abilities
- * are present, and each call of a missing one fails with acl_not_supported or not_supported.
+ * are present, and each call of a missing one fails with acl_not_supported or not_supported; a conditional delete looks at the object first.
  *
  * @throws invalid_argument, synchronously, for unusable options: an endpoint without http:// or https://, only one of the two keys
  */
@@ -82,6 +82,9 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(store, bucket, keys, ctx) },
     presign: presignOperations(store),
     ...others,
+    ...(profile?.conditionalDelete !== false && {
+      deleteIfMatch: (at: ObjectAddress, etag: string, ctx: CallContext) => deleteIfMatch(store, at, etag, ctx),
+    }),
     ...(!lacksAcls(profile) && { acl }),
     ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
     ...(profile?.lifecycle !== false && { lifecycle }),

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
-import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+import type { CallContext, CopiedObject, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
@@ -11,6 +11,7 @@ import { asSourceError, assertAbsent, isAbsent, isSame, isUnchanged, keyTaken, s
 import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
 import { lookAtCopy } from './copy/look-at-copy.ts';
 import { copyThroughClient } from './copy/through-client.ts';
+import { isEtag } from './etag.ts';
 import { assertKeySupported } from './key-support.ts';
 import { largestPut, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
@@ -35,7 +36,7 @@ export async function copyObject(
   { source, destination }: { readonly source: ObjectAddress; readonly destination: ObjectAddress },
   options: CopyOptions,
   ctx: CallContext,
-): Promise<ObjectInfo> {
+): Promise<CopiedObject> {
   await assertKeySupported(store, source, ctx);
   await assertWriteSupported(store, destination, options, ctx);
   for (let looks = 1; ; looks++) {
@@ -55,7 +56,7 @@ async function inspectAndCopy(
   { source, destination }: { readonly source: ObjectAddress; readonly destination: ObjectAddress },
   options: CopyOptions,
   ctx: CallContext,
-): Promise<ObjectInfo | undefined> {
+): Promise<CopiedObject | undefined> {
   const { ifMatch, ifNoneMatch, onlyIf, acl: requestedAcl } = options;
   const loadingAcl = requestedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   loadingAcl?.catch(() => {}); // errors of the source are reported below
@@ -90,7 +91,15 @@ async function inspectAndCopy(
     ...from,
     metadata,
   };
-  return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
+  return {
+    ...described,
+    ...destination,
+    storageClass: storageClass ?? 'STANDARD',
+    lastModified: new Date(),
+    ...written,
+    // What is not known yet is no reason to probe: a move works without.
+    ...(store.endpoint.known?.conditionalDelete === true && isEtag(from.etag) && { sourceEtag: from.etag }),
+  };
 }
 
 async function perform(store: Store, inspected: Inspected): Promise<WrittenUnlessChanged> {

@@ -28,6 +28,8 @@ export interface EndpointProfile {
   readonly conditionalCopy: boolean;
   /** CopyObject enforces x-amz-copy-source-if-match. */
   readonly copySourceCondition: boolean;
+  /** DeleteObject enforces If-Match. */
+  readonly conditionalDelete: boolean;
   /** PutObject accepts these, and refuses bytes that do not match. */
   readonly verifiedSums: readonly BodySum[];
   /** Accepts forms with a signed policy. */
@@ -82,6 +84,7 @@ export const awsProfile: EndpointProfile = {
   maxParts,
   conditionalCopy: true,
   copySourceCondition: true,
+  conditionalDelete: true,
   verifiedSums: ['md5', 'crc32', 'sha256'],
   postPolicy: true,
   presignedPuts: 'bound',

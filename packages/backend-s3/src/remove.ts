@@ -1,10 +1,13 @@
-import { hasCode, isStorageError, keyProblem, storageError } from '@coffer/storage-core';
-import type { BatchDeleteResult, CallContext, ObjectAddress } from '@coffer/storage-core';
+import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from '@coffer/storage-core';
+import type { BatchDeleteResult, CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { codeOfName } from './errors.ts';
+import { isEtag } from './etag.ts';
+import { wasInDoubt } from './in-doubt.ts';
 import { keyClassesOf } from './key-classes.ts';
-import { refusedKeys } from './key-support.ts';
+import { assertKeySupported, refusedKeys } from './key-support.ts';
+import { headObject } from './read.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 
@@ -17,9 +20,26 @@ type Failure = BatchDeleteResult['errors'][number];
 
 export async function deleteObject(store: Store, at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void> {
   try {
-    await store.transport.delete(at, ctx, versionId);
+    await store.transport.delete(at, ctx, { versionId });
   } catch (error) {
     if (!hasCode(error, 'file_not_found')) throw error;
+  }
+}
+
+/** Sends the condition where the server enforces it, and otherwise looks at the object first. */
+export async function deleteIfMatch(store: Store, at: ObjectAddress, etag: string, ctx: CallContext): Promise<void> {
+  await assertKeySupported(store, at, ctx);
+  const profile = await store.endpoint.profileIfAllowed(at.bucket, ctx);
+  if (profile?.conditionalDelete !== true || !isEtag(etag)) {
+    const head = (): Promise<ObjectInfo> => headObject(store, at, ctx);
+    return lookAndDelete({ head, delete: () => deleteObject(store, at, ctx) }, at, etag, ctx);
+  }
+  try {
+    await store.transport.delete(at, ctx, { ifMatch: etag });
+  } catch (error) {
+    if (!hasCode(error, 'file_not_found')) throw error;
+    if (wasInDoubt(error)) return; // an earlier attempt has deleted it, and only the answer got lost
+    throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
 }
 

@@ -105,6 +105,14 @@ export interface ObjectVersion {
   readonly versionId?: string;
 }
 
+/** Which object is deleted of those that have had a key. */
+interface DeleteOnly {
+  /** A single version instead of the current one. */
+  readonly versionId?: string | undefined;
+  /** The current one while it has this ETag (without quotes). AWS refuses it beside `versionId`. */
+  readonly ifMatch?: string | undefined;
+}
+
 export interface ListedBucket {
   readonly name: string;
   readonly createdAt: Date;
@@ -141,8 +149,7 @@ export interface Transport {
     into: { /** Before any byte. */ readonly begin: (headers: ObjectHeaders) => void; readonly sink: ByteSink },
     ctx: CallContext,
   ) => Promise<boolean>;
-  /** Deletes a single version if an id is given. */
-  delete(at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void>;
+  delete(at: ObjectAddress, ctx: CallContext, only?: DeleteOnly): Promise<void>;
   /** @returns what was not deleted, with the provider's error names */
   deleteBatch(
     bucket: string,

@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test';
 
 import { localBackend } from '@coffer/backend-local';
 import { localHttpHandler } from '@coffer/backend-local/http';
-import { s3Backend } from '@coffer/backend-s3';
+import { openS3Backend } from '@coffer/backend-s3';
 import { noContext } from '@coffer/storage-core';
 import { describeBackend } from '@coffer/storage-core/testing';
 
@@ -15,7 +15,7 @@ const abilities = { buckets: true, acl: true, presign: true, batchDelete: true, 
 const bucket = `runtimes-${process.pid}`;
 
 describeBackend({ describe, it, after }, 'local', {
-  abilities: { ...abilities, versioning: false, lifecycle: false },
+  abilities: { ...abilities, versioning: false, lifecycle: false, deleteIfMatch: true },
   async start() {
     const root = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
     const server = createServer((request, response) => void handle(request, response));
@@ -41,7 +41,7 @@ describeBackend({ describe, it, after }, 'Ceph RGW', {
   refusedAcls: ['aws-exec-read'],
   async start() {
     const account = { accessKey: process.env['S3_ACCESS_KEY'] ?? '', secretKey: process.env['S3_SECRET_KEY'] ?? '' };
-    const backend = s3Backend({ endpoint: process.env['S3_ENDPOINT'] ?? '', ...account });
+    const backend = await openS3Backend({ endpoint: process.env['S3_ENDPOINT'] ?? '', ...account });
     await backend.buckets?.create(bucket, {}, noContext);
     return { backend, bucket, stop: async () => undefined };
   },

@@ -91,6 +91,12 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'CopyObject enforces conditions on its source',
       'CopyObject does not enforce conditions on its source: Coffer checks what was copied',
     ),
+    ability(
+      'conditional_delete',
+      profile.conditionalDelete,
+      'DeleteObject enforces If-Match',
+      'DeleteObject does not enforce If-Match: conditional deletes look first, and what is written to the source of a move meanwhile is deleted too',
+    ),
     {
       name: 'checksums',
       status: isComplete(verifiedSums) ? 'ok' : 'lacks',

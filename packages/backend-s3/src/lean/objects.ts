@@ -58,9 +58,10 @@ export function leanObjects(
         return { ...objectHeaders(answer), carried: carriedIn(answer), tagCount };
       }),
 
-    delete(at, ctx, versionId) {
+    delete(at, ctx, { versionId, ifMatch } = {}) {
       const query = queryOf([['versionId', versionId]]);
-      return client.document('s3:DeleteObject', { method: 'DELETE', at, query }, ctx, () => {});
+      const headers = readHeaders(ifMatch === undefined ? {} : { ifMatch });
+      return client.document('s3:DeleteObject', { method: 'DELETE', at, query, headers }, ctx, () => {});
     },
 
     deleteBatch(bucket, objects, ctx) {

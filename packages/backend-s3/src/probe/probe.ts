@@ -53,6 +53,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       maxParts: maxPartsOf(store, sandbox),
       conditionalCopy: copyNoneMatchOf(store, sandbox, object),
       copySourceCondition: isEnforced(sandbox, [() => copyOf(otherEtag)], () => copyOf(etag)),
+      conditionalDelete: isEnforced(sandbox, [() => writeAndDelete(store, sandbox, otherEtag)], () => writeAndDelete(store, sandbox)),
       verifiedSums: verifiedSumsOf(store, sandbox),
       forms: formsOf(store, sandbox),
       metadata: metadataKept(store, sandbox),
@@ -117,6 +118,13 @@ async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAdd
   const taken = sandbox.at('object-taken');
   await write(store, taken, 'taken');
   return isEnforced(sandbox, [() => copyTo(taken)], () => copyTo(sandbox.next('object-copied')));
+}
+
+/** Deletes a new object on condition of an ETag. Default: its own. */
+async function writeAndDelete(store: Store, sandbox: Sandbox, ifMatch?: string): Promise<void> {
+  const at = sandbox.next('deleted');
+  const { etag } = await write(store, at, 'deleted');
+  await store.transport.delete(at, noContext, { ifMatch: ifMatch ?? etag });
 }
 
 async function metadataKept(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {

@@ -72,8 +72,13 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
         return { ...headersOf(output), carried: carriedOf(output), tagCount: output.TagCount ?? 0 };
       }),
 
-    async delete(at, ctx, versionId) {
-      const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, VersionId: versionId });
+    async delete(at, ctx, { versionId, ifMatch } = {}) {
+      const command = new DeleteObjectCommand({
+        Bucket: at.bucket,
+        Key: at.key,
+        VersionId: versionId,
+        ...(ifMatch !== undefined && { IfMatch: quoted(ifMatch) }),
+      });
       await call({ ...at, permission: 's3:DeleteObject' }, ctx, (options) => client.send(command, options));
     },
 
