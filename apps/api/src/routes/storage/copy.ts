@@ -34,7 +34,8 @@ export function copyRoutes(router: Router, services: Services): void {
       description:
         verb === 'copy'
           ? 'The provider copies, at any size; content type, metadata and ACL are kept.'
-          : 'The provider copies, then the source is deleted: what is written to the source in between is deleted too.',
+          : 'The provider copies, then the source is deleted. What is written to the source in between stays where the provider can compare ' +
+            'and delete in one step; elsewhere, it is deleted too.',
       access,
       tags: ['Objects'],
       request: { json: body },

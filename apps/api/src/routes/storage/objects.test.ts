@@ -170,6 +170,29 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
     expect(await send('GET', '/unknown')).toMatchObject({ status: 200, text: 'x' });
   });
 
+  it('are not deleted on a condition if they are replaced once they have been looked at', async () => {
+    const { storage } = api.runtime;
+    const look = storage.getFileInfo.bind(storage);
+    const looking = vi.spyOn(storage, 'getFileInfo').mockImplementation(async (...asked) => {
+      const info = await look(...asked);
+      await put('replaced', 'newer');
+      return info;
+    });
+    onTestFinished(() => looking.mockRestore());
+    const { etag = '' } = (await put('replaced', 'older')).headers;
+    const future = new Date(Date.now() + 3_600_000).toUTCString();
+    for (const condition of [{ 'if-unmodified-since': future }, { 'if-none-match': '"x"' }, { 'if-match': `"x", ${etag}` }]) {
+      await put('replaced', 'older');
+      expect(await send('DELETE', '/replaced', { headers: condition })).toMatchObject({ status: 412 });
+      expect(await send('GET', '/replaced')).toMatchObject({ status: 200, text: 'newer' });
+    }
+    looking.mockClear();
+    expect(await send('DELETE', '/replaced', { headers: { 'if-match': etag } })).toMatchObject({ status: 412 });
+    expect(looking).not.toHaveBeenCalled(); // this condition is the backend's to compare
+    expect(await send('DELETE', '/replaced', { headers: { 'if-match': '*' } })).toMatchObject({ status: 204 });
+    expect(await send('HEAD', '/replaced')).toMatchObject({ status: 404 });
+  });
+
   it('are deleted in batches, where a bad key is an error of its own', async () => {
     for (const key of ['batch/1', 'batch/2']) await put(key);
     const { status, json } = await api.send('POST', '/api/v1/storage/delete', {

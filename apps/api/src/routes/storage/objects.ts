@@ -2,7 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 
 import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core';
-import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, ObjectInfo, ReadConditions, StorageService } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { bodySchema } from '../../body-schemas.ts';
@@ -112,8 +112,8 @@ export function objectRoutes(router: Router, services: Services): void {
     operationId: 'objects.delete',
     summary: 'Delete an object',
     description:
-      'With `If-Match`, `If-None-Match` or `If-Unmodified-Since`, only an object in that state is deleted. Coffer looks at the object first: ' +
-      'it relies on no provider to compare and delete in one step.',
+      'With `If-Match`, `If-None-Match` or `If-Unmodified-Since`, only an object in that state is deleted. Where the provider can compare and ' +
+      'delete in one step, nothing is deleted that was written meanwhile; elsewhere, Coffer looks at the object first.',
     access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket, headers: deleteHeaders },
@@ -123,14 +123,8 @@ export function objectRoutes(router: Router, services: Services): void {
       const scope = await scopeOf(c, services);
       const at = { bucket: await bucketOf(scope, services, query.bucket), key };
       const { range: _range, ifModifiedSince: _onlyOfReads, ...conditions } = readConditionsOf(c.env.incoming.headers);
-      if (Object.keys(conditions).length > 0) {
-        const info = await storage.getFileInfo(at, scope.ctx).catch((error: unknown) => {
-          if (hasCode(error, 'file_not_found')) return undefined;
-          throw error;
-        });
-        assertState(info, conditions);
-      }
-      await storage.deleteFile(at, scope.ctx);
+      const ifMatch = await etagToDelete(storage, at, conditions, scope.ctx);
+      await storage.deleteFile({ ...at, ifMatch }, scope.ctx);
       return c.body(null, 204);
     },
   });
@@ -165,6 +159,27 @@ export function objectRoutes(router: Router, services: Services): void {
       return answerJson(c, { deleted, errors: errors.map(({ key, code }) => ({ key, code })) });
     },
   });
+}
+
+/**
+ * The ETag that an object has while it meets the conditions of a delete; undefined where any will do. A single ETag needs no look at the object.
+ * @throws precondition_failed
+ */
+async function etagToDelete(
+  storage: StorageService,
+  at: ObjectAddress,
+  conditions: ReadConditions,
+  ctx: CallContext,
+): Promise<string | undefined> {
+  const { ifMatch, ifNoneMatch } = conditions;
+  if (Object.keys(conditions).length === 0) return undefined;
+  if (Array.isArray(ifMatch) && ifMatch.length === 1 && ifNoneMatch === undefined) return ifMatch[0] as string;
+  const info = await storage.getFileInfo(at, ctx).catch((error: unknown) => {
+    if (hasCode(error, 'file_not_found')) return undefined;
+    throw error;
+  });
+  assertState(info, conditions);
+  return ifMatch === '*' ? undefined : info?.etag;
 }
 
 /** @throws precondition_failed unless the object, or its absence, meets the conditions of a delete */
