@@ -1,5 +1,5 @@
 import { aclOf, cannedAcls, hasCode } from '@coffer/storage-core';
-import type { Acl, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
+import type { Acl, AclGrant, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
 
 import { accessDenied } from './errors.ts';
 import { lacksAcls } from './profile.ts';
@@ -32,6 +32,28 @@ export async function carriedAcl(
   return canned === undefined ? { acl } : { canned };
 }
 
+/**
+ * Gives a copy grants that no canned ACL matches. A copy belongs to whoever made it, and no server lets an ACL name another owner: what the
+ * owner of the source had is the new owner's.
+ */
+export async function setGrants(store: Store, copy: ObjectAddress, acl: Acl, ctx: CallContext): Promise<void> {
+  const own = await store.transport.getAcl(copy, ctx).catch((error: unknown) => {
+    if (hasCode(error, 'access_denied')) return undefined; // the credentials may only set it
+    throw error;
+  });
+  const carried = own === undefined ? acl : ownedBy(own.owner, acl);
+  if (own === undefined || spelled(carried) !== spelled(own)) await store.administration.putObjectAcl(copy, carried, ctx);
+}
+
+function ownedBy(owner: Acl['owner'], { owner: former, grants }: Acl): Acl {
+  const inherited = grants.map(({ grantee, permission }): AclGrant => ({
+    grantee: grantee.id === former.id ? { type: 'CanonicalUser', ...owner } : grantee,
+    permission,
+  }));
+  const unique = new Map(inherited.map((grant) => [spelledGrant(grant), grant])); // the new owner may have had grants of its own
+  return { owner, grants: [...unique.values()] };
+}
+
 /** The canned ACL with exactly these grants, of those that mean the same whoever owns the bucket. */
 function cannedOf(acl: Acl): CannedAcl | undefined {
   const wanted = spelled(acl);
@@ -39,8 +61,9 @@ function cannedOf(acl: Acl): CannedAcl | undefined {
 }
 
 function spelled(acl: Acl): string {
-  return acl.grants
-    .map(({ grantee, permission }) => `${grantee.uri ?? grantee.id ?? ''} ${permission}`)
-    .toSorted()
-    .join('\n');
+  return acl.grants.map(spelledGrant).toSorted().join('\n');
+}
+
+function spelledGrant({ grantee, permission }: AclGrant): string {
+  return `${grantee.uri ?? grantee.id ?? ''} ${permission}`;
 }

@@ -38,6 +38,34 @@ describe.each(transports)('a copy on a server that has ACLs (%s)', (transport) =
   });
 });
 
+it.each(transports)('a copy of an object of another account is of who made it, and keeps the grants of others (%s)', async (transport) => {
+  const ceph = await startS3('ceph');
+  const accounts = await Promise.all([accountOn(ceph), accountOn(ceph)]);
+  const [theirs, mine] = [await startOn(accounts[0]), await startOn({ ...accounts[1], transport })];
+  const store = openStore(accounts[0]);
+  onTestFinished(async () => {
+    store.connection.close();
+    for (const { backend, stop } of [theirs, mine]) {
+      await backend.close?.();
+      await stop();
+    }
+  });
+  const [from, to] = [theirs, mine].map(({ bucket }) => ({ bucket, key: 'x' })) as [ObjectAddress, ObjectAddress];
+  await theirs.backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+  const { owner, grants: own } = await store.transport.getAcl(from, noContext);
+  const me = (await mine.backend.acl!.getBucketAcl(to.bucket, noContext)).owner;
+  const other = { id: (await accountOn(ceph)).accessKey!, displayName: '' }; // the users of the fixture are named as their keys
+  const grant = ({ id }: Acl['owner'], permission: 'READ' | 'READ_ACP' | 'FULL_CONTROL') =>
+    ({ grantee: { type: 'CanonicalUser', id }, permission }) as const;
+  const acl = { owner, grants: [...own, grant(me, 'READ'), grant(me, 'READ_ACP'), grant(other, 'READ')] };
+  await store.administration.putObjectAcl(from, acl, noContext);
+  await mine.backend.copy(from, to, {}, noContext);
+  const copied = await mine.backend.acl!.getObjectAcl(to, noContext);
+  expect(copied.owner).toEqual(me);
+  const held = copied.grants.map(({ grantee: { id }, permission }) => `${id} ${permission}`);
+  expect(held.toSorted()).toEqual([`${me.id} FULL_CONTROL`, `${me.id} READ`, `${me.id} READ_ACP`, `${other.id} READ`].toSorted());
+});
+
 describe.each(transports)('a copy of an object that other clients have written (%s)', (transport) => {
   const bench = faultBench(transport);
 

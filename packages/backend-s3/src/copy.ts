@@ -5,7 +5,7 @@ import type { CallContext, CopiedObject, CopyOptions, ObjectAddress, ObjectInfo 
 
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
-import { carriedAcl } from './carried-acl.ts';
+import { carriedAcl, setGrants } from './carried-acl.ts';
 import { copyByParts } from './copy/by-parts.ts';
 import { asSourceError, assertAbsent, isAbsent, isSame, isUnchanged, keyTaken, sourceChanged } from './copy/copy-of.ts';
 import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
@@ -86,7 +86,7 @@ async function inspectAndCopy(
     throw translateAclError(error, requestedAcl);
   });
   if (written === undefined) return undefined;
-  if (sourceAcl?.acl !== undefined) await store.administration.putObjectAcl(destination, sourceAcl.acl, ctx); // grants that no canned ACL matches
+  if (sourceAcl?.acl !== undefined) await setGrants(store, destination, sourceAcl.acl, ctx);
   const { versionId: _versionId, ...described } = (isPinned(inspected) ? undefined : await lookAtCopy(store, inspected, written)) ?? {
     ...from,
     metadata,
