@@ -231,10 +231,10 @@ async function copyInOneRequest(
 
 /**
  * An object may be copied over itself only if something about it is replaced. For other copies, MinIO drops `Expires` unless it is
- * replaced.
+ * replaced, and AWS does so with a redirect.
  */
-function replacesMetadata({ source, destination, carried }: Inspected): boolean {
-  return isSame(source, destination) || !Number.isNaN(Date.parse(carried.expires ?? ''));
+function replacesMetadata({ source, destination, carried: { expires, websiteRedirect } }: Inspected): boolean {
+  return isSame(source, destination) || !Number.isNaN(Date.parse(expires ?? '')) || websiteRedirect !== undefined;
 }
 
 /** Whether the copy has to be of the inspected version, because the content type and metadata that are sent belong to it. */

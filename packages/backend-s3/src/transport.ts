@@ -77,6 +77,8 @@ export interface CarriedHeaders {
   readonly contentLanguage?: string | undefined;
   /** As it was written, which need not be a date. */
   readonly expires?: string | undefined;
+  /** Where the website of the bucket leads who asks for the object. */
+  readonly websiteRedirect?: string | undefined;
 }
 
 /** An object that the provider copies, on condition that its ETag (without quotes) is `ifMatch`. */

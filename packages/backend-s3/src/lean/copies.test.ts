@@ -23,7 +23,13 @@ describe('copies', () => {
       acl: 'public-read',
       storageClass: 'STANDARD_IA',
       ifNoneMatch: '*',
-      replaced: { contentType: 'text/plain', metadata: { b: '2', a: '1' }, cacheControl: 'no-store', contentLanguage: 'de' },
+      replaced: {
+        contentType: 'text/plain',
+        metadata: { b: '2', a: '1' },
+        cacheControl: 'no-store',
+        contentLanguage: 'de',
+        websiteRedirect: '/x',
+      },
     } as const;
     const told = await transportTo(server).copy({ ...from, ifMatch: 'etag' }, to, headers, noContext);
     expect(told).toEqual({ etag: 'made', versionId: 'v1' });
@@ -41,6 +47,7 @@ describe('copies', () => {
       'x-amz-meta-b': '2',
       'x-amz-metadata-directive': 'REPLACE',
       'x-amz-storage-class': 'STANDARD_IA',
+      'x-amz-website-redirect-location': '/x',
     });
   });
 

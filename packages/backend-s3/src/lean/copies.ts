@@ -7,7 +7,7 @@ import { encodeKey } from '../signing/signature.ts';
 import type { CopyHeaders, CopySource, Transport } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
 import type { LeanClient } from './client.ts';
-import { carriedHeaders, metadataHeaders } from './headers.ts';
+import { carriedHeaders, metadataHeaders, redirectHeader } from './headers.ts';
 import { partQuery } from './uploads.ts';
 
 /** The calls that make the provider copy, without the SDK. */
@@ -46,6 +46,7 @@ function copyHeaders(from: CopySource, { acl, storageClass, ifNoneMatch, replace
   headers.push(...sourceHeaders(from));
   if (replaced !== undefined) headers.push(...metadataHeaders(replaced.metadata), 'x-amz-metadata-directive', 'REPLACE');
   if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
+  if (replaced?.websiteRedirect !== undefined) headers.push(redirectHeader, replaced.websiteRedirect);
   return headers;
 }
 

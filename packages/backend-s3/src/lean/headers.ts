@@ -8,6 +8,7 @@ import type { CarriedHeaders, ObjectHeaders, ReadHeaders, WriteHeaders } from '.
 import { versionOf } from '../version-id.ts';
 
 const metadataPrefix = 'x-amz-meta-';
+export const redirectHeader = 'x-amz-website-redirect-location';
 
 export function writeHeaders(
   described: WriteHeaders & CarriedHeaders,
@@ -15,7 +16,7 @@ export function writeHeaders(
   md5?: string,
   checksum: readonly string[] = [],
 ): string[] {
-  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum: declared, expires } = described;
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum: declared, expires, websiteRedirect } = described;
   const headers = carriedHeaders(described);
   headers.push('content-length', String(size));
   if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));
@@ -28,6 +29,7 @@ export function writeHeaders(
   if (declared !== undefined) headers.push(`x-amz-checksum-${declared.algorithm}`, declared.base64);
   headers.push(...metadataHeaders(metadata));
   if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
+  if (websiteRedirect !== undefined) headers.push(redirectHeader, websiteRedirect);
   return headers;
 }
 
@@ -81,6 +83,7 @@ export function carriedIn({ headers }: Pick<AnswerHead, 'headers'>): CarriedHead
     contentEncoding: headers['content-encoding'],
     contentLanguage: headers['content-language'],
     expires: headers['expires'],
+    websiteRedirect: headers[redirectHeader],
   };
 }
 

@@ -12,6 +12,7 @@ import type { Connection } from '../http/connection.ts';
 import type { Settings } from '../settings.ts';
 import { keepMetadata, validateAnswers } from './answers.ts';
 import { addCorrections, addTransientErrors, LearnedRegion, trackInDoubt } from './corrections.ts';
+import { signHeaderBytes } from './header-bytes.ts';
 
 export interface Sdk {
   readonly client: S3Client;
@@ -89,6 +90,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   addContentMd5(client);
   validateAnswers(client);
   keepMetadata(client);
+  signHeaderBytes(client);
   followClock(client, clock);
   addCorrections(client, connection, region);
   trackInDoubt(client);

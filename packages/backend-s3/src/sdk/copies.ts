@@ -8,7 +8,7 @@ import { encodeKey } from '../signing/signature.ts';
 import type { CopySource, Transport } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
 import { aclFromOutput } from './acl.ts';
-import { carriedInput, writeInput } from './input.ts';
+import { carriedInput, withExpires, writeInput } from './input.ts';
 
 export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart' | 'getAcl'> {
   return {
@@ -20,6 +20,7 @@ export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart'
         ...writeInput({ ...written, ...replaced }),
         ...(replaced !== undefined && { MetadataDirective: 'REPLACE', ...carriedInput(replaced) }),
       });
+      withExpires(command.middlewareStack as unknown as Parameters<typeof withExpires>[0], replaced ?? {});
       return call({ ...to, permission: writePermission(written) }, ctx, async (options) => {
         const { CopyObjectResult, VersionId } = await client.send(command, options);
         return { etag: etagOf(CopyObjectResult?.ETag), ...versionOf(VersionId) };

@@ -23,12 +23,16 @@ export function md5For(signing: PayloadSigning, bucket: string, data: Uint8Array
 }
 
 export function setHash(stack: Stack, value: string): void {
+  setHeader(stack, 'x-amz-content-sha256', value);
+}
+
+function setHeader(stack: Stack, name: string, value: string): void {
   stack.add(
     (next) => (args) => {
-      (args.request as { readonly headers: Record<string, string> }).headers['x-amz-content-sha256'] = value;
+      (args.request as { readonly headers: Record<string, string> }).headers[name] = value;
       return next(args);
     },
-    { step: 'build', name: 'payloadHash' },
+    { step: 'build', name },
   );
 }
 
@@ -51,16 +55,25 @@ export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
   };
 }
 
-type CarriedInput = Pick<PutObjectCommandInput, 'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage' | 'Expires'>;
+/** The SDK would write only dates, and each in the usual form. */
+export function withExpires(stack: Stack, { expires }: CarriedHeaders): void {
+  if (expires !== undefined) setHeader(stack, 'expires', expires);
+}
+
+type CarriedInput = Pick<
+  PutObjectCommandInput,
+  'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage' | 'WebsiteRedirectLocation'
+>;
+
+/** All but `expires`; see `withExpires`. */
 
 export function carriedInput(carried: CarriedHeaders): CarriedInput {
-  const { cacheControl, contentDisposition, contentEncoding, contentLanguage, expires } = carried;
-  const expiry = new Date(expires ?? Number.NaN); // the SDK writes only dates
+  const { cacheControl, contentDisposition, contentEncoding, contentLanguage, websiteRedirect } = carried;
   return {
     CacheControl: cacheControl,
     ContentDisposition: contentDisposition,
     ContentEncoding: contentEncoding,
     ContentLanguage: contentLanguage,
-    Expires: Number.isNaN(expiry.getTime()) ? undefined : expiry,
+    WebsiteRedirectLocation: websiteRedirect,
   };
 }

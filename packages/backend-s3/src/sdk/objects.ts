@@ -15,7 +15,7 @@ import type { PayloadSigning } from '../signing/payload-signing.ts';
 import { unsignedPayload } from '../signing/signature.ts';
 import type { CarriedHeaders, ObjectHeaders, Transport } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
-import { carriedInput, md5For, setHash, withHash, writeInput } from './input.ts';
+import { carriedInput, md5For, setHash, withExpires, withHash, writeInput } from './input.ts';
 
 export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
   return {
@@ -32,6 +32,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
           ...writeInput(headers),
           ...carriedInput(headers),
         });
+        withExpires(made.middlewareStack, headers);
         if (isWhole) withHash(made.middlewareStack, signing, payload.sha256);
         else setHash(made.middlewareStack, payload.sha256 ?? unsignedPayload);
         return made;
@@ -120,5 +121,6 @@ function carriedOf(output: HeadObjectCommandOutput): CarriedHeaders {
     contentEncoding: output.ContentEncoding,
     contentLanguage: output.ContentLanguage,
     expires: output.ExpiresString,
+    websiteRedirect: output.WebsiteRedirectLocation,
   };
 }

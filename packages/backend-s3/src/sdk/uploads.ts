@@ -13,7 +13,7 @@ import { etagOf, quoted, unquoted } from '../etag.ts';
 import type { PayloadSigning } from '../signing/payload-signing.ts';
 import type { Transport } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
-import { carriedInput, md5For, withHash, writeInput } from './input.ts';
+import { carriedInput, md5For, withExpires, withHash, writeInput } from './input.ts';
 
 type Uploads = Pick<Transport, 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload'>;
 
@@ -22,6 +22,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
     createUpload(at, headers, ctx) {
       const described = { ...writeInput(headers), ...carriedInput(headers) };
       const command = new CreateMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, ...described });
+      withExpires(command.middlewareStack as unknown as Parameters<typeof withExpires>[0], headers);
       return call({ ...at, permission: writePermission(headers) }, ctx, async (options) => {
         return uploadIdOf((await client.send(command, options)).UploadId);
       });
