@@ -18,7 +18,10 @@ export function corsFor(origins: readonly string[]): CorsRule {
   return { origins, ...browserRule };
 }
 
-/** Leaves other people's rules as they are, and adds nothing if they already allow everything needed. */
+/**
+ * Leaves other people's rules as they are, and adds nothing if they already allow everything needed. What somebody has added to ours, other
+ * than origins, stays.
+ */
 export async function allowBrowsers(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
   const existing = await getCors(store, bucket, ctx);
   const ours = existing.filter(isOurs);
@@ -27,7 +30,17 @@ export async function allowBrowsers(store: Store, bucket: string, origins: reado
     ours.length > 0
       ? ours.every((rule) => isSame(rule.origins, origins) && exposesAll(rule))
       : origins.every((origin) => isAllowed(origin, others));
-  if (!isSet) await store.administration.putCors(bucket, [...others, corsFor(origins)], ctx);
+  if (isSet) return;
+  const rule = corsFor(origins);
+  const methods = both(
+    rule.methods,
+    ours.flatMap((held) => held.methods),
+  );
+  const exposed = both(
+    rule.exposed,
+    ours.flatMap((held) => held.exposed),
+  );
+  await store.administration.putCors(bucket, [...others, { ...rule, methods, exposed }], ctx);
 }
 
 export async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<readonly ExistingCorsRule[]> {
@@ -45,6 +58,12 @@ const isOurs = ({ id }: ExistingCorsRule): boolean => id === browserRule.id;
 function isSame(some: readonly string[], others: readonly string[]): boolean {
   const sorted = (names: readonly string[]): string => JSON.stringify([...new Set(names)].toSorted());
   return sorted(some) === sorted(others);
+}
+
+/** Names of either list, which differ in more than their case. */
+function both(some: readonly string[], more: readonly string[]): readonly string[] {
+  const all = new Map([...more, ...some].map((name) => [name.toLowerCase(), name]));
+  return [...all.values()];
 }
 
 function exposesAll({ exposed }: ExistingCorsRule): boolean {

@@ -90,6 +90,10 @@ describe.each(transports)('CORS rules of a bucket that is provisioned (%s)', (tr
       ExposeHeaders: ['ETag'],
     };
     expect(await provisioned([older], ['*'])).toEqual([ours('*')]);
+    const byHand = { AllowedMethods: [...methods, 'DELETE'], ExposeHeaders: ['x-a', 'etag'] };
+    const extended = { methods: [...methods, 'DELETE'].toSorted(), exposed: [...exposed, 'x-a'].toSorted() };
+    expect(await provisioned([{ ...older, ...byHand }], ['*'])).toEqual([{ ...ours('*'), ...extended }]);
+    expect(await provisioned([{ ...older, ...byHand }], ['https://b.example'])).toEqual([{ ...ours('https://b.example'), ...extended }]);
     const more = [...exposed, 'x-a'];
     expect(await provisioned([{ ...older, ExposeHeaders: more }], ['*'])).toEqual([{ ...ours('*'), exposed: more.toSorted() }]);
   });
