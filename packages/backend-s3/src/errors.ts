@@ -55,7 +55,6 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   NotImplemented: 'not_supported',
   MethodNotAllowed: 'not_supported',
   UnsupportedOperation: 'not_supported',
-  InvalidBucketState: 'not_supported',
   InvalidObjectState: 'object_archived',
   ObjectNotInActiveTierError: 'object_archived',
   SlowDown: 'storage_unavailable',
@@ -98,6 +97,10 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
   NoS3AnswerError: [
     'storage_unavailable',
     'The endpoint of the storage provider did not answer as an S3 server does: no S3 server is there, or a proxy before it answered.',
+  ],
+  InvalidBucketState: [
+    'not_supported',
+    'The storage provider keeps the versions of this bucket, as Object Lock or replication needs them.',
   ],
   MetadataTooLarge: [
     'invalid_argument',
