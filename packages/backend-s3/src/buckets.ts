@@ -108,6 +108,12 @@ async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Prom
   }
 }
 
+/** Whether a bucket that we may not look into is ours: AWS creates such a one again, with the ACL of a new bucket. */
+async function isListed(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  const ours = await listBuckets(store, ctx, bucket).catch(() => []); // creating it will tell
+  return ours.some(({ name }) => name === bucket);
+}
+
 /** Whether the bucket exists, asked before it is created. */
 async function bucketExists(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   try {
@@ -118,7 +124,7 @@ async function bucketExists(store: Store, bucket: string, ctx: CallContext): Pro
     // The bucket belongs to somebody else or is in another region, so it exists. Wrong credentials, however, prove nothing about it.
     const status = causeStatus(error);
     if (status === 301 && causeName(error) !== 'NoS3AnswerError') return true;
-    if (status === 403) return false; // creating it will tell
+    if (status === 403) return isListed(store, bucket, ctx);
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import { openStore } from './open-store.ts';
 import { transports } from './testing/fault-bench.ts';
 import { errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
-import { refusal } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 
 const { serve, backendTo, open, clear } = newStage();
@@ -36,6 +36,32 @@ describe.each(transports)('creating a bucket that already belongs to us (%s)', (
     const lost: Answer = (request) => request.socket.destroy();
     expect(await created(lost, ours)).toMatchObject({ name: 'bucket' });
   });
+});
+
+describe.each(transports)('creating a bucket that we may not look into (%s)', (transport) => {
+  /** @returns the methods of the requests about the bucket, and the outcome, on a server that creates it twice, as AWS does */
+  const asked = async (owned: Answer): Promise<readonly unknown[]> => {
+    const methods: (string | undefined)[] = [];
+    const server = await serve((request, response) => {
+      if (request.url?.startsWith('/bucket') !== true) return owned(request, response);
+      methods.push(request.method);
+      return (request.method === 'PUT' ? ok : refusal(403, ''))(request, response);
+    });
+    const creating = backendTo(server, { transport, maxRetries: 0 }).buckets?.create('bucket', { region: 'us-east-1' }, noContext);
+    const ended: unknown = await creating?.then(
+      () => 'created',
+      (error: unknown) => (error as { code: unknown }).code,
+    );
+    return [...methods.slice(0, 2), ended]; // what follows asks for its region
+  };
+  const list = (name: string): Answer =>
+    answering(`<ListAllMyBucketsResult><Buckets><Bucket><Name>${name}</Name></Bucket></Buckets></ListAllMyBucketsResult>`);
+
+  it.each([
+    ['is not asked for again if it is ours: AWS would reset its ACL', list('bucket'), ['HEAD', 'bucket_already_exists']],
+    ['is asked for if it is not ours', list('bucket-2'), ['HEAD', 'PUT', 'created']],
+    ['is asked for if we may not know what is ours', refusal(403, 'AccessDenied'), ['HEAD', 'PUT', 'created']],
+  ])('%s', async (_what, owned, told) => expect(await asked(owned)).toEqual(told));
 });
 
 describe.each(transports)('an account that has as many buckets as it may have (%s)', (transport) => {
