@@ -100,10 +100,11 @@ describe.each(transports)('a copy of an object with odd headers (%s)', (transpor
   const bench = faultBench(transport);
 
   it.each([
-    ['in one request', 'onward', {}],
-    ['by parts', 'onward', { copyByPartsFrom: 5 * mib }],
-    ['onto itself', 'from', {}],
-  ])('has them just as they are: %s', async (_how, key, settings) => {
+    ['in one request', 'onward', {}, {}],
+    ['by parts', 'onward', { copyByPartsFrom: 5 * mib }, {}],
+    ['onto itself', 'from', {}, {}],
+    ['through here', 'from', {}, { copySourceCondition: false, putMatch: 'bare' as const }],
+  ])('has them just as they are: %s', async (_how, key, settings, profile) => {
     const store = openStore(bench.account);
     open.push(() => store.connection.close());
     const at = bench.at('from');
@@ -111,7 +112,7 @@ describe.each(transports)('a copy of an object with odd headers (%s)', (transpor
     const carried = { contentDisposition: bytesOf('attachment; filename="é→.txt"'), websiteRedirect: bytesOf('/größe'), expires: '0' };
     const data = Buffer.alloc(6 * mib);
     await store.transport.put(at, { kind: 'buffer', data }, { contentType: 'text/plain', metadata, ...carried }, noContext);
-    await bench.through(settings, { profile: awsProfile }).copy(at, bench.at(key), {}, noContext);
+    await bench.through(settings, { profile: { ...awsProfile, ...profile } }).copy(at, bench.at(key), {}, noContext);
     expect(await store.transport.head(bench.at(key), noContext)).toMatchObject({ metadata, carried });
   });
 });

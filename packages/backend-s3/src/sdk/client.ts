@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
+import { Readable } from 'node:stream';
 
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
@@ -33,13 +34,14 @@ class Handler extends NodeHttpHandler {
   }
 
   override async handle(...args: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
-    const [{ body, headers }] = args;
+    const [request, options] = args;
+    const { body, headers } = request;
     if (body instanceof Uint8Array) {
       const size = Number(headers['content-length'] ?? body.byteLength);
       if (body.byteLength !== size) throw sizeMismatch(body.byteLength, size); // as in Exchange.useWire
     }
     this.#wires.giveBack();
-    const output = await super.handle(...args);
+    const output = await super.handle(mayBeRespelled(request) ? streamed(request) : request, options);
     const answer = output.response.body as IncomingMessage & { readonly req: ClientRequest };
     if (body instanceof Uint8Array && !answer.req.writableFinished) {
       answer.once('end', () => {
@@ -48,6 +50,19 @@ class Handler extends NodeHttpHandler {
     }
     return output;
   }
+}
+
+type HttpRequest = Parameters<NodeHttpHandler['handle']>[0];
+
+/** Node drops bytes of this one header if it knows the length of the body that follows, as it does not for a stream. */
+function mayBeRespelled({ body, headers }: HttpRequest): boolean {
+  const { 'content-disposition': disposition = '' } = headers;
+  return body instanceof Uint8Array && Buffer.from(disposition).length !== disposition.length;
+}
+
+function streamed(request: HttpRequest): HttpRequest {
+  const copy = Object.create(Object.getPrototypeOf(request) as object) as HttpRequest;
+  return Object.assign(copy, request, { body: Readable.from([request.body]) });
 }
 
 /** The AWS SDK set up for any S3-compatible server: the pool of the connection, no unrequested checksums, timeouts that take effect. */
