@@ -66,7 +66,6 @@ type CarriedInput = Pick<
 >;
 
 /** All but `expires`; see `withExpires`. */
-
 export function carriedInput(carried: CarriedHeaders): CarriedInput {
   const { cacheControl, contentDisposition, contentEncoding, contentLanguage, websiteRedirect } = carried;
   return {
