@@ -32,6 +32,8 @@ const counterOf: Readonly<Record<FileStatus, Counted>> = {
 interface DueRow {
   readonly id: string;
   readonly was: FileStatus;
+  /** The `sweep_at` that made it due, in milliseconds since the epoch. */
+  readonly due_since: string;
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
@@ -56,21 +58,24 @@ interface Due {
 }
 
 /**
- * Takes rows that are due: those not available become tombstones, and their reservations are released. Skips rows that another sweep holds.
+ * Takes rows that are due, in the order of their `sweep_at`, from that of `after` on: those not available become tombstones, and their
+ * reservations are released. A statement that began with the first row would pass all that were taken before: as long as a transaction may
+ * see them, such as that of a dump, the index keeps them. Skips rows that another sweep holds.
  * `until` becomes their `sweep_at`: this sweep does not take them again, and a process of the version before leases waits, if it goes by the
  * same age. Usage rows are locked in one order, so that two sweeps never deadlock. The limit is part of the text: for an arbitrary number,
  * the planner would read the whole table.
  */
-const takeDue = statement<Due & { readonly until: string }, DueRow>(`
+const takeDue = statement<Due & { readonly after: string; readonly until: string }, DueRow>(`
   with due as (
-    select id, status as was from files where ${due} order by sweep_at limit ${batchSize} for update skip locked
+    select id, status as was, sweep_at as due_at from files where ${due} and sweep_at >= to_timestamp({after}::int8 / 1000.0)
+    order by sweep_at limit ${batchSize} for update skip locked
   ), moved as (
     update files f set sweep_at = {until}::text::timestamptz,
       leased_until = greatest(now(), {now}::text::timestamptz) + interval '${lease} seconds',
       status = case f.status when 'available' then 'available' else 'deleted' end,
       updated_at = case f.status when 'pending' then now() else f.updated_at end
     from due where f.id = due.id
-    returning f.*, due.was
+    returning f.*, due.was, due.due_at
   ), held as (
     select tenant_uuid, sum(reserved_bytes) as bytes from moved where was = 'pending' and tenant_uuid is not null group by tenant_uuid
   ), locked as (
@@ -79,9 +84,9 @@ const takeDue = statement<Due & { readonly until: string }, DueRow>(`
     update tenant_usage u set reserved_bytes = u.reserved_bytes - held.bytes from held, locked
     where u.tenant_uuid = held.tenant_uuid and locked.tenant_uuid = held.tenant_uuid
   )
-  select id, was, bucket, storage_key, upload_key,
+  select id, was, (extract(epoch from due_at) * 1000)::int8 as due_since, bucket, storage_key, upload_key,
     upload_key is not null and complete_attempts > case was when 'available' then 1 else 0 end as copies
-  from moved`);
+  from moved order by due_at`);
 
 const countDue = statement<Due, { readonly status: FileStatus; readonly rows: string }>(
   `select status, count(*) as rows from files where ${due} group by status`,
@@ -93,9 +98,10 @@ interface Taken {
 }
 
 // Rows with another `sweep_at` by now stay as they are: an available file was deleted meanwhile, and its own object still exists, or the
-// lease is over. Locked by id, as in mass deletions.
+// lease is over. `sweep_at` is hidden from the planner, which would look for the rows among all that a sweep has taken. Locked by id, as
+// in mass deletions.
 const taken = `select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json))
-  and sweep_at = {until}::text::timestamptz order by id for update`;
+  and case sweep_at when {until}::text::timestamptz then true else false end order by id for update`;
 
 /**
  * Finishes rows whose objects are gone. A tombstone is deleted unless its form may be used again; the receiving key of an available file is
@@ -145,10 +151,11 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   }
   const until = before(olderThanSeconds - lease);
   const staying: string[][] = [];
-  for (;;) {
+  for (let after = '0'; ;) {
     ctx.signal?.throwIfAborted();
-    const rows = await takeDue(sql, { ...times, until });
+    const rows = await takeDue(sql, { ...times, after, until });
     if (rows.length === 0) break;
+    after = rows.at(-1)!.due_since;
     const timeout = AbortSignal.timeout(longestRemoval * 1000);
     const signal = ctx.signal === undefined ? timeout : AbortSignal.any([ctx.signal, timeout]);
     const retained = await removeObjectsOf(storage, rows, { ...ctx, signal });
