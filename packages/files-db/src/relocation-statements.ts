@@ -2,11 +2,12 @@ import { inSeconds, statement } from './database/statement.ts';
 
 // While a file moves, its new and its old place each have a tombstone, which the sweep clears in time: whatever dies in between, no object
 // is left without a row. A tombstone's id is made from its place, so a place has at most one. It is lower than any file's id, since the
-// list of all files begins with the highest ids.
+// list of all files begins with the highest ids, and looking for a tenant's places must not pass all its other tombstones.
 export const tombstoneIdOf = (bucket: string, key = '{key}::text'): string =>
   `overlay(md5(${bucket} || '/' || ${key}) placing '00' from 1)::uuid`;
 /** Whether a row is such a tombstone, and not that of a deleted file, which keeps its owner. */
-export const isOfPlace = (row: string): string => `${row}.status = 'deleted' and ${row}.owner_id = ''`;
+export const isOfPlace = (row: string): string =>
+  `${row}.status = 'deleted' and ${row}.owner_id = '' and ${row}.id < '01000000-0000-0000-0000-000000000000'`;
 /** Makes the tombstone `f` of a place due for the next sweep, but not before a form for it expires. */
 export const releasePlace = `update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)`;
 /** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says: that is of the age and the time it goes by. */
@@ -117,5 +118,5 @@ export const abandonCopy = statement<Omit<Move, 'from'> & { readonly seconds: nu
  * without a tenant: if the bucket is made again, a copy may still come, and only the sweep removes that of a killed process. Reads `files_by_status`.
  */
 export const endClaims = statement<{ readonly tenant: string; readonly bucket: string }, never>(`
-  update files set tenant_uuid = null where status = 'deleted' and tenant_uuid = {tenant}::text and sweep_at is not null
-    and bucket = {bucket}::text and owner_id = ''`);
+  update files set tenant_uuid = null where tenant_uuid = {tenant}::text and ${isOfPlace('files')} and sweep_at is not null
+    and bucket = {bucket}::text`);
