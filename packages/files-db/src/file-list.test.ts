@@ -190,6 +190,25 @@ describe.each(['embedded', 'debian'] as const)('the rows that lists read on Post
     }
   });
 
+  it('are few of each tenant but those with the newest files, when an owner has files in many, for an admin', async () => {
+    const files = new FileService({ database, storage: rig.storage });
+    await rig.query('truncate files');
+    const [many, pageSize] = [200, 4];
+    await insert(0, 'available', acme.tenantUuid);
+    // In turn, so that the newest files are of as many tenants.
+    await rig.query(`update files set tenant_uuid = 'tenant-' || ('x' || left(id::text, 8))::bit(32)::int % ${many}`);
+    await rig.query('vacuum analyze files');
+    const all = await rig.query<{ id: string }>('select id from files order by id desc');
+    for (let run = 0; run < 10; run++) {
+      const before = await rowsRead();
+      const first = await files.list({ access: admin, ownerId: 'alice', limit: pageSize });
+      const second = await files.list({ access: admin, ownerId: 'alice', limit: pageSize, cursor: first.nextCursor! });
+      expect([...first.files, ...second.files].map(({ id }) => id)).toEqual(all.slice(0, 2 * pageSize).map(({ id }) => id));
+      // One row of each tenant finds the tenant, and another its newest file.
+      expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * (2 * many + 2 * (pageSize + 1) ** 2));
+    }
+  });
+
   it('are only those returned, whatever has moved to the bucket of its tenant, for an admin', async () => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');

@@ -89,8 +89,13 @@ const holders = `holders as (
     union all select (${nextHolder('tenant_uuid > holders.tenant_uuid')}) from holders where tenant_uuid is not null
   )`;
 
+// Of the tenants, those with the newest files: as many as there are files in a page, since no other can have a file in it.
 function ofEachTenant(shape: Shape): string {
-  return `select page.* from holders cross join lateral (${pages({ ...shape, tenant: 'each' })}) as page
+  const each: Shape = { ...shape, tenant: 'each' };
+  const newest = `select id from (${pages(each, '1')}) as page order by ${byId(each)} limit 1`;
+  return `select page.* from (
+      select tenant_uuid from holders cross join lateral (${newest}) as newest order by ${byId(each)} limit {limit}::int8
+    ) as holders cross join lateral (${pages(each)}) as page
     union all ${pages({ ...shape, tenant: 'none' })}`;
 }
 
@@ -101,7 +106,7 @@ const ofTenant = {
   each: ['tenant_uuid = holders.tenant_uuid'],
 } as const satisfies Record<Shape['tenant'], readonly string[]>;
 
-function pages(shape: Shape): string {
+function pages(shape: Shape, limit = '{limit}::int8'): string {
   const { tenant, owner, onlyAvailable, continued } = shape;
   // In lists of all owners, the status is hidden from the planner: without statistics it takes an index for users' lists for a short one,
   // and reads all of it.
@@ -119,7 +124,7 @@ function pages(shape: Shape): string {
   // An index on (tenant_uuid, id) yields ids in order within NULL only when the query orders by both.
   const order = `${tenant !== 'none' ? '' : onlyAvailable && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId(shape)}`;
   const page = (...conditions: readonly string[]): string =>
-    `(select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8)`;
+    `(select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit ${limit})`;
   // One condition with "or" would read all of the tenant's files to find the few that the caller sees. `files_by_owner` keeps an owner's
   // public files apart from the others.
   const bothOf = (own: string, others: string): string => `${page(own, 'not is_public')} union all ${page(others, 'is_public')}`;
