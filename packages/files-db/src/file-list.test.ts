@@ -209,6 +209,28 @@ describe.each(['embedded', 'debian'] as const)('the rows that lists read on Post
     }
   });
 
+  it.each(['before the table was ever analyzed', 'once it was'])(
+    "are an owner's few of a status that many files have, in all tenants, for an admin, %s",
+    async (when) => {
+      const files = new FileService({ database, storage: rig.storage });
+      await rig.query('truncate files; delete from pg_statistic where starelid = (select oid from pg_class where relname = $$files$$)');
+      for (const [part, tenant] of [acme.tenantUuid, globex.tenantUuid, undefined].entries()) await insert(part * each, 'failed', tenant);
+      await rig.query(`update files set owner_id = 'bob' where ('x' || left(id::text, 8))::bit(32)::int % 1000 = 0`);
+      await rig.query('vacuum files');
+      if (when === 'once it was') await rig.query('analyze files');
+      const bobs = await rig.query<{ id: string }>(`select id from files where owner_id = 'bob' order by id desc`);
+      for (let run = 0; run < 10; run++) {
+        const before = await rowsRead();
+        const first = await files.list({ access: admin, ownerId: 'bob', status: 'failed', limit: 4 });
+        const second = await files.list({ access: admin, ownerId: 'bob', status: 'failed', limit: 4, cursor: first.nextCursor! });
+        expect([...first.files, ...second.files].map(({ id }) => id)).toEqual(bobs.map(({ id }) => id));
+        expect((await files.list({ access: admin, ownerId: 'nobody', status: 'failed' })).files).toEqual([]);
+        // One row of each tenant finds the tenant. Planning reads a few rows.
+        expect((await rowsRead()) - before).toBeLessThanOrEqual(50);
+      }
+    },
+  );
+
   it('are only those returned, whatever has moved to the bucket of its tenant, for an admin', async () => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');

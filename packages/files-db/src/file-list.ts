@@ -70,8 +70,8 @@ function ownerShape(ownerId: string | undefined, { anyOwner, subject }: AccessPa
 
 function listText(shape: Shape): string {
   const { tenant, owner, onlyAvailable } = shape;
-  const isOfAnyTenant = onlyAvailable && tenant === 'any' && owner === 'one';
-  return `${isOfAnyTenant ? `with recursive ${holders} ` : ''}
+  const isOfAnyTenant = tenant === 'any' && owner === 'one';
+  return `${isOfAnyTenant ? `with recursive ${holders(onlyAvailable)} ` : ''}
     select ${recordColumns} from (${isOfAnyTenant ? ofEachTenant(shape) : pages(shape)}) as page order by ${byId(shape)} limit {limit}::int8`;
 }
 
@@ -79,15 +79,19 @@ function listText(shape: Shape): string {
 const byId = ({ tenant, owner, onlyAvailable }: Shape): string =>
   onlyAvailable && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
 
-// The tenants in which an owner has files, each found by searching after the previous one, and finally NULL. Sorting the owner's files of
-// all tenants would read every one of them.
-const nextHolder = (...conditions: readonly string[]): string =>
-  `select tenant_uuid from files where ${["owner_id = {owner}::text and status = 'available'", ...conditions].join(' and ')}
-    order by owner_id, tenant_uuid limit 1`;
-const holders = `holders as (
-    select (${nextHolder()}) as tenant_uuid
-    union all select (${nextHolder('tenant_uuid > holders.tenant_uuid')}) from holders where tenant_uuid is not null
+// The tenants in which an owner has available files, or anybody has files of another status, each found by searching after the previous one,
+// and finally NULL. Sorting the owner's files of all tenants would read every one of them. An index on the status of all files does not tell
+// the owner: it would read everybody's.
+function holders(onlyAvailable: boolean): string {
+  const [condition, column] = onlyAvailable
+    ? [`owner_id = {owner}::text and status = 'available'`, 'owner_id']
+    : ['status = {status}::text and sweep_at is not null', 'status'];
+  const next = (after = ''): string => `select tenant_uuid from files where ${condition} ${after} order by ${column}, tenant_uuid limit 1`;
+  return `holders as (
+    select (${next()}) as tenant_uuid
+    union all select (${next('and tenant_uuid > holders.tenant_uuid')}) from holders where tenant_uuid is not null
   )`;
+}
 
 // Of the tenants, those with the newest files: as many as there are files in a page, since no other can have a file in it.
 function ofEachTenant(shape: Shape): string {
