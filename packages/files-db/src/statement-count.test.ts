@@ -159,9 +159,9 @@ describe('statements that reach the database', () => {
     expect(first).toHaveLength(2);
   });
 
-  it('are five where a bucket is deleted with its tracked files', async () => {
+  it('are four where a bucket is deleted with its tracked files', async () => {
     await upload();
     const statements = await logged(async () => tenantService.deleteBucket('acme-uploads', { force: true }));
-    expect(statements).toHaveLength(5);
+    expect(statements).toHaveLength(4);
   });
 });

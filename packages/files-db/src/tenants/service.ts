@@ -143,15 +143,16 @@ export class TenantService {
     assertWanted(ctx);
     assertFields({ force: flagProblem(force) });
     const { sql } = this.#database;
-    const tracked = (await findFileIn(sql, { bucket })).length > 0;
-    if (tracked && !force) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds tracked files.`);
+    // Asked only where it decides: to answer, the database passes all files that were lately deleted from the bucket.
+    const isTracked = async (): Promise<boolean> => (await findFileIn(sql, { bucket })).length > 0;
+    if (!force && (await isTracked())) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds tracked files.`);
     const missing = await this.#storage.deleteBucket(bucket, { force }, ctx).catch((error: unknown) => {
       if (!hasCode(error, 'no_such_bucket')) throw error;
       return error;
     });
     const owner = await this.#tenants.ownerOf(bucket); // not before: it may have become a tenant's since, and files be moving here
     // What an earlier attempt left behind still has to go.
-    if (missing !== undefined && !tracked && owner === undefined) throw missing;
+    if (missing !== undefined && owner === undefined && !(force && (await isTracked()))) throw missing;
     if (owner !== undefined) await endClaims(sql, { tenant: owner, bucket }); // no file moves here from now on
     // Rows whose objects went with the bucket, including rows added after the check.
     if (force) for await (const _rows of deleteFiles(sql, { bucket }));
