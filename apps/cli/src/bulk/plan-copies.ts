@@ -60,6 +60,7 @@ export async function* planCopies(
   for await (const { key, size, etag } of objects) {
     isEmpty = false;
     const name = key.slice(from.length);
+    if (to + name === '' && size === 0) continue; // it represents the folder itself, and a bucket as a whole needs none
     if (filter(name)) yield { from: key, to: to + name, listed: { size, etag } };
   }
   if (isEmpty) yield { subject: { key: from }, problem: problemOf(nothingBelowError(from)) };

@@ -112,6 +112,16 @@ describeStores('copy and move', (bench) => {
     });
   });
 
+  it('leaves out the empty object of a folder that becomes the whole bucket, and does not fail for it', async () => {
+    const { bucket, storage, coffer, newBucket } = bench();
+    await putObjects(storage, { 'docs/': '', 'docs/a': 'a', 'docs/docs/b': 'b' });
+    const other = await newBucket();
+    expect(await coffer(['copy', 'docs', '', '-r', '--to-bucket', other])).toMatchObject({ code: 0, stderr: '' });
+    expect(await objectsIn(storage, other)).toEqual({ a: 'a', 'docs/b': 'b' });
+    expect(await coffer(['move', 'docs', '', '-r'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'docs/': '', a: 'a', 'docs/b': 'b' });
+  });
+
   it('leaves an object that would take the place of one that failed', async () => {
     const { bucket, storage, coffer, newBucket } = bench();
     await putObjects(storage, { 'b/b/y': 'deep', 'b/y': 'kept' });
