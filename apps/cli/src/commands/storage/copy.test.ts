@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { objectsIn, putObjects } from '../../testing/files.ts';
 import { describeStores } from '../../testing/stores.ts';
 
-describeStores('copy and move', (bench) => {
+describeStores('copy and move', (bench, store) => {
   it('copies within the bucket and to another', async () => {
     const { bucket, storage, coffer, newBucket } = bench();
     const other = await newBucket();
@@ -34,6 +34,21 @@ describeStores('copy and move', (bench) => {
     expect(ended.json.moved).toMatchObject([{ key: 'new name', source_key: 'old name' }]);
     expect(await coffer(['move', 'temp', 'kept', '--recursive'])).toMatchObject({ code: 0, stderr: '' });
     expect(await objectsIn(storage, bucket)).toEqual({ 'kept/a': 'a', 'kept/sub/b': 'b', 'new name': 'o', temporary: 't' });
+  });
+
+  it('sets ACL and storage class', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { a: 'a' });
+    const storageClass = store === 'ceph' ? 'STANDARD' : 'REDUCED_REDUNDANCY'; // Ceph has no other
+    for (const [command, key] of [
+      ['copy', 'b'],
+      ['move', 'c'],
+    ] as const) {
+      const acl = store === 'minio' ? [] : ['--acl', 'public-read'];
+      expect(await coffer([command, 'a', key, ...acl, '--storage-class', storageClass])).toMatchObject({ code: 0, stderr: '' });
+      expect(await storage.getFileInfo(key)).toMatchObject({ storageClass });
+      if (store !== 'minio') expect((await storage.getObjectAcl(key)).grants).toHaveLength(2);
+    }
   });
 
   it('takes an object only if the patterns select it', async () => {
@@ -80,6 +95,7 @@ describeStores('copy and move', (bench) => {
       expect(ended.json.copied).toMatchObject([{ key: 'm/other' }]);
     }
     expect(await objectsIn(storage, bucket)).toMatchObject({ 'm/same': '3', 'm/other': '4' });
+    expect((await coffer(['copy', 'n', 'm', '-r', '--json'])).json.copied).toHaveLength(2);
     expect(await coffer(['copy', 'n', 'n', '-r', '--storage-class', 'STANDARD'])).toMatchObject({ code: 0, stderr: '' });
     expect(await coffer(['copy', 'n/same', '../b', '--dry-run'])).toMatchObject({
       code: 1,
