@@ -1,3 +1,6 @@
+import { hash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+
 import { noContext } from '@coffer/storage-core';
 import type { ObjectInfo } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -300,10 +303,14 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(await copy()).toMatchObject({ size });
   });
 
-  it('is described as what it is, if its source was replaced between the look at it and the copy', async () => {
+  it.each([
+    ['there', there('copied', 3)],
+    ['at its source, if nobody may look at it', refusal(403, 'AccessDenied')],
+  ])('is described as what it is, if its source was replaced between the look at it and the copy: %s', async (_where, lookAtIt) => {
     const server = await serve((request, response) => {
-      const isOfCopy = request.url?.startsWith('/bucket/copy') === true;
-      return copying(isOfCopy ? there('copied', 3) : there('before', mib))(request, response);
+      const isMade = server.requests.some(({ headers }) => headers['x-amz-copy-source'] !== undefined);
+      const lookAtSource = isMade ? there('copied', 3) : there('before', mib);
+      return copying(request.url?.startsWith('/bucket/copy') === true ? lookAtIt : lookAtSource)(request, response);
     });
     const info = await backendTo(server, { transport }).copy(source, destination, {}, noContext);
     expect(info).toMatchObject({ ...destination, etag: 'copied', size: 3 });
@@ -389,6 +396,48 @@ describe.each(transports)('a copy (%s)', (transport) => {
       expect(seen(server, 'PUT').filter((url) => !url.includes('acl='))).toEqual(['/bucket/copy']);
     },
   );
+
+  it('under If-None-Match through this process is written with that condition alone, and recognized if the answer gets lost', async () => {
+    const etag = hash('md5', 'old');
+    const described = { etag: `"${etag}"`, 'content-length': 3, 'content-type': 'text/plain', 'cache-control': 'no-cache' };
+    const look: Answer = (_request, response) => response.writeHead(200, described).end();
+    const writes: IncomingHttpHeaders[] = [];
+    const server = await serve((request, response) => {
+      const { method, url = '', headers } = request;
+      if (method === 'GET' && !url.includes('acl')) return answering('old', { etag: `"${etag}"` })(request, response);
+      if (method !== 'PUT') return copying(look)(request, response);
+      writes.push(headers);
+      return writes.length === 1 ? request.socket.destroy() : refusal(412, 'PreconditionFailed')(request, response);
+    });
+    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, acl: false, conditionalCopy: false });
+    expect(await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext)).toMatchObject({ ...destination, etag });
+    expect(writes).toMatchObject(Array(2).fill({ 'if-none-match': '*', 'cache-control': 'no-cache' }));
+    expect(writes.filter((headers) => 'if-match' in headers)).toEqual([]);
+  });
+
+  it('through this process ends when its caller leaves while the source is read', async () => {
+    const caller = new AbortController();
+    const server = await serve((request, response) => {
+      if (request.method !== 'GET' || request.url?.includes('acl') === true) return copying(there('before', 3 * mib))(request, response);
+      response.writeHead(200, { etag: '"before"', 'content-length': 3 * mib });
+      return response.write(Buffer.alloc(mib), () => setTimeout(() => caller.abort(), 100));
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    const copy = backend.copy(source, destination, { ifMatch: 'before' }, { signal: caller.signal });
+    await expect(copy).rejects.toMatchObject({ name: 'AbortError' });
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
+
+  it.each(['ol', 'older'])('through this process is not made of less or more than what was inspected: %s', async (read) => {
+    const server = await serve((request, response) => {
+      const isRead = request.method === 'GET' && request.url?.includes('acl') !== true;
+      return (isRead ? answering(read, { etag: '"before"' }) : copying(there('before', 3)))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
 
   it('by parts under If-None-Match is aborted if an object was written meanwhile', async () => {
     let looks = 0;
