@@ -16,6 +16,12 @@ it.each(transports)('an object does not count as deleted if the answer is an err
   await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
 });
 
+it.each(transports)('an object that is gone counts as deleted, also if the server answers that it is not there (%s)', async (transport) => {
+  const server = await serve(refusal(404, 'NoSuchKey'));
+  await backendTo(server, { transport }).delete({ bucket: 'bucket', key: 'key' }, noContext);
+  expect(server.requests.map(({ method }) => method)).toEqual(['DELETE']);
+});
+
 describe.each(transports)('a batch of deletions (%s)', (transport) => {
   const bench = faultBench(transport, () => startS3('ceph'));
   /** Reports failures in the answer to a batch, and refuses one single deletion. */
@@ -38,12 +44,12 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     expect(objects.map(({ key }) => key)).toEqual(odd);
   });
 
-  it('leaves keys to requests of their own that a server may misread in a document', async () => {
+  it('leaves keys to requests of their own that a server may misread in a document, one for each', async () => {
     const keys = ['a&amp;b', 'a&#38;b', ' a', 'a\u2028b', 'a&b'];
     const server = await serve((request, response) =>
       request.method === 'POST' ? answering('<DeleteResult></DeleteResult>')(request, response) : response.writeHead(204).end(),
     );
-    expect(await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', keys, noContext)).toEqual({
+    expect(await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', [...keys, ' a'], noContext)).toEqual({
       deleted: keys,
       errors: [],
     });
@@ -60,6 +66,15 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     const result = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     const message = expect.stringContaining('s3:DeleteObject') as string;
     expect(result).toEqual({ deleted: ['b'], errors: [{ key: 'a', code: 'access_denied', message }] });
+  });
+
+  it('has at most 1,000 keys', async () => {
+    const keys = Array.from({ length: 1001 }, (_, index) => `key-${index}`);
+    const server = await serve(answering('<DeleteResult></DeleteResult>'));
+    const { batchDelete } = backendTo(server, { transport });
+    await expect(batchDelete!.deleteMany('bucket', keys, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(server.requests).toEqual([]);
+    expect((await batchDelete!.deleteMany('bucket', keys.slice(1), noContext)).deleted).toEqual(keys.slice(1));
   });
 
   it('reports what was deleted and what was not if the server refuses some of it', async () => {
