@@ -31,7 +31,7 @@ export interface DownloadDestination {
  */
 export async function downloadDestinationOf(output: string, keys: readonly string[], recursive: boolean): Promise<DownloadDestination> {
   if (output === '') throw new UsageError('--output must name a file or a folder.');
-  const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
+  const isNamedFolder = output.endsWith('/') || ['.', '..'].includes(basename(output));
   if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isDirectory(output))) return { folder: output };
   return { folder: dirname(output), file: basename(output) };
 }

@@ -32,8 +32,10 @@ describeStores('download', (bench, store) => {
     await mkdir(join(folder, 'there'));
     await coffer(['download', 'a/x', '--output', 'slash/']);
     await coffer(['download', 'a/x', '--output', 'there']);
-    await coffer(['download', 'a/y', 'z', '--output', 'several']);
+    await coffer(['download', 'a/y', 'z', 'a/y', '--output', 'several']);
     await coffer(['download', 'a/x', 'b/x', 'z', '--output', 'meeting']);
+    await coffer(['download', 'z', 'z', '--output', 'twice']);
+    await coffer(['download', 'z', '--output', 'new/..']);
     expect(await filesIn(folder)).toEqual({
       'slash/x': 'ax',
       'there/x': 'ax',
@@ -42,6 +44,8 @@ describeStores('download', (bench, store) => {
       'meeting/a/x': 'ax',
       'meeting/b/x': 'bx',
       'meeting/z': 'z',
+      twice: 'z',
+      z: 'z',
     });
   });
 
@@ -90,6 +94,9 @@ describeStores('download', (bench, store) => {
       stderr: expect.stringMatching(/^file_not_found: nosuch: /) as string,
     });
     expect(await coffer(['download', 'nosuch', '-r', '-o', 'x'])).toMatchObject({ code: 1 });
+    expect((await coffer(['download', 'docs/', '-o', 'x', '--json'])).json.failed).toMatchObject([
+      { key: 'docs/', code: 'is_a_directory', message: expect.stringContaining('--recursive') as string },
+    ]);
     expect(await readdir(folder)).not.toContain('x');
   });
 
