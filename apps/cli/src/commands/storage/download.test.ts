@@ -51,9 +51,17 @@ describeStores('download', (bench, store) => {
 
   it('places what is below a prefix by its path below it', async () => {
     const { folder, storage, coffer } = bench();
-    await putObjects(storage, { 'docs/a.txt': 'a', 'docs/sub/b.txt': 'b', 'docs/empty': '', 'docs-old/c.txt': 'c', other: 'o' });
+    await putObjects(storage, {
+      'docs/': '', // as consoles make it
+      'docs/a.txt': 'a',
+      'docs/sub/b.txt': 'b',
+      'docs/empty': '',
+      'docs-old/c.txt': 'c',
+      other: 'o',
+    });
     const ended = await coffer(['download', 'docs', '--output', 'copy', '--recursive']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(await coffer(['download', 'docs', '-o', 'copy', '-r', '--include', '*.none'])).toMatchObject({ code: 0, stderr: '' });
     expect(await filesIn(folder)).toEqual({ 'copy/a.txt': 'a', 'copy/sub/b.txt': 'b', 'copy/empty': '' });
     const update = await coffer(['download', 'docs', '--output', 'copy', '--recursive', '--update', '--json']);
     expect(update.json).toEqual({ downloaded: [], failed: [] });
@@ -153,6 +161,7 @@ describeStores('download', (bench, store) => {
   it('fails an object that maps to the file of an earlier prefix, and does not overwrite that', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { 'a/f': '1', 'a/x/y': '2', 'b/f': '3', 'b/g': '4', 'b/é': '5', 'c/f': '6', 'c/é': '7' });
+    await putObjects(storage, { 'a/x/': '', 'b/x/': '' }); // a folder can be both
     const ended = await coffer(['download', 'a', 'a/', 'b', 'c', '-r', '-o', 'out', '--json']);
     expect(ended.code).toBe(1);
     expect(ended.json.failed).toMatchObject([
