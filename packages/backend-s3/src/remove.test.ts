@@ -1,11 +1,14 @@
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { s3Backend } from './backend.ts';
 import { awsProfile } from './profile.ts';
 import { faultBench, transports } from './testing/fault-bench.ts';
+import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
+import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -57,6 +60,16 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
       .filter(({ method }) => method === 'DELETE')
       .map(({ url = '' }) => /[^/?]*(?=\?|$)/.exec(url.slice(8))?.[0]);
     expect(alone.toSorted()).toEqual(['%20a', 'a%26%2338%3Bb', 'a%26amp%3Bb', 'a%E2%80%A8b']);
+  });
+
+  it('means no_such_bucket, also if the server has no batches or the key stands alone', async () => {
+    const server = await serve((request, response) =>
+      (request.method === 'POST' ? refusal(501, 'NotImplemented') : refusal(404, 'NoSuchBucket'))(request, response),
+    );
+    for (const keys of [['a', 'b'], [' a']]) {
+      const deleting = backendTo(server, { transport }).batchDelete!.deleteMany('bucket', keys, noContext);
+      await expect(deleting).rejects.toMatchObject({ code: 'no_such_bucket' });
+    }
   });
 
   it('says which permission may be missing where it is refused', async () => {
@@ -146,3 +159,28 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     },
   );
 });
+
+const minio = await ifAvailable(startS3('minio'));
+
+it.skipIf(typeof minio === 'string').each(transports)(
+  'a batch with "a//b" does not delete "a/b" on MinIO, whatever the credentials may find out about it (%s)',
+  async (transport) => {
+    if (typeof minio === 'string') throw new Error(minio);
+    const { backend: direct, bucket, stop } = await startOn({ ...(await accountOn(minio)), transport });
+    const account = await behindFront(minio, (method) =>
+      method === 'PUT' ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+    );
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(async () => {
+      await backend.close();
+      await direct.close?.();
+      await stop();
+    });
+    for (const key of ['a/b', 'c'])
+      await direct.put({ bucket, key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    const { deleted, errors } = await backend.batchDelete!.deleteMany(bucket, ['a//b', 'c'], noContext);
+    expect(deleted).toEqual(['c']);
+    expect(errors).toMatchObject([{ key: 'a//b', code: 'invalid_key' }]);
+    expect((await direct.list(bucket, {}, noContext)).objects.map(({ key }) => key)).toEqual(['a/b']);
+  },
+);

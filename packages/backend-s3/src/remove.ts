@@ -116,6 +116,7 @@ async function deleteEach(store: Store, bucket: string, objects: readonly Object
 /**
  * XML cannot express some characters, which other clients may use in keys. Parsers drop spaces at the ends, and some (that of fauxqs) resolve
  * what has been escaped, such as `&lt;`, once more, and know no characters by their numbers, as which the line ends of Unicode are sent.
+ * MinIO refuses to delete `a//b`, but takes it for `a/b` in a batch.
  */
 export function isPlainInXml(key: string): boolean {
   // oxlint-disable-next-line no-control-regex -- they are what XML cannot hold
