@@ -36,6 +36,7 @@ describeStores('download', (bench, store) => {
     await coffer(['download', 'a/x', 'b/x', 'z', '--output', 'meeting']);
     await coffer(['download', 'z', 'z', '--output', 'twice']);
     await coffer(['download', 'z', '--output', 'new/..']);
+    await coffer(['download', 'a/x', 'z', '--exclude', 'z', '--output', 'chosen']);
     expect(await filesIn(folder)).toEqual({
       'slash/x': 'ax',
       'there/x': 'ax',
@@ -45,6 +46,7 @@ describeStores('download', (bench, store) => {
       'meeting/b/x': 'bx',
       'meeting/z': 'z',
       twice: 'z',
+      'chosen/x': 'ax',
       z: 'z',
     });
   });
