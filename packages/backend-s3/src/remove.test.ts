@@ -101,6 +101,15 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     await expect(deleting()).rejects.toMatchObject({ code: 'access_denied' }); // the whole batch
   });
 
+  it('reports as deleted what has been deleted alone, if everything else is refused', async () => {
+    const server = await serve((request, response) =>
+      request.method === 'POST' ? refusal(403, 'AccessDenied')(request, response) : response.writeHead(204).end(),
+    );
+    const { deleted, errors } = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', ' b'], noContext);
+    expect(deleted).toEqual([' b']);
+    expect(errors).toMatchObject([{ key: 'a', code: 'access_denied' }]);
+  });
+
   it.each(['InternalError', 'UnknownError'])('deletes one by one what fails in a batch, until that fails, too: %s', async (name) => {
     const failing = (key: string): string => `<Error><Key>${key}</Key><Code>${name}</Code><Message>${name}</Message></Error>`;
     const alone: string[] = [];

@@ -86,8 +86,9 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
     try {
       return await deleteBatch(store, bucket, batch, ctx);
     } catch (error) {
-      // Other batches may have succeeded, so the failed keys have to be reported one by one.
-      if (!isStorageError(error) || hasCode(error, 'no_such_bucket') || ++refused === batches.length) throw error;
+      // Others may have been deleted, so the failed keys have to be reported one by one.
+      if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
+      if (++refused === batches.length && odd.length === 0) throw error;
       return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
     }
   });
