@@ -3,14 +3,16 @@ import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
+import { deleteBatch } from './remove.ts';
 import { faultBench, transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
-const { serve, backendTo, clear } = newStage();
+const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
 it.each(transports)('an object does not count as deleted if the answer is an error after a 200 (%s)', async (transport) => {
@@ -147,6 +149,18 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     const result = await backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     expect(result).toEqual({ deleted: ['a', 'b'], errors: [] });
     expect(alone.map((url) => new URL(url, server.endpoint).pathname).sort()).toEqual(['/bucket/a', '/bucket/b']);
+  });
+
+  it('of versions is of these also when they are deleted one by one', async () => {
+    const server = await serve((request, response) =>
+      request.method === 'POST' ? refusal(501, 'NotImplemented')(request, response) : response.writeHead(204).end(),
+    );
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+    open.push(() => store.connection.close());
+    const versions = ['1', '2'].map((versionId) => ({ key: 'a', versionId }));
+    expect(await deleteBatch(store, 'bucket', versions, noContext)).toEqual([]);
+    const deleted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url = '' }) => new URL(url, server.endpoint));
+    expect(deleted.map(({ searchParams }) => searchParams.get('versionId')).toSorted()).toEqual(['1', '2']);
   });
 
   it('does not apply the refusal of one key to others', async () => {
