@@ -96,7 +96,11 @@ describeStores('copy and move', (bench, store) => {
     }
     expect(await objectsIn(storage, bucket)).toMatchObject({ 'm/same': '3', 'm/other': '4' });
     expect((await coffer(['copy', 'n', 'm', '-r', '--json'])).json.copied).toHaveLength(2);
-    expect(await coffer(['copy', 'n', 'n', '-r', '--storage-class', 'STANDARD'])).toMatchObject({ code: 0, stderr: '' });
+    for (const command of ['copy', 'move'])
+      expect(await coffer([command, 'n', 'n', '-r', '--storage-class', 'STANDARD'])).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining(' 2 objects ') as string,
+      });
     expect(await coffer(['copy', 'n/same', '../b', '--dry-run'])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^invalid_key: n\/same: /) as string,
@@ -147,6 +151,8 @@ describeStores('copy and move', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ 'b/b/y': 'deep', 'b/y': 'kept' });
     // In another bucket, nothing is in the way.
     const other = await newBucket();
+    const refused = await coffer(['move', 'b', '', '-r', '--to-bucket', other, '--storage-class', 'NO_SUCH_CLASS', '--json']);
+    expect(refused.json.failed.map(({ code }: { code: string }) => code)).toEqual(Array(2).fill('invalid_argument'));
     expect(await coffer(['move', 'b', '', '-r', '--to-bucket', other])).toMatchObject({ code: 0, stderr: '' });
     expect(await objectsIn(storage, other)).toEqual({ 'b/y': 'deep', y: 'kept' });
   });
