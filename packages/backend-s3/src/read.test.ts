@@ -34,6 +34,18 @@ describe.each(transports)('an object that has not changed (%s)', (transport) => 
   });
 });
 
+it.each(transports)('an object under conditions that are evaluated here is read as the version that met them (%s)', async (transport) => {
+  const server = await serve((request, response) => {
+    if (request.method === 'HEAD') response.writeHead(200, { etag: '"x"', 'content-length': 3 }).end();
+    else response.writeHead(200, { etag: '"x"', 'content-length': 3 }).end('abc');
+  });
+  await backendTo(server, { transport }).get(at, { ifNoneMatch: ['y', 'z'] }, noContext);
+  expect(server.requests.map(({ method, headers }) => [method, headers['if-match']])).toEqual([
+    ['HEAD', undefined],
+    ['GET', '"x"'],
+  ]);
+});
+
 it.each(transports)('metadata has any name, also one that JavaScript gives a meaning (%s)', async (transport) => {
   const server = await serve((_request, response) => {
     const described = { etag: '"x"', 'last-modified': new Date().toUTCString(), 'content-length': 3 };
@@ -194,6 +206,14 @@ describe.each(transports)('a server that ignores the conditions of reads (%s)', 
       await expect(store.pull(at, { ifMatch: 'y' }, (chunk) => void pulled.push(chunk), noContext)).rejects.toMatchObject(failed);
     expect(pulled).toEqual([]);
     expect(await store.get(at, { ifMatch: ['x'] }, noContext)).toMatchObject({ kind: 'object', info: { etag: 'x' } });
+  });
+
+  it('holds no connection with an unchanged object that it sends', async () => {
+    const large = Buffer.alloc(4 * 2 ** 20);
+    const server = await serve((_request, response) => response.writeHead(200, { etag: '"x"', 'content-length': large.length }).end(large));
+    const store = backendTo(server, { transport, maxPoolConnections: 1, timeout: 2 });
+    for (let turn = 0; turn < 3; turn++)
+      expect(await store.get(at, { ifNoneMatch: ['x'] }, noContext)).toMatchObject({ kind: 'not_modified', etag: 'x' });
   });
 
   it('may send an unchanged object, which is reported as not modified', async () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { expect, it, onTestFinished } from 'vitest';
@@ -49,4 +49,20 @@ it('gives the places back that it was lent, once nobody needs them', async () =>
   expect([leases.filter((lease) => lease !== undefined).length, agent.maxSockets]).toEqual([5, 1]);
   for (const release of leases) release?.();
   expect(agent.maxSockets).toBe(5);
+});
+
+it('lets a request in that waits, once a place is given back', async () => {
+  const server = createServer((request, response) => void (request.url === '/slow' || response.end())).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { rawSockets, agent } = connection();
+  const leases = Array.from({ length: 4 }, () => rawSockets.lease());
+  const { port } = server.address() as AddressInfo;
+  const [slow, waiting] = ['/slow', '/'].map((path) => get({ agent, host: '127.0.0.1', port, path }).on('error', () => {}));
+  await once(slow!, 'socket');
+  for (const release of leases) release?.();
+  await once(waiting!, 'response');
 });
