@@ -1,5 +1,5 @@
 import { close, closeSync, fstatSync, lstatSync, open, openSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { DatabaseSync } from 'node:sqlite';
 import type { StatementSync } from 'node:sqlite';
@@ -92,6 +92,15 @@ export class IndexFile {
     } catch (error) {
       throw toStorageError(error);
     }
+  }
+
+  /**
+   * Like `read`, for work on many rows. It first lets other work go on: reads answer at once, so a caller who makes one after the other
+   * would keep the event loop until the last.
+   */
+  async readMany<T>(work: () => T): Promise<T> {
+    await setImmediate();
+    return this.read(work);
   }
 
   /** Runs `work`, which must be synchronous, in a transaction that holds the write lock. Call `durable()` afterwards. */

@@ -9,6 +9,7 @@ import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
 import { listPage, objectsFrom } from './listing.ts';
 import { scratch } from './testing/storage.ts';
+import { countPerTurn } from './testing/turns.ts';
 
 const many = 200_000;
 const keyOf = (index: number): string => `many/${String(index).padStart(7, '0')}`;
@@ -59,6 +60,16 @@ describe('a listing of very many objects', () => {
       token = page.nextContinuationToken;
     } while (token !== undefined);
     expect(seen).toBe(many);
+  });
+
+  it('lets other work go on between two pages', async () => {
+    const { count, most } = countPerTurn();
+    let token: string | undefined;
+    for (let pages = 0; pages < 20; pages++) {
+      ({ nextContinuationToken: token } = await list(token === undefined ? {} : { continuationToken: token }));
+      count();
+    }
+    expect(most()).toBe(1);
   });
 
   it('reads no more rows than it shows, however many a common prefix rolls up', () => {

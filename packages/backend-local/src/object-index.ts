@@ -123,7 +123,7 @@ export class ObjectIndex {
 
   /** One page, in byte order of the keys. @throws no_such_bucket, invalid_argument */
   list(bucketName: string, options: ListOptions): Promise<ListPage> {
-    return this.#file.read(() => {
+    return this.#file.readMany(() => {
       const bucket = this.#buckets.requireId(bucketName);
       return listPage((from, end) => this.#page.iterate(bucket, from, end), options);
     });
@@ -131,7 +131,7 @@ export class ObjectIndex {
 
   /** The blobs among `blobs` that no object refers to. */
   unowned(blobs: readonly BlobId[]): Promise<readonly BlobId[]> {
-    return this.#file.read(() => blobs.filter((blob) => !this.#isOwned(blob)));
+    return this.#file.readMany(() => blobs.filter((blob) => !this.#isOwned(blob)));
   }
 
   /** Calls `take`, which must be synchronous, for each candidate that no object refers to, under a lock that keeps new references out. */

@@ -6,11 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
 import type { SweepReport } from '@coffer/storage-core';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 
 import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
+import { ObjectIndex } from './object-index.ts';
 import { filesIn, scratch } from './testing/storage.ts';
+import { countPerTurn } from './testing/turns.ts';
 
 let root: string;
 let backend: LocalBackend;
@@ -60,6 +62,21 @@ it('removes however many there are', async () => {
   for (let index = 0; index < 501; index++) await orphan('bucket', `${index.toString(16).padStart(30, '0')}ab`);
   await delay(10); // file systems have finer timestamps than sweeps
   expect(await sweep(0)).toEqual({ removed: 501, bytes: 501 * 6 });
+});
+
+it('lets other work go on while it looks through a large directory', async () => {
+  for (let index = 0; index < 2001; index++) await orphan('bucket', `${index.toString(16).padStart(30, '0')}ab`);
+  const { count, most } = countPerTurn();
+  const { unowned } = ObjectIndex.prototype;
+  const looking = vi.spyOn(ObjectIndex.prototype, 'unowned').mockImplementation(async function (this: ObjectIndex, blobs) {
+    const found = await unowned.call(this, blobs);
+    count();
+    return found;
+  });
+  onTestFinished(() => looking.mockRestore());
+  await sweep(0, true);
+  expect(looking.mock.calls.map(([blobs]) => blobs.length)).toEqual([500, 500, 500, 500, 1]);
+  expect(most()).toBe(1);
 });
 
 it('removes them from just one bucket when it is told so', async () => {
