@@ -21,8 +21,8 @@ interface StoredBucket {
   readonly created: number;
 }
 
-// Rows per transaction of a forced removal: a few milliseconds.
-const removalBatch = 1000;
+// Rows per transaction of a forced removal: a few milliseconds, also in a large index, where each row lies on a page of its own.
+const removalBatch = 250;
 
 /** The buckets that exist. */
 export class BucketIndex {

@@ -3,6 +3,7 @@ import { linkSync } from 'node:fs';
 import { readdir, rmdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { DatabaseSync } from 'node:sqlite';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 
@@ -353,6 +354,32 @@ describe('a bucket that is deleted while objects are written to it', () => {
     expect((await filesIn(root)).filter((path) => path.startsWith('large'))).toEqual([]);
     await backend.buckets!.create('large', {}, noContext);
     expect((await backend.list('large', {}, noContext)).objects).toEqual([]);
+  });
+
+  it('is emptied by force in small steps, since one is made while nothing else can happen', async () => {
+    await backend.buckets!.create('huge', {}, noContext);
+    const db = new DatabaseSync(join(root, 'index.db'), { timeout: 5000 });
+    onTestFinished(() => db.close());
+    const { id } = db.prepare("SELECT id FROM buckets WHERE name = 'huge'").get() as { readonly id: number };
+    const insert = db.prepare("INSERT INTO objects VALUES (?, ?, ?, 1, x'00', x'00', 0, 'a/b', 'STANDARD', 'private', NULL)");
+    db.exec('BEGIN');
+    for (let index = 0; index < 2000; index++) insert.run(id, Buffer.from(`k/${index}`), randomBytes(16));
+    db.exec('COMMIT');
+    const count = db.prepare('SELECT count(*) AS rows FROM objects WHERE bucket = ?');
+    const rowsLeft = (): number => (count.get(id) as { readonly rows: number }).rows;
+
+    const left = [rowsLeft()];
+    let isOver = false;
+    const look = (): void => {
+      left.push(rowsLeft());
+      if (!isOver) setImmediate(look);
+    };
+    setImmediate(look);
+    await backend.buckets!.delete('huge', { force: true }, noContext).finally(() => (isOver = true));
+    left.push(rowsLeft());
+    const steps = left.slice(1).map((rows, index) => left[index]! - rows);
+    expect(Math.max(...steps)).toBeLessThanOrEqual(250);
+    expect(left.at(-1)).toBe(0);
   });
 
   it('may have a name like those of the storage itself', async () => {
