@@ -2,6 +2,9 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { maintenanceOperations } from './maintenance.ts';
+import { openStore } from './open-store.ts';
+import type { Store } from './store.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
 
@@ -167,6 +170,23 @@ describe('a sweep', () => {
       expect(swept).toEqual({ removed: 1, bytes: 8 });
     },
   );
+
+  it('asks AWS once about each bucket, since no probe leaves anything there', async () => {
+    const names = Array.from({ length: 30 }, (_, index) => `tenant-${index}`);
+    const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
+    const server = await serve((request, response) => {
+      const { url = '' } = request;
+      if (url.includes('list-type')) return noObjects(request, response);
+      if (url.includes('uploads')) return noUploads(request, response);
+      return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret' });
+    const aws: Store = { ...store, settings: { ...store.settings, isAws: true } };
+    await maintenanceOperations(aws).sweep({ olderThan: 60 }, noContext);
+    store.connection.close();
+    const asked = server.requests.map(({ url = '' }) => url).filter((url) => url.startsWith('/tenant-'));
+    expect(asked.toSorted()).toEqual(names.map((name) => `/${name}/?uploads=`).toSorted());
+  });
 
   it('removes only what is older than requested, to the second, and changes nothing in a dry run', async () => {
     const begun = (secondsAgo: number): string => new Date(Date.now() - secondsAgo * 1000).toISOString();
