@@ -74,6 +74,16 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     }
   });
 
+  it('takes as many of the longest keys as there are, whose document a server may find too long', async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `${'&'.repeat(1000)}${index}`);
+    const [first, last] = [keys[0]!, keys.at(-1)!];
+    for (const key of [first, last])
+      await bench.direct.put(bench.at(key), { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    const deleted = await bench.through({}).batchDelete!.deleteMany(bench.bucket, keys, noContext);
+    expect(deleted).toEqual({ deleted: keys, errors: [] });
+    expect((await bench.direct.list(bench.bucket, { prefix: '&' }, noContext)).objects).toEqual([]);
+  });
+
   it('says which permission may be missing where it is refused', async () => {
     const refused = '<Error><Key>a</Key><Code>AccessDenied</Code><Message>No</Message></Error>';
     const gone = '<Error><Key>b</Key><Code>NoSuchKey</Code><Message>No</Message></Error>'; // which is what was wanted

@@ -2,6 +2,7 @@ import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from
 import type { BatchDeleteResult, CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
+import { deletionOf } from './documents/object.ts';
 import { codeOfName } from './errors.ts';
 import { isEtag } from './etag.ts';
 import { wasInDoubt } from './in-doubt.ts';
@@ -14,6 +15,8 @@ import type { ObjectVersion } from './transport.ts';
 const largestBatch = 1000;
 // Servers work through a batch key by key, so several smaller batches at once finish sooner.
 const batchSize = 250;
+/** Bytes of a batch: Ceph takes 1 MiB, and calls more a wrong range. A character of a key may take six of them. */
+const maxBatchBytes = 500_000;
 const parallel = 4;
 
 type Failure = BatchDeleteResult['errors'][number];
@@ -97,7 +100,19 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
 }
 
 export function batchesOf(objects: readonly ObjectVersion[]): readonly (readonly ObjectVersion[])[] {
-  return Array.from({ length: Math.ceil(objects.length / batchSize) }, (_, n) => objects.slice(n * batchSize, (n + 1) * batchSize));
+  const batches: ObjectVersion[][] = [];
+  let batch: ObjectVersion[] = [];
+  let bytes = 0;
+  for (const object of objects) {
+    const size = Buffer.byteLength(deletionOf(object));
+    if (batch.length === 0 || batch.length === batchSize || bytes + size > maxBatchBytes) {
+      batches.push((batch = []));
+      bytes = 0;
+    }
+    batch.push(object);
+    bytes += size;
+  }
+  return batches;
 }
 
 /** For keys that no batch can name, and for servers without batches. */

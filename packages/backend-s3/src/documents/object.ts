@@ -5,11 +5,13 @@ import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.
 
 /** The request of DeleteObjects, whose answer lists only failures. */
 export function deleteDocument(objects: readonly ObjectVersion[]): string {
-  const listed = objects.map(({ key, versionId }) => {
-    const version = versionId === undefined ? '' : element('VersionId', versionId);
-    return `<Object>${element('Key', key)}${version}</Object>`;
-  });
-  return documentOf('Delete', `${listed.join('')}<Quiet>true</Quiet>`);
+  return documentOf('Delete', `${objects.map(deletionOf).join('')}<Quiet>true</Quiet>`);
+}
+
+/** An object in the request of DeleteObjects. */
+export function deletionOf({ key, versionId }: ObjectVersion): string {
+  const version = versionId === undefined ? '' : element('VersionId', versionId);
+  return `<Object>${element('Key', key)}${version}</Object>`;
 }
 
 /** The errors in an answer to DeleteObjects. */
