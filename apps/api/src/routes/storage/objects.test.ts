@@ -174,9 +174,11 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
     const { storage } = api.runtime;
     const look = storage.getFileInfo.bind(storage);
     const looking = vi.spyOn(storage, 'getFileInfo').mockImplementation(async (...asked) => {
-      const info = await look(...asked);
-      await put('replaced', 'newer');
-      return info;
+      try {
+        return await look(...asked);
+      } finally {
+        await put('replaced', 'newer');
+      }
     });
     onTestFinished(() => looking.mockRestore());
     const { etag = '' } = (await put('replaced', 'older')).headers;
@@ -184,6 +186,18 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
     for (const condition of [{ 'if-unmodified-since': future }, { 'if-none-match': '"x"' }, { 'if-match': `"x", ${etag}` }]) {
       await put('replaced', 'older');
       expect(await send('DELETE', '/replaced', { headers: condition })).toMatchObject({ status: 412 });
+      expect(await send('GET', '/replaced')).toMatchObject({ status: 200, text: 'newer' });
+    }
+    // What is written where nothing was, or is just what may not be deleted.
+    const newest = { 'if-match': '*', 'if-none-match': (await put('replaced', 'newer')).headers.etag ?? '' };
+    for (const [before, condition, status] of [
+      [undefined, { 'if-none-match': '*' }, 204],
+      [undefined, { 'if-none-match': '"x"' }, 204],
+      [undefined, { 'if-unmodified-since': future }, 204],
+      ['older', newest, 412],
+    ] as const) {
+      await (before === undefined ? send('DELETE', '/replaced') : put('replaced', before));
+      expect(await send('DELETE', '/replaced', { headers: condition })).toMatchObject({ status });
       expect(await send('GET', '/replaced')).toMatchObject({ status: 200, text: 'newer' });
     }
     looking.mockClear();

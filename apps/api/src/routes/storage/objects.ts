@@ -2,7 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 
 import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core';
-import type { CallContext, ObjectAddress, ObjectInfo, ReadConditions, StorageService } from '@coffer/storage-core';
+import type { CallContext, DeleteFile, ObjectAddress, ObjectInfo, ReadConditions, StorageService } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { bodySchema } from '../../body-schemas.ts';
@@ -123,8 +123,8 @@ export function objectRoutes(router: Router, services: Services): void {
       const scope = await scopeOf(c, services);
       const at = { bucket: await bucketOf(scope, services, query.bucket), key };
       const { range: _range, ifModifiedSince: _onlyOfReads, ...conditions } = readConditionsOf(c.env.incoming.headers);
-      const ifMatch = await etagToDelete(storage, at, conditions, scope.ctx);
-      await storage.deleteFile({ ...at, ifMatch }, scope.ctx);
+      const state = await stateToDelete(storage, at, conditions, scope.ctx);
+      if (state !== undefined) await storage.deleteFile({ ...at, ...state }, scope.ctx);
       return c.body(null, 204);
     },
   });
@@ -162,24 +162,26 @@ export function objectRoutes(router: Router, services: Services): void {
 }
 
 /**
- * The ETag that an object has while it meets the conditions of a delete; undefined where any will do. A single ETag needs no look at the object.
+ * What an object is deleted by that meets the conditions of a delete; undefined if there is none, since what is written from now on was not
+ * asked about. A single ETag needs no look at the object.
  * @throws precondition_failed
  */
-async function etagToDelete(
+async function stateToDelete(
   storage: StorageService,
   at: ObjectAddress,
   conditions: ReadConditions,
   ctx: CallContext,
-): Promise<string | undefined> {
+): Promise<Pick<Exclude<DeleteFile, string>, 'ifMatch'> | undefined> {
   const { ifMatch, ifNoneMatch } = conditions;
-  if (Object.keys(conditions).length === 0) return undefined;
-  if (Array.isArray(ifMatch) && ifMatch.length === 1 && ifNoneMatch === undefined) return ifMatch[0] as string;
+  if (Object.keys(conditions).length === 0) return {};
+  if (Array.isArray(ifMatch) && ifMatch.length === 1 && ifNoneMatch === undefined) return { ifMatch: ifMatch[0] as string };
   const info = await storage.getFileInfo(at, ctx).catch((error: unknown) => {
     if (hasCode(error, 'file_not_found')) return undefined;
     throw error;
   });
   assertState(info, conditions);
-  return ifMatch === '*' ? undefined : info?.etag;
+  if (info === undefined) return undefined;
+  return ifMatch === '*' && ifNoneMatch === undefined ? {} : { ifMatch: info.etag };
 }
 
 /** @throws precondition_failed unless the object, or its absence, meets the conditions of a delete */
