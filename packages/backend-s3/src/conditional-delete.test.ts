@@ -11,7 +11,7 @@ import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { ok, refusal } from './testing/scripted.ts';
-import type { Scripted } from './testing/scripted.ts';
+import type { Answer, Scripted } from './testing/scripted.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
 const ceph = await startS3('ceph');
@@ -51,6 +51,16 @@ describe.each(transports)('a conditional delete (%s)', (transport) => {
     const server = await serve((request) => request.socket.destroy(), refusal(404, 'NoSuchKey'));
     await backendTo(server, { transport, maxRetries: 1 }).deleteIfMatch!(at, 'etag', noContext);
     expect(sent(server)).toHaveLength(2);
+  });
+
+  it('has done so too if the server then refuses what is gone, and not if another object is there', async () => {
+    const removing = async (look: Answer): Promise<void> => {
+      const server = await serve((request) => request.socket.destroy(), refusal(412, 'PreconditionFailed'), look);
+      return backendTo(server, { transport, maxRetries: 1 }).deleteIfMatch!(at, 'etag', noContext);
+    };
+    await removing(refusal(404, 'NoSuchKey'));
+    await expect(removing(ok)).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(removing(refusal(403, 'AccessDenied'))).rejects.toMatchObject({ code: 'precondition_failed' });
   });
 
   it('sends nothing that a server may take for the ETag of any object', async () => {

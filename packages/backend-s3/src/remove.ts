@@ -2,6 +2,7 @@ import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from
 import type { BatchDeleteResult, CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
+import { isAbsent } from './copy/copy-of.ts';
 import { deletionOf } from './documents/object.ts';
 import { codeOfName } from './errors.ts';
 import { isEtag } from './etag.ts';
@@ -40,10 +41,16 @@ export async function deleteIfMatch(store: Store, at: ObjectAddress, etag: strin
   try {
     await store.transport.delete(at, ctx, { ifMatch: etag });
   } catch (error) {
+    if (wasInDoubt(error) && (await isGone(store, at, error, ctx))) return; // an earlier attempt has deleted it, and only the answer got lost
     if (!hasCode(error, 'file_not_found')) throw error;
-    if (wasInDoubt(error)) return; // an earlier attempt has deleted it, and only the answer got lost
     throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
+}
+
+/** Some servers say of an object that is not there that it does not meet the condition. */
+async function isGone(store: Store, at: ObjectAddress, error: unknown, ctx: CallContext): Promise<boolean> {
+  if (hasCode(error, 'file_not_found')) return true;
+  return hasCode(error, 'precondition_failed') && isAbsent(store, at, ctx).catch(() => false);
 }
 
 export async function deleteMany(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult> {
