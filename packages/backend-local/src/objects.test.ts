@@ -371,8 +371,9 @@ describe('a bucket that is deleted while objects are written to it', () => {
     const left = [rowsLeft()];
     let isOver = false;
     const look = (): void => {
+      if (isOver) return;
       left.push(rowsLeft());
-      if (!isOver) setImmediate(look);
+      setImmediate(look);
     };
     setImmediate(look);
     await backend.buckets!.delete('huge', { force: true }, noContext).finally(() => (isOver = true));
