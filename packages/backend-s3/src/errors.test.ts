@@ -27,6 +27,9 @@ describe('toStorageError', () => {
     [400, 'MetadataTooLarge', 'invalid_argument', false],
     [400, 'AccessControlListNotSupported', 'acl_not_supported', false],
     [400, 'InvalidBucketAclWithObjectOwnership', 'acl_not_supported', false],
+    [400, 'InvalidBucketAclWithBlockPublicAccessError', 'access_denied', false],
+    [400, 'TokenRefreshRequired', 'access_denied', false],
+    [403, 'NotSignedUp', 'access_denied', false],
     [400, 'BadDigest', 'checksum_mismatch', false],
     [409, 'BucketAlreadyOwnedByYou', 'bucket_already_exists', false],
     [405, '', 'not_supported', false],
@@ -86,6 +89,25 @@ describe('toStorageError', () => {
     const message = `${user} is not authorized to perform: kms:GenerateDataKey on resource: "arn:aws:kms:a:1:key/b" ${why}`;
     const error = toStorageError(Object.assign(answer(403, 'AccessDenied'), { message }), about);
     expect(error.message).toBe(`The storage provider refused; ${told}`);
+  });
+
+  it.each([
+    [400, 'InvalidBucketAclWithBlockPublicAccessError', 'Bucket cannot have public ACLs set with BlockPublicAccess enabled'],
+    [
+      403,
+      'AccessDenied',
+      'User: arn:aws:iam::123456789012:user/who is not authorized to perform: s3:PutObjectAcl on resource: "arn:aws:s3:::bucket/key" because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.',
+    ],
+  ])('blames no permission for what AWS blocks for everybody: %i %s', (status, name, message) => {
+    const error = toStorageError(Object.assign(answer(status, name), { message }), { ...about, permission: 's3:PutObjectAcl' });
+    expect(error).toMatchObject({
+      code: 'access_denied',
+      message: 'The storage provider refused; S3 Block Public Access, of the bucket or the account, allows no public access control lists.',
+    });
+  });
+
+  it.each(['TokenRefreshRequired', 'NotSignedUp'])('blames no permission for what is the matter with the account: %s', (name) => {
+    expect(toStorageError(answer(403, name), about).message).not.toContain('permission');
   });
 
   it('blames nothing but the metadata if they are too large for the provider', () => {

@@ -70,6 +70,12 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
 const full = 'The storage is full.';
 const inHostName =
   'The storage provider takes the bucket only as part of the host name: set STORAGE_S3_FORCE_PATH_STYLE=false, which is the option forcePathStyle.';
+const expired = 'The credentials have expired.';
+/** Of AWS. No permission helps; new buckets have this setting. */
+const publicAclBlocked: readonly [StorageErrorCode, string] = [
+  'access_denied',
+  'The storage provider refused; S3 Block Public Access, of the bucket or the account, allows no public access control lists.',
+];
 
 /** Errors that somebody has to end, so that trying again does not help: the code, and what is the matter. */
 const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> = {
@@ -78,13 +84,15 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
     'access_denied',
     'The storage provider does not accept the secret key, or a proxy in front of it changes the host or path of requests.',
   ],
-  ExpiredToken: ['access_denied', 'The credentials have expired.'],
+  ExpiredToken: ['access_denied', expired],
+  TokenRefreshRequired: ['access_denied', expired],
   InvalidToken: ['access_denied', 'The storage provider does not accept the session token.'],
   RequestTimeTooSkewed: ['access_denied', "This machine's clock differs too much from that of the storage provider."],
   CredentialsProviderError: [
     'access_denied',
     'There are no credentials for the storage provider: no keys are set, and the default chain of the AWS SDK has found none.',
   ],
+  NotSignedUp: ['access_denied', 'This account is not signed up for the storage provider.'],
   AccountProblem: ['access_denied', 'The storage provider has a problem with this account.'],
   UserSuspended: ['access_denied', 'The storage provider has suspended this account.'],
   XMinioStorageFull: ['storage_unavailable', full],
@@ -102,13 +110,15 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
     'not_supported',
     'The storage provider keeps the versions of this bucket, as Object Lock or replication needs them.',
   ],
+  InvalidBucketAclWithBlockPublicAccessError: publicAclBlocked, // for a bucket that would be created with an ACL
   MetadataTooLarge: [
     'invalid_argument',
     'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
   ],
 };
 
-function explanationOf(name: string): readonly [StorageErrorCode, string] | undefined {
+function explanationOf(name: string, message = ''): readonly [StorageErrorCode, string] | undefined {
+  if (name === 'AccessDenied' && message.includes('prevented by the BlockPublicAcls setting')) return publicAclBlocked;
   const isOfEncryption = /^(?:KMS\.|CloudKms)/.test(name);
   return isOfEncryption
     ? ['storage_unavailable', 'The storage provider cannot use the key that it encrypts this bucket with.']
@@ -123,7 +133,7 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   const headers = error.$response?.headers ?? {};
   // The body leads to the socket and to the request with its signature, which must not be kept or logged.
   if (error.$response !== undefined) delete error.$response.body;
-  const known = explanationOf(name);
+  const known = explanationOf(name, error.message);
   if (known !== undefined) return storageError(...known, { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;

@@ -46,6 +46,7 @@ const accountErrors: ReadonlySet<string> = new Set([
   ...keyErrors,
   'AccountProblem',
   'CredentialsProviderError',
+  'NotSignedUp',
   'RequestTimeTooSkewed',
   'SignatureDoesNotMatch',
   'UserSuspended',
