@@ -9,4 +9,5 @@ export const maxParts = 10_000;
 export const fewestMaxParts = 1000;
 /** Bytes that one request can write or copy. Forms have the same limit. */
 export const largestPut: number = 5 * gib;
-export const largestObject: number = 5 * 2 ** 40;
+/** As many parts as there may be, each as large as it may be. Some servers still have an earlier limit of AWS, 5 TiB. */
+export const largestObject: number = maxParts * largestPut;

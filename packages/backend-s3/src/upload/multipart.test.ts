@@ -138,6 +138,25 @@ it('parts of a stream are as large as its hint asks for, so that there are not t
 });
 
 it.each([
+  ['of an object that AWS takes', 6 * 2 ** 40, [9]],
+  ['that no object has', 49 * 2 ** 40, [8, 1]],
+])('a hint %s decides how large parts may be: %i bytes', async (_what, sizeHint, expected) => {
+  const sizes: number[] = [];
+  const server = await serve((request, response) => {
+    if (request.method === 'PUT') sizes.push(Number(request.headers['content-length']));
+    return taking(request, response);
+  });
+  const stream = Readable.from(Array.from({ length: 9 }, () => Buffer.alloc(2 ** 20)));
+  await backendTo(server).put(
+    { bucket: 'bucket', key: 'key' },
+    { kind: 'stream', stream, sizeHint },
+    { contentType: 'text/plain' },
+    noContext,
+  );
+  expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual(expected);
+});
+
+it.each([
   ['a hint', { sizeHint: 20 * 2 ** 30 }],
   ['the size', { size: 20 * 2 ** 30 }],
 ])('parts are as large as %s asks for where an upload has at most 1,000 of them, as on Scaleway', async (_what, known) => {
