@@ -15,6 +15,9 @@ export interface About {
   readonly isForbidden?: boolean;
 }
 
+/** To read an object. Without the second one, a server does not tell whether there is one, and refuses what is absent. */
+export const readPermission = 's3:GetObject or s3:ListBucket';
+
 const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   AccessDenied: 'access_denied',
   NoSuchKey: 'file_not_found',

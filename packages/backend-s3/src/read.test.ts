@@ -1,13 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 
+import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { s3Backend } from './backend.ts';
 import { awsProfile } from './profile.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
+import { accountOn, startOn } from './testing/server.ts';
 
 const at = { bucket: 'bucket', key: 'key' };
 
@@ -268,3 +271,25 @@ it.each(transports)('a list with any delimiter ends if the server ignores start-
   const next = backend.list('bucket', { ...options, ...(continuationToken !== undefined && { continuationToken }) }, noContext);
   await expect(next).rejects.toMatchObject({ code: 'not_supported' });
 });
+
+it.each(transports)(
+  'an absent object is refused with both permissions to credentials that may read objects, but not list them (%s)',
+  async (transport) => {
+    const server = await startS3('ceph');
+    const { backend, bucket, stop } = await startOn({ ...(await accountOn(server)), transport });
+    onTestFinished(stop);
+    const reader = s3Backend({ ...(await accountOn(server)), transport });
+    onTestFinished(() => Promise.all([backend.close(), reader.close()]).then(() => {}));
+    const body = { kind: 'buffer', data: Buffer.from('x') } as const;
+    await backend.put({ bucket, key: 'present' }, body, { contentType: 'text/plain', acl: 'public-read' }, noContext);
+    expect(await reader.head({ bucket, key: 'present' }, noContext)).toMatchObject({ size: 1 });
+    const missing = {
+      code: 'access_denied',
+      message: expect.stringContaining('lack the permission s3:GetObject or s3:ListBucket.') as string,
+    };
+    await expect(reader.head({ bucket, key: 'absent' }, noContext)).rejects.toMatchObject(missing);
+    await expect(reader.get({ bucket, key: 'absent' }, {}, noContext)).rejects.toMatchObject(missing);
+    const pulled = reader.pull?.({ bucket, key: 'absent' }, {}, () => {}, noContext);
+    if (pulled !== undefined) await expect(pulled).rejects.toMatchObject(missing);
+  },
+);

@@ -2,6 +2,7 @@ import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { notModifiedFrom } from '../conditions.ts';
 import { deleteDocument, failuresFrom } from '../documents/object.ts';
+import { readPermission } from '../errors.ts';
 import { etagOf } from '../etag.ts';
 import type { AnswerHead } from '../http/raw-answer.ts';
 import type { Settings } from '../settings.ts';
@@ -39,7 +40,7 @@ export function leanObjects(
     },
 
     get(at, headers, ctx) {
-      return call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
+      return call({ ...at, permission: readPermission }, ctx, async ({ abortSignal }) => {
         try {
           const { versionId } = headers;
           const query = versionId === undefined ? {} : { query: queryOf([['versionId', versionId]]) };
@@ -52,7 +53,7 @@ export function leanObjects(
     },
 
     head: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
+      call({ ...at, permission: readPermission }, ctx, async ({ abortSignal }) => {
         const answer = await client.answer({ method: 'HEAD', at }, abortSignal);
         const tagCount = Number(answer.headers['x-amz-tagging-count'] ?? 0) || 0;
         return { ...objectHeaders(answer), carried: carriedIn(answer), tagCount };

@@ -1,5 +1,6 @@
 import { call } from '../call.ts';
 import { AnswerError, longestError } from '../documents/answer-error.ts';
+import { readPermission } from '../errors.ts';
 import { assertNoPage } from '../http/foreign-answer.ts';
 import type { AnswerHead } from '../http/raw-answer.ts';
 import type { RawSockets } from '../http/raw-sockets.ts';
@@ -14,7 +15,7 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
     async pull(at, headers, { begin, sink }, ctx) {
       const release = sockets.lease();
       if (release === undefined) return false;
-      await call({ ...at, permission: 's3:GetObject' }, ctx, ({ abortSignal }) =>
+      await call({ ...at, permission: readPermission }, ctx, ({ abortSignal }) =>
         client.attempt({ method: 'GET', at, headers: readHeaders(headers) }, abortSignal, async (signed) => {
           let hasPassed = false;
           const refusal: { head?: AnswerHead; document: string } = { document: '' };

@@ -8,6 +8,7 @@ import { writePermission } from '../acl-header.ts';
 import { call } from '../call.ts';
 import { notModifiedFrom } from '../conditions.ts';
 import { encodingOf } from '../content-encoding.ts';
+import { readPermission } from '../errors.ts';
 import { etagOf, quoted, unquoted } from '../etag.ts';
 import { bodyOf } from '../http/answer-body.ts';
 import { isResumable } from '../ranges.ts';
@@ -56,7 +57,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
         IfModifiedSince: ifModifiedSince,
         IfUnmodifiedSince: ifUnmodifiedSince,
       });
-      return call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
+      return call({ ...at, permission: readPermission }, ctx, async (options) => {
         try {
           const output = await client.send(command, options);
           return { kind: 'object', headers: headersOf(output), body: bodyOf(output.Body as unknown as Readable) };
@@ -68,7 +69,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
     },
 
     head: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
+      call({ ...at, permission: readPermission }, ctx, async (options) => {
         const output = await client.send(new HeadObjectCommand({ Bucket: at.bucket, Key: at.key }), options);
         return { ...headersOf(output), carried: carriedOf(output), tagCount: output.TagCount ?? 0 };
       }),
