@@ -64,7 +64,7 @@ export interface Administration {
   /** @param options without a `locationConstraint`, the bucket is created in the region that has no LocationConstraint */
   createBucket(
     bucket: string,
-    options: { readonly locationConstraint?: string; readonly acl?: AclHeader },
+    options: { readonly locationConstraint?: string; readonly acl?: AclHeader; readonly namespace?: 'account-regional' },
     ctx: CallContext,
   ): Promise<void>;
   deleteBucket(bucket: string, ctx: CallContext): Promise<void>;

@@ -119,6 +119,23 @@ describe.each(transports)('the LocationConstraint of a new bucket (%s)', (transp
   ])('%s', async (_what, code, options, told) => expect(await placesAskedFor(code, options)).toEqual(told));
 });
 
+describe.each(transports)('the namespace of a new bucket (%s)', (transport) => {
+  const ofAccount = 'acme-123456789012-eu-west-1-an';
+
+  it.each([
+    ['is that of the account and region in its name', ofAccount, true, 'account-regional'],
+    ['is so in every partition', 'acme-123456789012-eusc-de-east-1-an', true, 'account-regional'],
+    ['is not named otherwise', 'acme-an', true, undefined],
+    ['is not named to other servers', ofAccount, false, undefined],
+  ])('%s', async (_what, bucket, isAws, namespace) => {
+    const server = await serve(ok);
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'a', secretKey: 'b', transport });
+    open.push(() => store.connection.close());
+    await createBucket({ ...store, settings: { ...store.settings, isAws } }, bucket, {}, noContext);
+    expect(server.requests.map(({ headers }) => headers['x-amz-bucket-namespace'])).toEqual([namespace]);
+  });
+});
+
 describe('a new bucket of AWS', () => {
   /** @returns the hosts that were asked, where the bucket is looked for afterwards, and the outcome */
   const asked = async (region: string, configured: string): Promise<readonly unknown[]> => {

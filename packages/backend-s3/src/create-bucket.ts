@@ -9,21 +9,25 @@ import type { Store } from './store.ts';
 // The first region has no LocationConstraint.
 const defaultRegion = 'us-east-1';
 
+/** AWS keeps such names for the account and region in them, and creates no bucket with one unless the request says so. */
+const accountRegional = /-\d{12}-(?:[a-z]+-){2,3}\d+-an$/;
+
 export async function createBucket(
   store: Store,
   bucket: string,
   { region, acl }: { readonly region?: string; readonly acl?: CannedAcl },
   ctx: CallContext,
 ): Promise<void> {
+  const { region: configured, isAws } = store.settings;
+  const namespace = isAws && accountRegional.test(bucket) ? ({ namespace: 'account-regional' } as const) : {};
   const send = async (target: string): Promise<void> => {
     try {
-      const options = { ...(target !== defaultRegion && { locationConstraint: target }), ...aclHeader(acl) };
+      const options = { ...(target !== defaultRegion && { locationConstraint: target }), ...aclHeader(acl), ...namespace };
       await store.administration.createBucket(bucket, options, ctx);
     } catch (error) {
       if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw translateAclError(error, acl); // else from a lost first attempt
     }
   };
-  const { region: configured, isAws } = store.settings;
   const wanted = region ?? configured;
   try {
     await send(wanted);

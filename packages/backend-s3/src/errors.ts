@@ -28,6 +28,10 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   BucketNameUnavailable: 'bucket_already_exists', // of Google, for a name that another account has
   BucketNotEmpty: 'bucket_not_empty',
   InvalidBucketName: 'invalid_bucket_name',
+  // Of AWS, for a name that ends as those in the namespace of an account do, but of another one.
+  MissingNamespaceHeader: 'invalid_bucket_name',
+  InvalidNamespaceHeader: 'invalid_bucket_name',
+  InvalidBucketNamespace: 'invalid_bucket_name',
   KeyTooLong: 'invalid_key',
   KeyTooLongError: 'invalid_key',
   InvalidObjectName: 'invalid_key',

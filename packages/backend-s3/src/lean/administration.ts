@@ -37,8 +37,9 @@ export function leanAdministration(client: LeanClient): Administration {
   const remove = (permission: string, target: Target, ctx: CallContext): Promise<void> =>
     client.document(permission, { method: 'DELETE', ...target }, ctx, () => {});
   return {
-    createBucket(bucket, { locationConstraint, acl }, ctx) {
+    createBucket(bucket, { locationConstraint, acl, namespace }, ctx) {
       const headers = acl === undefined ? [] : ['x-amz-acl', acl];
+      if (namespace !== undefined) headers.push('x-amz-bucket-namespace', namespace);
       const document = locationConstraint === undefined ? {} : { document: locationDocument(locationConstraint) };
       return put('s3:CreateBucket', { at: { bucket }, headers, ...document }, ctx);
     },

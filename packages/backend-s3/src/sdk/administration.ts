@@ -127,7 +127,7 @@ export function sdkAdministration(client: S3Client): Administration {
 
 function createCommand(
   bucket: string,
-  { locationConstraint, acl }: { readonly locationConstraint?: string; readonly acl?: CannedAcl },
+  { locationConstraint, acl, namespace }: Parameters<Administration['createBucket']>[1],
 ): CreateBucketCommand {
   const command = new CreateBucketCommand({
     Bucket: bucket,
@@ -135,6 +135,7 @@ function createCommand(
       CreateBucketConfiguration: { LocationConstraint: locationConstraint as BucketLocationConstraint },
     }),
     ...(acl !== undefined && { ACL: bucketAclOf(acl) }),
+    ...(namespace !== undefined && { BucketNamespace: namespace }),
   });
   if (locationConstraint !== undefined) return command;
   // The SDK fills in the region that it signs for.
