@@ -5,6 +5,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -296,6 +297,45 @@ describe('after kill -9', () => {
     const server = await start();
     expect(server.found).toBe('stopped');
     expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a server that is watched', () => {
+  it('is not taken for dead by a process that has no file descriptor left', async () => {
+    const server = await start();
+    const script = `
+      import { closeSync, openSync } from 'node:fs';
+      import { startEmbeddedPostgres } from ${JSON.stringify(new URL('./embedded-postgres.ts', import.meta.url).href)};
+      const server = await startEmbeddedPostgres({ dataDir: process.argv[1], log: console.log });
+      const taken = [];
+      const take = () => { try { for (;;) taken.push(openSync('/dev/null')); } catch (error) { if (error.code !== 'EMFILE') throw error; } };
+      take();
+      const taking = setInterval(take, 10); // what a check in between may have freed
+      await new Promise((resolve) => setTimeout(resolve, 2_500)); // two checks
+      clearInterval(taking);
+      taken.forEach((fd) => closeSync(fd));
+      await server.stop();
+      console.log('stopped');`;
+    const limited = ['-c', 'ulimit -n 64 && exec "$0" --conditions=@coffer/source --input-type=module --eval "$1" "$2"'];
+    const { stdout } = await promisify(execFile)('sh', [...limited, process.execPath, script, dataDir]);
+    expect(stdout).toBe('stopped\n');
+    expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+  });
+
+  it('is told of once if it does not start again', async () => {
+    const messages: string[] = [];
+    await start((message) => messages.push(message));
+    const pid = await serverPid();
+    await rm(join(home(), 'lock'));
+    await mkdir(join(home(), 'lock'));
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => messages, { timeout: 20_000 }).not.toEqual([]);
+    await delay(2_500); // two more attempts
+    expect(messages).toEqual([
+      expect.stringMatching(/^PostgreSQL has ended and does not start again: The embedded PostgreSQL cannot use .*postgres \(.+\); .*/),
+    ]);
+    await rm(join(home(), 'lock'), { recursive: true });
+    await expect.poll(() => messages, { timeout: 20_000 }).toEqual([messages[0], expect.stringMatching(/was started again/)]);
   });
 });
 

@@ -98,7 +98,12 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   });
 
   const watch = watchServer(server, log, () =>
-    withLock(lock, { timeoutMs: startLockMs }, () => findOrStart()).then((restarted) => restarted.server),
+    withLock(lock, { timeoutMs: startLockMs }, () => findOrStart()).then(
+      (restarted) => restarted.server,
+      (cause: unknown) => {
+        throw isSystemError(cause) ? unusableError(home, cause) : cause;
+      },
+    ),
   );
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -166,7 +171,7 @@ async function isCluster(data: string): Promise<boolean> {
   return false;
 }
 
-/** Restarts a server that died. `end` returns the last one. */
+/** Restarts a server that died. Tries each second, and tells of a failure once. `end` returns the last one. */
 function watchServer(
   first: Postmaster,
   log: (message: string) => void,
@@ -174,13 +179,19 @@ function watchServer(
 ): { end(): Promise<Postmaster> } {
   let server = first;
   let checking: Promise<void> | undefined;
+  let told = '';
+  const tell = (message: string): void => {
+    if (message !== told) log(message);
+    told = message;
+  };
   const check = async (): Promise<void> => {
-    if (await isAlive(server)) return;
+    // Without a descriptor left, nobody can tell; the next check may.
+    if (await isAlive(server).catch(() => true)) return;
     try {
       server = await restart();
-      log(`PostgreSQL had ended and was started again (pid ${server.pid}).`);
+      tell(`PostgreSQL had ended and was started again (pid ${server.pid}).`);
     } catch (error) {
-      log(`PostgreSQL has ended and does not start again: ${error instanceof Error ? error.message : String(error)}`);
+      tell(`PostgreSQL has ended and does not start again: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
   const timer = setInterval(() => {

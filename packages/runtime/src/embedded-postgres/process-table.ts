@@ -22,10 +22,14 @@ export async function pidSpace(): Promise<string> {
 /**
  * When a living process started, in the system's own format. Pids are reused, but pid and start identify one process for good. Undefined
  * when there is no such process, or only a zombie that its parent has not collected yet.
+ * @throws when nobody can tell, for want of file descriptors
  */
 export async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EMFILE' || error.code === 'ENFILE') throw error;
+      return undefined;
+    });
     // The second field, in parentheses, may hold anything.
     const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
     return fields[0] === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
