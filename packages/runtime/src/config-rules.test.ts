@@ -36,11 +36,28 @@ describe('rules between variables', () => {
     expect(parse({ COFFER_DATA_DIR: '/srv/a b \r' }).dataDir).toBe('/srv/a b ');
     expect(mistakesOf({ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: '\n', COFFER_DATA_DIR: '\r' })).toEqual({
       STORAGE_S3_SECRET_KEY: 'must not be blank.',
-      COFFER_DATA_DIR: 'must be a path.',
+      COFFER_DATA_DIR: 'must be a path, on one line.',
     });
     expect(mistakesOf({ STORAGE_S3_ACCESS_KEY: '\n', STORAGE_S3_SECRET_KEY: 'b' })).toEqual({
       STORAGE_S3_ACCESS_KEY: 'must not be blank.',
     });
+  });
+
+  it('take no path and no name with the quotes that a shell would remove, and no path of two lines', () => {
+    const quoted = {
+      COFFER_DATA_DIR: '"/var/lib/coffer"',
+      STORAGE_LOCAL_PATH: "'/srv/objects'\n",
+      AUTH_JWKS_FILE: '"keys.json"',
+      AUTH_ISSUER: '"https://login.example.com/"',
+      AUTH_AUDIENCE: "'coffer'",
+      TENANT_ID: ' "acme" ',
+    };
+    const mistakes = mistakesOf(quoted);
+    expect(Object.keys(mistakes).sort()).toEqual(Object.keys(quoted).sort());
+    for (const message of Object.values(mistakes)) expect(message).toContain('quotes around it');
+    expect(mistakesOf({ COFFER_DATA_DIR: '/srv/a\n/srv/b' })).toEqual({ COFFER_DATA_DIR: 'must be a path, on one line.' });
+    expect(parse({ COFFER_DATA_DIR: `/srv/"a"` }).dataDir).toBe('/srv/"a"');
+    expect(parse({ COFFER_DATA_DIR: `a"` }).dataDir).toBe('/srv/app/a"');
   });
 
   it('want an endpoint for minio, unless storage is off', () => {
@@ -135,6 +152,9 @@ describe('rules between variables', () => {
 describe('warnings', () => {
   it.each([
     [{ AUTH_JWT_SECRET: `${'x'.repeat(40)}\n` }, /^AUTH_JWT_SECRET ends with a line end/],
+    [{ AUTH_JWT_SECRET: `"${'x'.repeat(40)}"` }, /^AUTH_JWT_SECRET has quotes around it, which/],
+    [{ STORAGE_S3_ACCESS_KEY: "'a'", STORAGE_S3_SECRET_KEY: 'b' }, /^STORAGE_S3_ACCESS_KEY has quotes around it, which/],
+    [{ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: '"b"\n' }, /^STORAGE_S3_SECRET_KEY has quotes around it, which/],
     [{ STORAGE_RETRY_MODE: 'legacy' }, /legacy is taken as standard/],
     [{ STORAGE_S3_VERIFY_SSL: 'false' }, /accepts any certificate/],
     [{ STORAGE_PRESIGN_EXPIRES: '9999999' }, /clamped to 604800/],

@@ -10,10 +10,12 @@ import {
   booleanText,
   bucketName,
   endpointUrl,
+  isQuoted,
   keyText,
   oneOf,
   origins,
   pathFrom,
+  quotesKept,
   regionName,
   seconds,
   text,
@@ -165,6 +167,8 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
 function readS3(env: EnvReader, backend: string): S3Config {
   const accessKey = env.optional('STORAGE_S3_ACCESS_KEY', keyText);
   const secretKey = env.optional('STORAGE_S3_SECRET_KEY', keyText);
+  if (accessKey !== undefined && isQuoted(accessKey)) env.warnings.push(quotesKept('STORAGE_S3_ACCESS_KEY'));
+  if (secretKey !== undefined && isQuoted(secretKey)) env.warnings.push(quotesKept('STORAGE_S3_SECRET_KEY'));
   const incomplete = 'is missing: the access key and the secret key are set both or neither.';
   if (accessKey !== undefined && !env.isSet('STORAGE_S3_SECRET_KEY')) env.mistake('STORAGE_S3_SECRET_KEY', incomplete);
   if (!env.isSet('STORAGE_S3_ACCESS_KEY') && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', incomplete);

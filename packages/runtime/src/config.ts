@@ -9,7 +9,19 @@ import { EnvReader } from './env-reader.ts';
 import type { Env } from './env-reader.ts';
 import { isInstalled } from './import-from.ts';
 import { keySetProblem } from './key-set.ts';
-import { baseUrl, databaseUrl, hostName, oneOf, pathFrom, resourceUrl, secretOf, text, wholeNumber } from './parsers.ts';
+import {
+  baseUrl,
+  databaseUrl,
+  hostName,
+  isQuoted,
+  oneOf,
+  pathFrom,
+  quotesKept,
+  resourceUrl,
+  secretOf,
+  text,
+  wholeNumber,
+} from './parsers.ts';
 
 /** The levels of pino, from the fewest lines to the most, and `silent`. */
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -129,6 +141,7 @@ function readAuth(env: EnvReader, { cwd, serve }: { readonly cwd: string; readon
   if (secret !== undefined && /[\r\n]$/.test(secret)) {
     env.warnings.push('AUTH_JWT_SECRET ends with a line end, which is taken as a part of it.');
   }
+  if (secret !== undefined && isQuoted(secret)) env.warnings.push(quotesKept('AUTH_JWT_SECRET'));
   const jwksUrl = env.optional('AUTH_JWKS_URL', resourceUrl);
   if (jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(jwksUrl).hostname)) {
     env.warnings.push('AUTH_JWKS_URL begins with http://: whoever is between here and there can sign tokens.');

@@ -9,8 +9,17 @@ import type { Parsed, Parser } from './env-reader.ts';
 const ok = <T>(value: T): Parsed<T> => ({ value });
 const invalid = (problem: string): { readonly problem: string } => ({ problem });
 
-/** Trimmed: for values that white space cannot belong to. */
-export const text: Parser<string> = (value) => (value.trim() === '' ? invalid('must not be blank.') : ok(value.trim()));
+/** The variable files of Docker and Kubernetes, and `set` on Windows, keep the quotes that a shell would remove. */
+export const isQuoted = (value: string): boolean => /^(["']).*\1$/s.test(value.trim());
+
+/** Warns where quotes may belong to a value, as they may to a secret. */
+export const quotesKept = (variable: string): string => `${variable} has quotes around it, which are taken as a part of it.`;
+
+/** Trimmed: for values that neither white space nor quotes around them can belong to. */
+export const text: Parser<string> = (value) => {
+  if (value.trim() === '') return invalid('must not be blank.');
+  return isQuoted(value) ? invalid('must not have quotes around it.') : ok(value.trim());
+};
 
 /** White space may belong to a value; a trailing line end, which variable and secret files leave there, does not. */
 const withoutLineEnd = (value: string): string => value.replace(/[\r\n]+$/, '');
@@ -132,5 +141,7 @@ export const pathFrom =
   (cwd: string): Parser<string> =>
   (value) => {
     const path = withoutLineEnd(value);
-    return path === '' || path.includes('\0') ? invalid('must be a path.') : ok(resolve(cwd, path));
+    if (path === '' || /[\0\r\n]/.test(path)) return invalid('must be a path, on one line.');
+    // It would be a relative path: a directory of that name would appear, and what should be in another one would be stored there.
+    return isQuoted(path) ? invalid('must be a path without quotes around it.') : ok(resolve(cwd, path));
   };
