@@ -106,7 +106,7 @@ export function createApiServer(services: Services): Server {
   // Nothing moved on a socket for this long: the body has stalled, unless the server is at work. Node itself watches
   // headers and idle keep-alive.
   const busyAtLastTimeout = new WeakSet<Socket>();
-  server.setTimeout(timeout * 1000, (socket: Socket) => {
+  const onIdle = (socket: Socket): void => {
     const current = exchangeBySocket.get(socket);
     const isServerBusy = current !== undefined && isWaitingForServer(current.incoming) && !current.outgoing.headersSent;
     const wasServerBusy = busyAtLastTimeout.delete(socket);
@@ -115,6 +115,13 @@ export function createApiServer(services: Services): Server {
     if (isServerBusy || wasServerBusy) socket.setTimeout(timeout * 1000);
     else if (current !== undefined && !current.outgoing.headersSent) refuseBody(current, socket, 408, 'The body stopped coming.');
     else socket.destroy();
+  };
+  server.setTimeout(timeout * 1000, (socket: Socket) => {
+    // Timers come first when a process goes on that stood still, as in a paused container: sockets move after them, and before immediates.
+    const moved = bytesMoved(socket);
+    setImmediate(() => {
+      if (!socket.destroyed && bytesMoved(socket) === moved) onIdle(socket);
+    });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // While requests wait for their turn, it is the server that does not read the rest of a head.
@@ -139,6 +146,11 @@ export function createApiServer(services: Services): Server {
     else refuse();
   });
   return server;
+}
+
+/** Bytes read, and bytes that the operating system has taken. */
+function bytesMoved({ bytesRead, bytesWritten, writableLength }: Socket): number {
+  return bytesRead + bytesWritten - writableLength;
 }
 
 /** Whether the client need not send: the request is complete, or has bytes that nobody has read yet, as while the storage is slow. */

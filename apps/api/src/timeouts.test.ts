@@ -144,6 +144,16 @@ describe('a connection on which nothing moves', () => {
     expect((await api.send('GET', '/api/v1/storage/objects/gone', { headers: { authorization } })).status).toBe(404);
   });
 
+  it('in an upload is not cut for the time in which this process stood still, if bytes have come since', async () => {
+    const head = `PUT /api/v1/storage/objects/paused HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 8\r\n\r\n`;
+    const connection = await begin(`${head}1234`);
+    await api.send('GET', '/health/live'); // by now, the upload has begun
+    connection.socket.write('5678');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500); // as in a paused container
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    connection.destroy();
+  });
+
   it('in a download is cut', async () => {
     const connection = await begin(`GET /api/v1/storage/objects/large HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n\r\n`);
     connection.socket.pause();
