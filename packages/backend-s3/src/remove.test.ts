@@ -122,6 +122,12 @@ describe.each(transports)('a batch of deletions (%s)', (transport) => {
     expect(errors).toMatchObject([{ key: 'a', code: 'access_denied' }]);
   });
 
+  it('fails as a whole if nothing could be deleted, neither together nor alone, as while the provider is down', async () => {
+    const server = await serve(refusal(503, 'ServiceUnavailable'));
+    const deleting = backendTo(server, { transport }).batchDelete!.deleteMany('bucket', ['a', ' b'], noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
+
   it.each(['InternalError', 'UnknownError'])('deletes one by one what fails in a batch, until that fails, too: %s', async (name) => {
     const failing = (key: string): string => `<Error><Key>${key}</Key><Code>${name}</Code><Message>${name}</Message></Error>`;
     const alone: string[] = [];

@@ -1,5 +1,5 @@
 import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from '@coffer/storage-core';
-import type { BatchDeleteResult, CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+import type { BatchDeleteResult, CallContext, ObjectAddress, ObjectInfo, StorageError } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { isAbsent } from './copy/copy-of.ts';
@@ -91,19 +91,22 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
   const { plain = [], odd = [] } = Object.groupBy(objects, ({ key }) => (isPlainInXml(key) ? 'plain' : 'odd'));
   const batches = batchesOf(plain);
   const alone = deleteEach(store, bucket, odd, ctx);
-  let refused = 0;
+  const refusals: StorageError[] = [];
   const together = inParallel(batches, parallel, async (batch) => {
     try {
       return await deleteBatch(store, bucket, batch, ctx);
     } catch (error) {
-      // Others may have been deleted, so the failed keys have to be reported one by one.
       if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
-      if (++refused === batches.length && odd.length === 0) throw error;
+      refusals.push(error);
       return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
     }
   });
   const [batched, others] = await Promise.all([together, alone]);
-  return [...batched.flat(), ...others];
+  const failures = [...batched.flat(), ...others];
+  // Where some are deleted, those that are not have to be reported one by one.
+  const [refusal] = refusals;
+  if (refusal !== undefined && refusals.length === batches.length && failures.length === keys.length) throw refusal;
+  return failures;
 }
 
 export function batchesOf(objects: readonly ObjectVersion[]): readonly (readonly ObjectVersion[])[] {
