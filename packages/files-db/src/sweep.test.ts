@@ -356,6 +356,12 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(read).toBeLessThan(2 * rows);
   });
 
+  it('takes rows of any time, also from before 1970', async () => {
+    await upload(rig, 'abc', { tenantContext: acme });
+    await rig.query(`update files set status = 'deleted', sweep_at = to_timestamp(-0.001)`);
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 1 });
+  });
+
   it('stops working on rows before others may take them, and goes on with other rows', async () => {
     for (let index = 0; index < 201; index++) await presign(acme);
     const [removing, time] = [Promise.withResolvers<void>(), new AbortController()];

@@ -67,7 +67,7 @@ interface Due {
  */
 const takeDue = statement<Due & { readonly after: string; readonly until: string }, DueRow>(`
   with due as (
-    select id, status as was, sweep_at as due_at from files where ${due} and sweep_at >= to_timestamp({after}::int8 / 1000.0)
+    select id, status as was, sweep_at as due_at from files where ${due} and sweep_at >= to_timestamp({after}::float8 / 1000)
     order by sweep_at limit ${batchSize} for update skip locked
   ), moved as (
     update files f set sweep_at = {until}::text::timestamptz,
@@ -151,7 +151,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   }
   const until = before(olderThanSeconds - lease);
   const staying: string[][] = [];
-  for (let after = '0'; ;) {
+  for (let after = '-infinity'; ;) {
     ctx.signal?.throwIfAborted();
     const rows = await takeDue(sql, { ...times, after, until });
     if (rows.length === 0) break;
