@@ -13,6 +13,9 @@ export type Work = (scene: Scene, tenant: Tenant) => Promise<Outcome>;
 const sizeOf = ({ state }: Slot): number | undefined => (state === undefined || state === 'absent' ? undefined : state.size);
 const route = ({ name }: Slot): string => `storage/objects/${encodeURIComponent(name)}`;
 
+/** Of a store that is away, or says nothing, by the code of a key. */
+const statusWhileAway: Readonly<Record<string, number>> = { storage_unavailable: 503, connect_timeout: 504, read_timeout: 504 };
+
 /** Operations on objects that no row tracks. */
 export const objectWorks: Readonly<Record<string, Work>> = {
   'raw upload': async (scene, tenant) => {
@@ -74,10 +77,11 @@ export const objectWorks: Readonly<Record<string, Work>> = {
     const many = async (): Promise<void> => {
       const answer = await scene.call('admin', tenant, 'storage/delete', [200], json({ keys: [slot.name, 'raw/never'] }));
       const { errors } = JSON.parse(answer.text) as { readonly errors: readonly { readonly code: string }[] };
-      // Each key has its own result, which may be that the store is away.
-      if (errors.every(({ code }) => code === 'storage_unavailable') && errors.length > 0) {
+      // Each key has its own result, which may be that of a store that is away.
+      const [status] = errors.map(({ code }) => statusWhileAway[code]);
+      if (status !== undefined && errors.every(({ code }) => code in statusWhileAway)) {
         const headers = { 'content-type': 'application/problem+json', 'retry-after': '1' };
-        throw new Refusal('storage/delete', { ...answer, status: 503, headers, text: JSON.stringify(errors[0]) });
+        throw new Refusal('storage/delete', { ...answer, status, headers, text: JSON.stringify(errors[0]) });
       }
       if (errors.length > 0) throw new Error(`storage/delete was answered ${answer.text}`);
     };
