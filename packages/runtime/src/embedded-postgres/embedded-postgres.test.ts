@@ -1,5 +1,6 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { pbkdf2 } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -60,6 +61,16 @@ const home = (): string => join(dataDir, 'postgres');
 
 async function serverPid(): Promise<number> {
   return Number((await readFile(join(home(), 'data/postmaster.pid'), 'utf8')).split('\n')[0]);
+}
+
+/** Everything that Node does in its threads, such as to close a file, takes long meanwhile. */
+async function whileThreadsAreBusy(work: () => Promise<void>): Promise<void> {
+  let isOver = false;
+  const busy = Array.from({ length: 16 }, async () => {
+    while (!isOver) await promisify(pbkdf2)('password', 'salt', 20_000, 32, 'sha256');
+  });
+  await work().finally(() => (isOver = true));
+  await Promise.all(busy);
 }
 
 async function isGone(pid: number): Promise<boolean> {
@@ -404,5 +415,7 @@ describe('a data directory that cannot be used', () => {
     await (await start()).stop();
     await rm(join(home(), 'data/global/pg_control'));
     await expect(start()).rejects.toThrow(/does not start; its log .*\n.*pg_control/s);
+    // PostgreSQL then ends before a busy process gets to do anything else.
+    await whileThreadsAreBusy(() => expect(start()).rejects.toThrow(/does not start; its log .*\n.*pg_control/s));
   });
 });

@@ -143,7 +143,6 @@ async function startOnce(
   ]);
   // In its own session: Ctrl-C in the terminal must not end it before its users are done.
   const child = spawnAs(identity, [postgres, '-D', files.data, ...options], { stdio: ['ignore', log.fd, log.fd], detached: true });
-  await log.close();
   child.unref();
   let hasExited = false;
   let failure: NodeJS.ErrnoException | undefined;
@@ -152,6 +151,7 @@ async function startOnce(
     failure = error;
     hasExited = true;
   });
+  await log.close(); // not before: the server may have ended meanwhile
 
   for (const deadline = performance.now() + startTimeoutMs; performance.now() < deadline && signal?.aborted !== true; await delay(5)) {
     const state = await readState(files.data);
