@@ -345,8 +345,15 @@ describe('a server that is watched', () => {
     expect(messages).toEqual([
       expect.stringMatching(/^PostgreSQL has ended and does not start again: The embedded PostgreSQL cannot use .*postgres \(.+\); .*/),
     ]);
+    const conf = join(home(), 'data/postgresql.conf');
+    const settings = await readFile(conf, 'utf8');
+    await writeFile(conf, `${settings}\nwork_mem = nonsense\n`);
     await rm(join(home(), 'lock'), { recursive: true });
-    await expect.poll(() => messages, { timeout: 20_000 }).toEqual([messages[0], expect.stringMatching(/was started again/)]);
+    await expect.poll(() => messages, { timeout: 20_000 }).toHaveLength(2);
+    await delay(2_500);
+    await writeFile(conf, settings);
+    await expect.poll(() => messages.at(-1), { timeout: 20_000 }).toMatch(/was started again/);
+    expect(messages.slice(1, -1)).toEqual([expect.stringMatching(/does not start again: .*work_mem/s)]);
   });
 });
 

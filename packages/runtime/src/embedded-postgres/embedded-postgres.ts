@@ -180,18 +180,18 @@ function watchServer(
   let server = first;
   let checking: Promise<void> | undefined;
   let told = '';
-  const tell = (message: string): void => {
-    if (message !== told) log(message);
-    told = message;
-  };
   const check = async (): Promise<void> => {
     // Without a descriptor left, nobody can tell; the next check may.
     if (await isAlive(server).catch(() => true)) return;
     try {
       server = await restart();
-      tell(`PostgreSQL had ended and was started again (pid ${server.pid}).`);
+      told = '';
+      log(`PostgreSQL had ended and was started again (pid ${server.pid}).`);
     } catch (error) {
-      tell(`PostgreSQL has ended and does not start again: ${error instanceof Error ? error.message : String(error)}`);
+      const message = `PostgreSQL has ended and does not start again: ${error instanceof Error ? error.message : String(error)}`;
+      const same = message.replaceAll(/\d+/g, ''); // it may quote the log, with times and pids
+      if (same !== told) log(message);
+      told = same;
     }
   };
   const timer = setInterval(() => {
