@@ -138,16 +138,17 @@ it('parts of a stream are as large as its hint asks for, so that there are not t
 });
 
 it.each([
-  ['of an object that AWS takes', 6 * 2 ** 40, [9]],
-  ['that no object has', 49 * 2 ** 40, [8, 1]],
-])('a hint %s decides how large parts may be: %i bytes', async (_what, sizeHint, expected) => {
+  ['of an object that AWS takes', 6 * 2 ** 40, awsProfile.maxParts, [9]],
+  ['that no object has', 49 * 2 ** 40, awsProfile.maxParts, [8, 1]],
+  ['that no object has here', 6 * 2 ** 40, 1000, [8, 1]],
+])('a hint %s decides how large parts may be: %i bytes in %i parts', async (_what, sizeHint, maxParts, expected) => {
   const sizes: number[] = [];
   const server = await serve((request, response) => {
     if (request.method === 'PUT') sizes.push(Number(request.headers['content-length']));
     return taking(request, response);
   });
   const stream = Readable.from(Array.from({ length: 9 }, () => Buffer.alloc(2 ** 20)));
-  await backendTo(server).put(
+  await backendTo(server, {}, { ...awsProfile, maxParts }).put(
     { bucket: 'bucket', key: 'key' },
     { kind: 'stream', stream, sizeHint },
     { contentType: 'text/plain' },

@@ -189,9 +189,10 @@ const hintSlack = 1024;
  */
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
-  // A hint beyond the largest possible object must mean something else.
+  // A hint beyond the largest possible object, here or of as many parts as this server takes, must mean something else.
   const size = sizeHint > largestObject ? 0 : sizeHint + hintSlack;
-  const partSize = await partSizeFor(store, write.at.bucket, { size, usual: memory.partSize }, write.ctx);
+  const wanted = await partSizeFor(store, write.at.bucket, { size, usual: memory.partSize }, write.ctx);
+  const partSize = wanted > largestPut ? memory.partSize : wanted;
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   let { held, end } = await readPart(store, reader, { size: expected, mayBeLast: true }, write.ctx);
