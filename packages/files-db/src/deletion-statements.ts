@@ -1,4 +1,4 @@
-import { statement } from './database/statement.ts';
+import { dueAtOnce, statement } from './database/statement.ts';
 import { changeable } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import type { FileStatus } from './file-record.ts';
@@ -66,14 +66,14 @@ export const releaseFormer = statement<{ readonly bucket: string; readonly key: 
 
 /** Makes a deleted file whose objects still exist due for the next sweep. */
 export const hurrySweep = statement<{ readonly id: string }, never>(
-  `update files set sweep_at = to_timestamp(0) where id = {id}::uuid and status = 'deleted'`,
+  `update files set sweep_at = ${dueAtOnce} where id = {id}::uuid and status = 'deleted'`,
 );
 
 /** Removes the row of a deleted file whose objects are gone. */
 export const forgetFile = statement<{ readonly id: string }, never>(`delete from files where id = {id}::uuid and status = 'deleted'`);
 
 /** `sweep_at` of an upload that was given up: the next sweep may take the row, or, if the object `mayCome` later, the first one after a day. */
-export const givenUp = `case when {mayCome}::boolean then now() else to_timestamp(0) end`;
+export const givenUp = `case when {mayCome}::boolean then now() else ${dueAtOnce} end`;
 
 /**
  * For an upload that turns out to be deleted: a sweep that has removed its row, or is about to, may not have seen the object. With its

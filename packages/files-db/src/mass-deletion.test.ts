@@ -92,7 +92,7 @@ describe.each(['embedded', 'debian'] as const)('a mass deletion on PostgreSQL, %
     const former: string[] = [];
     for await (const rows of releaseFormerLocations(database.sql, { tenant: acme.tenantUuid })) former.push(...rows.map(({ id }) => id));
     expect([former.length, new Set(former).size]).toEqual([each, each]);
-    expect(await rig.query(`select 1 from files where bucket = 'former' and sweep_at = to_timestamp(0)`)).toHaveLength(each);
+    expect(await rig.query(`select 1 from files where bucket = 'former' and sweep_at < to_timestamp(0)`)).toHaveLength(each);
   });
 
   it('passes what it has deleted of a bucket once, also while a dump needs it', async () => {

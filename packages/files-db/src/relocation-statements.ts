@@ -1,4 +1,4 @@
-import { inSeconds, statement } from './database/statement.ts';
+import { dueAtOnce, inSeconds, statement } from './database/statement.ts';
 
 // While a file moves, its new and its old place each have a tombstone, which the sweep clears in time: whatever dies in between, no object
 // is left without a row. A tombstone's id is made from its place, so a place has at most one. It is lower than any file's id, since the
@@ -9,7 +9,7 @@ export const tombstoneIdOf = (bucket: string, key = '{key}::text'): string =>
 export const isOfPlace = (row: string): string =>
   `${row}.status = 'deleted' and ${row}.owner_id = '' and ${row}.id < '01000000-0000-0000-0000-000000000000'`;
 /** Makes the tombstone `f` of a place due for the next sweep, but not before a form for it expires. */
-export const releasePlace = `update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)`;
+export const releasePlace = `update files f set sweep_at = greatest(${dueAtOnce}, f.expires_at)`;
 /** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says: that is of the age and the time it goes by. */
 const unclaimed = (row: string): string =>
   `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes' and coalesce(${row}.leased_until <= now(), true)`;

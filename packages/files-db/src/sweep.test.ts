@@ -325,7 +325,10 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.keys()).toEqual([]);
   });
 
-  it('looks at each row once, also while the index keeps what it took because of a long transaction, such as a dump', async () => {
+  it.each([
+    ['of many times', false],
+    ['that the provider refused to remove before', true],
+  ])('looks at each row once, %s, also while a long transaction, such as a dump, keeps what it took', async (_, refused) => {
     await upload(rig, 'abc', { tenantContext: acme });
     await rig.query(`update files set status = 'deleted', sweep_at = now()`);
     const rows = 3000;
@@ -333,12 +336,20 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
       `insert into files select (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid(), 'storage_key', 'files/' || n,
         'sweep_at', now() - n * interval '1 second'))).* from files f, generate_series(1, ${rows}) n`,
     );
-    await rig.query('analyze files');
+    // A connection sees its own counters at once.
+    const database = connectDatabase({ url: rig.url, max: 1 });
+    const files = new FileService({ database, storage: rig.storage });
+    if (refused) {
+      const refusing = vi.spyOn(rig.storage, 'deleteFiles').mockRejectedValue(storageError('storage_unavailable', 'not now'));
+      const refusingOne = vi.spyOn(rig.storage, 'deleteFile').mockRejectedValue(storageError('storage_unavailable', 'not now'));
+      expect(await files.sweep({ now: inDays(2) })).toMatchObject({ retained: rows + 1 });
+      refusingOne.mockRestore();
+      refusing.mockRestore();
+    }
+    await rig.query('vacuum analyze files');
     const dump = await rig.database.sql.reserve();
     await dump`begin isolation level repeatable read`;
     await dump`select 1 from files limit 1`;
-    // A connection sees its own counters at once.
-    const database = connectDatabase({ url: rig.url, max: 1 });
     const entriesRead = async (): Promise<number> => {
       await database.sql`select pg_stat_force_next_flush()`;
       const [row] = await database.sql<{ entries: string }[]>`
@@ -346,7 +357,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
       return Number(row?.entries);
     };
     const before = await entriesRead();
-    const report = await new FileService({ database, storage: rig.storage }).sweep({ now: inDays(2) });
+    const report = await files.sweep({ now: inDays(2) });
     const read = (await entriesRead()) - before;
     await dump`commit`;
     dump.release();

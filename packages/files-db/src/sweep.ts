@@ -5,7 +5,7 @@ import type { CallContext, StorageService } from '@coffer/storage-core';
 
 import { assertWanted } from './call-context.ts';
 import { isForeignKeyViolation } from './database/error.ts';
-import { statement } from './database/statement.ts';
+import { dueAtOnce, statement } from './database/statement.ts';
 import { assertFields, flagProblem } from './field-checks.ts';
 import type { FileParts } from './file-parts.ts';
 import type { FileStatus } from './file-record.ts';
@@ -122,7 +122,7 @@ const release = statement<Taken & { readonly ids: string }, never>(`
   with held as (
     ${taken}
   )
-  update files f set sweep_at = to_timestamp(0), leased_until = null from held where f.id = held.id`);
+  update files f set sweep_at = ${dueAtOnce}, leased_until = null from held where f.id = held.id`);
 
 /** The database's time in whole milliseconds, like the times in the rows, and later than any of those that are past. */
 const readTime = statement<Readonly<Record<never, never>>, { readonly now: string }>(

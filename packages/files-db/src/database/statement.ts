@@ -30,5 +30,12 @@ export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(t
   };
 }
 
+/**
+ * SQL for a `sweep_at` at which a row is due for every sweep, whatever age that goes by. The rows do not share one time: a sweep goes on from
+ * the time of the last row it took, and with each batch would pass all rows of that time again. A century ago, milliseconds are still exact
+ * as a floating-point number of seconds, which is how the sweep names a time.
+ */
+export const dueAtOnce = `clock_timestamp() - interval '100 years'`;
+
 /** SQL for a time to come. All times are the database's: the clocks of the processes that share it may differ. */
 export const inSeconds = (seconds: string): string => `now() + ${seconds} * interval '1 second'`;
