@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { memoryBackend, storageError, wrapBackend } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { reserveFile } from '../file-statements.ts';
 import { createIdGenerator } from '../ids.ts';
@@ -314,6 +314,23 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     replaced = {};
     await rig.tenantService.delete('acme', { force: true });
     expect(await buckets()).toEqual([]);
+    expect(await codeOf(rig.tenants.find('acme'))).toBe('tenant_not_found');
+  });
+
+  it('deletes no more rows once its caller has left, and the rest when it is repeated', async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    await rig.query(`insert into files select (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid(), 'bucket', '${sharedBucket}',
+      'storage_key', 'files/' || n))).* from files f, generate_series(1, 1200) n`);
+    await rig.query(`update tenant_usage set used_files = 1201, used_bytes = 1201 * 5 where tenant_uuid = '${acme.tenantUuid}'`);
+    const caller = new AbortController();
+    vi.spyOn(rig.storage, 'deleteFiles').mockImplementationOnce(async () => {
+      caller.abort(new Error('left'));
+      return { deleted: [], errors: [] };
+    });
+    await expect(rig.tenantService.delete('acme', { force: true }, { signal: caller.signal })).rejects.toThrow('left');
+    expect((await rig.usage(acme)).files).toBe(701);
+    await rig.tenantService.delete('acme', { force: true });
+    expect(await rig.query(`select 1 from files where status <> 'deleted'`)).toEqual([]);
     expect(await codeOf(rig.tenants.find('acme'))).toBe('tenant_not_found');
   });
 

@@ -79,7 +79,7 @@ export class TenantService {
 
   /**
    * Deletes a tenant and its buckets; its uuid and slugs stay taken. With `force`, also its files and objects. The tenant accepts no more
-   * files from the start, can be found until the end, and can be deleted again after a failure half-way.
+   * files from the start, can be found until the end, and can be deleted again after a failure, or an aborted signal, half-way.
    * @throws tenant_not_found, tenant_not_empty; with `force`, bucket_not_empty when somebody writes to a bucket while it is being emptied
    */
   async delete(id: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
@@ -97,8 +97,11 @@ export class TenantService {
     }
     this.#tenants.forget(tenant);
     const own = await this.#bucketsOf(tenant); // it gets no others from now on
-    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, tenantCtx);
-    for await (const rows of releaseFormerLocations(sql, { tenant })) await this.#removeElsewhere(rows, own, tenantCtx);
+    for (const batches of [deleteFiles(sql, { tenant }), releaseFormerLocations(sql, { tenant })])
+      for await (const rows of batches) {
+        await this.#removeElsewhere(rows, own, tenantCtx);
+        ctx.signal?.throwIfAborted(); // the rest goes when the tenant is deleted again
+      }
     for (const bucket of own) {
       try {
         await this.deleteBucket(bucket, { force }, tenantCtx);
