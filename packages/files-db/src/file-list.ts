@@ -10,6 +10,12 @@ import type { FileRow } from './file-record.ts';
 import type { FilePage, ListFilesRequest } from './file-requests.ts';
 import { parseId } from './ids.ts';
 
+/**
+ * Rows that the list of all files passes before it looks at each tenant instead: the newest may all be tombstones. The more the longer the
+ * page, since the other way may read a page of each of as many tenants.
+ */
+const longestWalk = 'greatest(10000, 100 * {limit}::int8)';
+
 /** What decides the text of a list statement; everything else is a parameter of it. */
 interface Shape {
   /** `each`: every tenant in which the owner has files. */
@@ -18,14 +24,22 @@ interface Shape {
   readonly owner: 'all' | 'one' | 'visible' | 'public';
   /** Only available files; otherwise those of another status, which is a parameter. */
   readonly onlyAvailable: boolean;
+  /** Whether to look for the tenants that have files, and then at the newest files of each. */
+  readonly byTenant: boolean;
   /** Whether it is not the first page. */
   readonly continued: boolean;
 }
 
-/** Lists files, newest first. Runs one statement per page, which reads at most a page of rows from each part of an index that it visits. */
+/** A row of a walk past `longestWalk` files has `is_last`, whatever its status. */
+type ListedRow = FileRow & { readonly is_last?: boolean };
+
+/**
+ * Lists files, newest first. Runs one statement per page, which reads at most a page of rows from each part of an index that it visits; for
+ * the list of all files a second one, where the first has passed `longestWalk` rows.
+ */
 export class FileLister {
   readonly #sql: Sql;
-  readonly #statements = new Map<string, Statement<Record<string, Parameter>, FileRow>>();
+  readonly #statements = new Map<string, Statement<Record<string, Parameter>, ListedRow>>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -40,23 +54,27 @@ export class FileLister {
       status: fileStatuses.includes(status) ? undefined : `Is one of ${fileStatuses.join(', ')}.`,
     });
     const before = cursor === undefined ? undefined : decodeCursor(cursor);
+    const owner = ownerShape(ownerId, parameters);
     const shape: Shape = {
       tenant: anyTenant ? 'any' : tenant === null ? 'none' : 'named',
-      owner: ownerShape(ownerId, parameters),
+      owner,
       onlyAvailable: status === 'available',
+      byTenant: anyTenant && owner === 'one',
       continued: before !== undefined,
     };
-    const rows = await this.#statement(shape)(this.#sql, { tenant, owner: ownerId, subject, status, before, limit: limit + 1 });
+    const values = { tenant, owner: ownerId, subject, status, before, limit: limit + 1 };
+    let rows = await this.#statement(shape)(this.#sql, values);
+    if (rows.at(-1)?.is_last === true) rows = await this.#statement({ ...shape, byTenant: true })(this.#sql, values);
     const files = rows.slice(0, limit).map(fileRecordOf);
     const last = rows.length > limit ? files.at(-1) : undefined;
     return { files, nextCursor: last === undefined ? null : encodeCursor(last.id) };
   }
 
-  #statement(shape: Shape): Statement<Record<string, Parameter>, FileRow> {
-    const name = `${shape.tenant} ${shape.owner} ${shape.onlyAvailable} ${shape.continued}`;
+  #statement(shape: Shape): Statement<Record<string, Parameter>, ListedRow> {
+    const name = Object.values(shape).join(' ');
     let known = this.#statements.get(name);
     if (known === undefined) {
-      known = statement<Record<string, Parameter>, FileRow>(listText(shape));
+      known = statement<Record<string, Parameter>, ListedRow>(listText(shape));
       this.#statements.set(name, known);
     }
     return known;
@@ -69,24 +87,34 @@ function ownerShape(ownerId: string | undefined, { anyOwner, subject }: AccessPa
 }
 
 function listText(shape: Shape): string {
-  const { tenant, owner, onlyAvailable } = shape;
-  const isOfAnyTenant = tenant === 'any' && owner === 'one';
-  return `${isOfAnyTenant ? `with recursive ${holders(onlyAvailable)} ` : ''}
-    select ${recordColumns} from (${isOfAnyTenant ? ofEachTenant(shape) : pages(shape)}) as page order by ${byId(shape)} limit {limit}::int8`;
+  const { tenant, owner, onlyAvailable, byTenant } = shape;
+  if (tenant === 'any' && owner === 'all' && onlyAvailable && !byTenant) return walk(shape);
+  return `${byTenant ? `with recursive ${holders(shape)} ` : ''}
+    select ${recordColumns} from (${byTenant ? ofEachTenant(shape) : pages(shape)}) as page order by ${byId} limit {limit}::int8`;
 }
 
-// The indexes have another order than the primary key, which only the list of all files uses.
-const byId = ({ tenant, owner, onlyAvailable }: Shape): string =>
-  onlyAvailable && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
+// The indexes have another order than the primary key, which only this walk uses. The planner must not know how far it goes: it would
+// rather sort a table of not many more rows.
+function walk({ continued }: Shape): string {
+  return `select ${recordColumns}, is_last from (
+      select *, row_number() over (order by id desc) = ${longestWalk} as is_last from (
+        select * from files ${continued ? 'where id < {before}::uuid' : ''} order by id desc limit (select ${longestWalk})
+      ) as newest
+    ) as walked where status = 'available' or is_last order by id desc limit {limit}::int8`;
+}
 
-// The tenants in which an owner has available files, or anybody has files of another status, each found by searching after the previous one,
-// and finally NULL. Sorting the owner's files of all tenants would read every one of them. An index on the status of all files does not tell
-// the owner: it would read everybody's.
-function holders(onlyAvailable: boolean): string {
-  const [condition, column] = onlyAvailable
-    ? [`owner_id = {owner}::text and status = 'available'`, 'owner_id']
-    : ['status = {status}::text and sweep_at is not null', 'status'];
-  const next = (after = ''): string => `select tenant_uuid from files where ${condition} ${after} order by ${column}, tenant_uuid limit 1`;
+const byId = 'id desc nulls last';
+
+// The tenants that have files, in which an owner has available files, or anybody has files of another status, each found by searching after
+// the previous one, and finally NULL. Sorting the owner's files of all tenants would read every one of them. An index on the status of all
+// files does not tell the owner: it would read everybody's.
+function holders({ owner, onlyAvailable }: Shape): string {
+  const [condition, order] = !onlyAvailable
+    ? ['status = {status}::text and sweep_at is not null', 'status, tenant_uuid']
+    : owner === 'all'
+      ? [`status <> 'deleted'`, 'tenant_uuid']
+      : [`owner_id = {owner}::text and status = 'available'`, 'owner_id, tenant_uuid'];
+  const next = (after = ''): string => `select tenant_uuid from files where ${condition} ${after} order by ${order} limit 1`;
   return `holders as (
     select (${next()}) as tenant_uuid
     union all select (${next('and tenant_uuid > holders.tenant_uuid')}) from holders where tenant_uuid is not null
@@ -96,9 +124,9 @@ function holders(onlyAvailable: boolean): string {
 // Of the tenants, those with the newest files: as many as there are files in a page, since no other can have a file in it.
 function ofEachTenant(shape: Shape): string {
   const each: Shape = { ...shape, tenant: 'each' };
-  const newest = `select id from (${pages(each, '1')}) as page order by ${byId(each)} limit 1`;
+  const newest = `select id from (${pages(each, '1')}) as page order by ${byId} limit 1`;
   return `select page.* from (
-      select tenant_uuid from holders cross join lateral (${newest}) as newest order by ${byId(each)} limit {limit}::int8
+      select tenant_uuid from holders cross join lateral (${newest}) as newest order by ${byId} limit {limit}::int8
     ) as holders cross join lateral (${pages(each)}) as page
     union all ${pages({ ...shape, tenant: 'none' })}`;
 }
@@ -118,7 +146,7 @@ function pages(shape: Shape, limit = '{limit}::int8'): string {
   // As in the indexes `files_by_status_of_all` and `files_by_status`.
   const hasStatus = tenant === 'any' ? `'any ' || status = 'any ' || {status}::text` : 'status = {status}::text';
   // The condition of the index `files_by_tenant`.
-  const isNotDeleted = onlyAvailable && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
+  const isNotDeleted = onlyAvailable && owner === 'all' ? [`status <> 'deleted'`] : [];
   const common = [
     ...ofTenant[tenant],
     onlyAvailable ? isAvailable : `${hasStatus} and sweep_at is not null`,
@@ -126,7 +154,7 @@ function pages(shape: Shape, limit = '{limit}::int8'): string {
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
   // An index on (tenant_uuid, id) yields ids in order within NULL only when the query orders by both.
-  const order = `${tenant !== 'none' ? '' : onlyAvailable && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId(shape)}`;
+  const order = `${tenant !== 'none' ? '' : onlyAvailable && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId}`;
   const page = (...conditions: readonly string[]): string =>
     `(select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit ${limit})`;
   // One condition with "or" would read all of the tenant's files to find the few that the caller sees. `files_by_owner` keeps an owner's
