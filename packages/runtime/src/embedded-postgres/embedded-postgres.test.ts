@@ -2,7 +2,7 @@ import { execFile, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { pbkdf2 } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -371,6 +371,38 @@ describe('a data directory whose server runs', () => {
     await copy.stop();
     await expect(readFile(join(copied, 'postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT');
     expect(await query(original.connection, (sql) => sql`select place from here`)).toEqual([{ place: 'original' }]);
+  });
+});
+
+describe('a data directory that goes out of reach while its server runs', () => {
+  const blockLock = async (): Promise<void> => {
+    await rm(join(home(), 'lock'));
+    await mkdir(join(home(), 'lock'));
+  };
+
+  it.each([
+    ['moved away', () => rename(dataDir, `${dataDir}-moved`)],
+    ['replaced by an empty one', () => rename(dataDir, `${dataDir}-moved`).then(() => mkdir(dataDir))],
+    ['not to be locked', blockLock],
+    ['not to be written', () => rename(join(home(), 'users'), join(dir, 'users')).then(() => writeFile(join(home(), 'users'), ''))],
+  ])('does not keep its last user from ending the server, here when it is %s', async (_name, lose) => {
+    const server = await start();
+    const pid = await serverPid();
+    cleanUp.push(async () => void ((await isGone(pid)) || process.kill(pid, 'SIGKILL')));
+    await lose();
+    await server.stop();
+    expect(await isGone(pid)).toBe(true);
+  });
+
+  it('keeps the server for its other users', async () => {
+    const owner = await startOwner();
+    const server = await start();
+    await blockLock();
+    await server.stop();
+    expect(await query(owner.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    const pid = await serverPid();
+    await owner.end();
+    expect(await isGone(pid)).toBe(true);
   });
 });
 

@@ -108,14 +108,20 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const current = await watch.end();
-    await removeUser(users, user);
-    await withLock(lock, { timeoutMs: stopLockMs }, async () => {
-      if ((await countUsers(users)) > 0) return;
+    const endUnlessUsed = async (): Promise<void> => {
+      if ((await countUsers(users, user)) > 0) return;
       if (!(await stopPostmaster(current))) log(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
-    }).catch((error: unknown) => {
+    };
+    try {
+      await removeUser(users, user);
+      await withLock(lock, { timeoutMs: stopLockMs }, endUnlessUsed);
+    } catch (error) {
       // Whoever holds the lock counts the users on leaving.
-      if (!(error instanceof StartupError)) throw error;
-    });
+      if (error instanceof StartupError) return;
+      if (!isSystemError(error)) throw error;
+      // The directory was moved or unmounted, or is read-only: nobody else starts a server in it now, or would end this one.
+      await endUnlessUsed();
+    }
   };
   let password: string;
   try {

@@ -24,17 +24,17 @@ export async function removeUser(dir: string, name: string): Promise<void> {
 }
 
 /**
- * Counts the users after removing dead ones. Those of another pid space cannot be told from the dead: their entries stay but do not count,
- * since a server is only shared within one pid space.
+ * Counts the users other than `own`, after removing dead ones where that is possible. Those of another pid space cannot be told from the
+ * dead: their entries stay but do not count, since a server is only shared within one pid space.
  */
-export async function countUsers(dir: string): Promise<number> {
+export async function countUsers(dir: string, own?: string): Promise<number> {
   const prefix = `${await pidSpace()}-`;
-  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(prefix));
+  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(prefix) && name !== own);
   const alive = await Promise.all(
     names.map(async (name) => {
       const [, pid, start] = name.split('-');
       const isAlive = (await startOf(Number(pid))) === start;
-      if (!isAlive) await removeUser(dir, name);
+      if (!isAlive) await removeUser(dir, name).catch(() => {});
       return isAlive;
     }),
   );
