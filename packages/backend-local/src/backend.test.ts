@@ -198,6 +198,21 @@ describe('a directory that is taken away from a running process', () => {
     await backend.close();
   });
 
+  it.each<[string, (root: string) => Promise<void>]>([
+    ['moved', (root) => rename(root, `${root}-moved`)],
+    ['removed', (root) => rm(root, { recursive: true })],
+    ['replaced by another one', (root) => rename(root, `${root}-moved`).then(() => another(root))],
+  ])('because it was %s has not lost single objects', async (_name, takeAway) => {
+    const root = join(path, 'storage');
+    const backend = localBackend({ root });
+    await backend.buckets!.create('bucket', {}, noContext);
+    await backend.put(at, data('bytes'), { contentType: 'a/b' }, noContext);
+    await takeAway(root);
+    const gone = { code: 'storage_unavailable', retryable: false, message: expect.stringContaining('restart') as string };
+    await expect(backend.get(at, {}, noContext)).rejects.toMatchObject(gone);
+    await backend.close();
+  });
+
   it('is not recreated, so that it can be put back', async () => {
     const root = join(path, 'storage');
     const backend = localBackend({ root });

@@ -16,8 +16,8 @@ import { TempFiles } from './temp-files.ts';
 
 /** An open storage directory. */
 export interface Store {
-  /** The file behind `objects` and `buckets`: makes their changes durable, and keeps room for removals. */
-  readonly index: Pick<IndexFile, 'durable' | 'freed'>;
+  /** The file behind `objects` and `buckets`: makes their changes durable, keeps room for removals, and knows when it was taken away. */
+  readonly index: Pick<IndexFile, 'durable' | 'freed' | 'assertInPlace'>;
   readonly objects: ObjectIndex;
   readonly buckets: BucketIndex;
   readonly blobs: BlobStore;
