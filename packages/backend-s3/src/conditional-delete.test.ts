@@ -109,21 +109,108 @@ describe.each(transports)('a move (%s)', (transport) => {
     await enforcing.buckets!.delete(bucket, { force: true }, noContext);
   });
 
-  it('sends no condition, and probes nothing for it, where nothing is known', async () => {
+  /** Keys, and the ETags that their deletion depends on. */
+  type Deletions = readonly (readonly [string, string | undefined])[];
+
+  /** Moves objects, one after the other, over a backend that knows nothing about its server. */
+  const moving = async (
+    keys: readonly string[],
+    answer: (etag: string, ifMatch: string | undefined) => readonly [number, string] | undefined,
+    meanwhile?: (write: (data: string) => Promise<unknown>) => Promise<unknown>,
+  ): Promise<{ readonly deletions: Deletions; readonly left: readonly string[]; readonly etag: string; readonly probed: boolean }> => {
     const options = { ...(await accountOn(ceph)), transport };
     const { backend, bucket, stop } = await startOn(options);
     onTestFinished(stop);
-    const seen: string[] = [];
+    let etag = '';
+    const deletions: [string, string | undefined][] = [];
+    let probed = false;
     const front = await behindFront(ceph, (method, path, headers) => {
-      seen.push(`${method} ${path.replace(/\?.*/, '')}${headers['if-match'] === undefined ? '' : ' on a condition'}`);
-      return undefined;
+      probed ||= path.includes('coffer-probe');
+      if (method !== 'DELETE') return undefined;
+      const ifMatch = headers['if-match'];
+      deletions.push([path.replace(/^\/[^/]*\/|\?.*/g, ''), ifMatch]);
+      const [status, name] = answer(`"${etag}"`, ifMatch) ?? [];
+      return status === undefined ? undefined : { status, body: errorDocument(name!) };
     });
-    await text(backend, bucket, 'from', 'bytes');
     const lazy = s3Backend({ ...options, endpoint: front.endpoint });
     onTestFinished(() => lazy.close());
-    await new StorageService({ backend: lazy, defaultBucket: bucket }).moveFile({ source: 'from', destination: 'to' });
-    expect(seen.filter((request) => request.startsWith('DELETE'))).toEqual([`DELETE /${bucket}/from`]);
-    expect(seen.filter((request) => request.includes('coffer-probe'))).toEqual([]);
+    const copying: StorageBackend = {
+      ...lazy,
+      async copy(source, destination, copyOptions, ctx) {
+        const copied = await lazy.copy(source, destination, copyOptions, ctx);
+        await meanwhile?.(async (data) => void ({ etag } = await text(backend, bucket, source.key, data)));
+        return copied;
+      },
+    };
+    const storage = new StorageService({ backend: copying, defaultBucket: bucket });
+    for (const key of keys) ({ etag } = await text(backend, bucket, key, 'bytes'));
+    for (const key of keys) await storage.moveFile({ source: key, destination: `moved ${key}` });
+    const { objects } = await backend.list(bucket, {}, noContext);
+    const left = objects.map(({ key }) => key).filter((key) => !key.startsWith('moved'));
+    expect(objects).toHaveLength(keys.length + left.length);
+    return { deletions, left, etag: `"${etag}"`, probed };
+  };
+  const none = '"00000000000000000000000000000000"';
+  const enforcing = (etag: string, ifMatch: string | undefined): readonly [number, string] | undefined =>
+    ifMatch === undefined || ifMatch === etag ? undefined : [412, 'PreconditionFailed'];
+
+  it('finds out with its first deletion whether the server enforces the condition: one that does', async () => {
+    const { deletions, left, etag, probed } = await moving(['a', 'b'], enforcing);
+    expect(deletions).toEqual([
+      ['a', none],
+      ['a', etag],
+      ['b', etag],
+    ]);
+    expect([left, probed]).toEqual([[], false]);
+  });
+
+  it('finds out with its first deletion whether the server enforces the condition: one that ignores it', async () => {
+    const { deletions, left, probed } = await moving(['a', 'b'], () => undefined);
+    expect(deletions).toEqual([
+      ['a', none],
+      ['b', undefined],
+    ]);
+    expect([left, probed]).toEqual([[], false]);
+  });
+
+  it.each([
+    [501, 'NotImplemented'],
+    [400, 'InvalidArgument'],
+    [412, 'PreconditionFailed'],
+  ])('finds out with its first deletion whether the server enforces the condition: one that refuses each with %i', async (status, name) => {
+    const { deletions, left, etag } = await moving(['a', 'b'], (_etag, ifMatch) => (ifMatch === undefined ? undefined : [status, name]));
+    expect(deletions).toEqual([
+      ['a', none],
+      ['a', etag],
+      ['a', undefined],
+      ['b', undefined],
+    ]);
+    expect(left).toEqual([]);
+  });
+
+  it('keeps what is written to its source meanwhile, also the first one', async () => {
+    const { deletions, left } = await moving(['a'], enforcing, (write) => write('written meanwhile'));
+    expect([deletions, left]).toEqual([[], ['a']]);
+  });
+
+  it('keeps what is written to its source while it finds that out, and learns nothing from that', async () => {
+    let held = 'old';
+    const server = await serve((request, response) => {
+      const { method, headers } = request;
+      if (method === 'HEAD') return response.writeHead(200, { etag: `"${held}"`, 'content-length': 1 }).end();
+      if (headers['if-match'] === none) held = 'new';
+      return refusal(412, 'PreconditionFailed')(request, response);
+    });
+    const lazy = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    onTestFinished(() => lazy.close());
+    await expect(lazy.deleteIfMatch!(at, 'old', noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(lazy.deleteIfMatch!(at, 'new', noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    const attempt = ['HEAD', 'DELETE', 'DELETE', 'HEAD'];
+    expect(server.requests.map(({ method }) => method)).toEqual([...attempt, ...attempt, 'DELETE']);
+  });
+
+  it('fails if the first deletion does, and may be repeated', async () => {
+    await expect(moving(['a'], () => [403, 'AccessDenied'])).rejects.toMatchObject({ code: 'access_denied' });
   });
 });
 

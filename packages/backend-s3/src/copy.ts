@@ -97,8 +97,7 @@ async function inspectAndCopy(
     storageClass: storageClass ?? 'STANDARD',
     lastModified: new Date(),
     ...written,
-    // What is not known yet is no reason to probe: a move works without.
-    ...(store.endpoint.known?.conditionalDelete === true && isEtag(from.etag) && { sourceEtag: from.etag }),
+    ...(store.endpoint.conditionalDelete !== false && isEtag(from.etag) && { sourceEtag: from.etag }),
   };
 }
 

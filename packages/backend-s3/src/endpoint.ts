@@ -23,6 +23,7 @@ export class Endpoint {
   readonly #probe: (bucket: string) => Promise<EndpointProfile>;
   readonly #denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   #known: EndpointProfile | undefined;
+  #conditionalDelete: boolean | undefined;
   #running: RunningProbe | undefined;
 
   /** @param probe probes the endpoint, in `bucket` if it cannot create one */
@@ -34,6 +35,16 @@ export class Endpoint {
   /** What has been found out so far. */
   get known(): EndpointProfile | undefined {
     return this.#known;
+  }
+
+  /** Whether DeleteObject enforces If-Match, as far as is known. */
+  get conditionalDelete(): boolean | undefined {
+    return this.#known?.conditionalDelete ?? this.#conditionalDelete;
+  }
+
+  /** The same, as a delete has shown. */
+  set conditionalDelete(isEnforced: boolean) {
+    this.#conditionalDelete = isEnforced;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from '@coffer/storage-core';
-import type { BatchDeleteResult, CallContext, ObjectAddress, ObjectInfo, StorageError } from '@coffer/storage-core';
+import type { BatchDeleteResult, CallContext, ObjectAddress, StorageError } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { isAbsent } from './copy/copy-of.ts';
@@ -30,14 +30,45 @@ export async function deleteObject(store: Store, at: ObjectAddress, ctx: CallCon
   }
 }
 
-/** Sends the condition where the server enforces it, and otherwise looks at the object first. */
+/** Sends the condition where the server is known to enforce it, and otherwise looks at the object first. */
 export async function deleteIfMatch(store: Store, at: ObjectAddress, etag: string, ctx: CallContext): Promise<void> {
   await assertKeySupported(store, at, ctx);
-  const profile = await store.endpoint.profileIfAllowed(at.bucket, ctx);
-  if (profile?.conditionalDelete !== true || !isEtag(etag)) {
-    const head = (): Promise<ObjectInfo> => headObject(store, at, ctx);
-    return lookAndDelete({ head, delete: () => deleteObject(store, at, ctx) }, at, etag, ctx);
+  const isEnforced = isEtag(etag) ? store.endpoint.conditionalDelete : false;
+  if (isEnforced === true) return deleteOnCondition(store, at, etag, ctx);
+  const remove = (): Promise<void> => (isEnforced === undefined ? deleteAndLearn(store, at, etag, ctx) : deleteObject(store, at, ctx));
+  return lookAndDelete({ head: () => headObject(store, at, ctx), delete: remove }, at, etag, ctx);
+}
+
+/** Of no object. */
+const noEtag = '0'.repeat(32);
+
+/**
+ * Deletes an object that has just been seen to have this ETag, and learns whether the server enforces conditions: one that ignores another
+ * ETag deletes what is to be deleted anyway.
+ */
+async function deleteAndLearn(store: Store, at: ObjectAddress, etag: string, ctx: CallContext): Promise<void> {
+  const { endpoint } = store;
+  const isDeletedIf = async (condition: string): Promise<boolean> => {
+    try {
+      await deleteOnCondition(store, at, condition, ctx);
+      return true;
+    } catch (error) {
+      if (!hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) throw error;
+      return false;
+    }
+  };
+  if (await isDeletedIf(noEtag)) endpoint.conditionalDelete = false;
+  else if (await isDeletedIf(etag)) endpoint.conditionalDelete = true;
+  else {
+    const remove = async (): Promise<void> => {
+      endpoint.conditionalDelete = false; // some servers refuse every condition
+      await deleteObject(store, at, ctx);
+    };
+    await lookAndDelete({ head: () => headObject(store, at, ctx), delete: remove }, at, etag, ctx);
   }
+}
+
+async function deleteOnCondition(store: Store, at: ObjectAddress, etag: string, ctx: CallContext): Promise<void> {
   try {
     await store.transport.delete(at, ctx, { ifMatch: etag });
   } catch (error) {
