@@ -99,6 +99,41 @@ it.each(transports)('a list of uploads that breaks off is not taken for a whole 
   expect(server.requests.map(({ method }) => method)).not.toContain('DELETE');
 });
 
+describe.each(transports)('many open uploads (%s)', (transport) => {
+  it.each(['a forced deletion', 'a sweep'])('are aborted page by page, once the page after theirs is read: %s', async (what) => {
+    const begun = '<Initiated>2026-01-01T00:00:00.000Z</Initiated>';
+    let open = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const seen: string[] = [];
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      const { pathname, searchParams: asked } = new URL(url, 'http://x');
+      const key = pathname.slice('/bucket/'.length);
+      if (asked.has('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+      if (asked.has('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      if (asked.has('uploads')) {
+        // A server may no longer know where an upload was that is gone.
+        const marker = asked.get('key-marker');
+        if (marker !== null && !open.includes(marker)) return refusal(404, 'NoSuchUpload')(request, response);
+        const after = open.filter((name) => name > (marker ?? ''));
+        const listed = after.slice(0, 2).map((name) => `<Upload><Key>${name}</Key><UploadId>id</UploadId>${begun}</Upload>`);
+        if (listed.length > 0) seen.push(`list ${after.slice(0, 2).join('')}`);
+        const more = `<IsTruncated>${after.length > 2}</IsTruncated>`;
+        return answering(`<ListMultipartUploadsResult>${more}${listed.join('')}</ListMultipartUploadsResult>`)(request, response);
+      }
+      if (method === 'GET') return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (key !== '') seen.push('abort');
+      open = open.filter((name) => name !== key);
+      return response.writeHead(204).end();
+    });
+    const { buckets, maintenance } = backendTo(server, { transport });
+    if (what === 'a sweep')
+      expect(await maintenance!.sweep({ olderThan: 60, bucket: 'bucket' }, noContext)).toEqual({ removed: 7, bytes: 28 });
+    else await buckets!.delete('bucket', { force: true }, noContext);
+    expect(open).toEqual([]);
+    expect(seen.join()).toBe('list ab,list cd,abort,abort,list ef,abort,abort,list g,abort,abort,abort');
+  });
+});
+
 it.each(transports)(
   'a forced deletion succeeds if the list of versions reports a key as another one, or lacks it (%s)',
   async (transport) => {

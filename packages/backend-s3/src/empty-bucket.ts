@@ -85,9 +85,13 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
 }
 
 async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
-  const uploads = await openUploads(store, bucket, ctx).catch(noneIfUnknown);
-  await inParallel(uploads, 4, (upload) => abortUpload(store, upload, ctx));
-  return uploads.length;
+  let removed = 0;
+  // The server may still have what it cannot list; then it does not let the bucket go.
+  for await (const uploads of openUploads(store, bucket, ctx, ['not_supported'])) {
+    await inParallel(uploads, 4, (upload) => abortUpload(store, upload, ctx));
+    removed += uploads.length;
+  }
+  return removed;
 }
 
 /** Deletes objects, versions and delete markers of keys that begin with `prefix`. @returns how many were removed */
@@ -115,12 +119,6 @@ async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix
     return objects.map(({ key }): ObjectVersion => ({ key }));
   });
   return listed.filter(({ key }) => key.startsWith(prefix ?? ''));
-}
-
-/** The server may still have what it cannot list; then it does not let the bucket go. */
-function noneIfUnknown(error: unknown): [] {
-  if (hasCode(error, 'not_supported')) return [];
-  throw error;
 }
 
 async function removeListed(store: Store, bucket: string, listed: readonly ObjectVersion[], ctx: CallContext): Promise<void> {

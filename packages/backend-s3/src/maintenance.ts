@@ -70,26 +70,19 @@ async function findTargets(
 
 async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: CallContext): Promise<SweepReport> {
   const { before, dryRun } = sweep;
-  const objects = await sweepSandboxesIn(store, bucket, sweep, ctx);
-  const stale = (await uploadsOf(store, bucket, ctx)).filter(({ initiatedAt }) => initiatedAt.getTime() <= before());
-  const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
-    const parts = await partsOf(store, upload, ctx);
-    if (parts === undefined || !isStale(upload, parts, before())) return undefined;
-    if (!dryRun) await abortUpload(store, upload, ctx);
-    return parts.size;
-  });
-  const swept = sizes.filter((size) => size !== undefined);
-  return { removed: objects + swept.length, bytes: swept.reduce((sum, size) => sum + size, 0) };
-}
-
-/** Buckets may disappear during a sweep, and an inaccessible bucket does not keep the others from being swept. */
-async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promise<readonly OpenUpload[]> {
-  try {
-    return await openUploads(store, bucket, ctx);
-  } catch (error) {
-    if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported')) return [];
-    throw error;
+  let [removed, bytes] = [await sweepSandboxesIn(store, bucket, sweep, ctx), 0];
+  // Buckets may disappear during a sweep, and an inaccessible bucket does not keep the others from being swept.
+  for await (const uploads of openUploads(store, bucket, ctx, ['no_such_bucket', 'access_denied', 'not_supported'])) {
+    const stale = uploads.filter(({ initiatedAt }) => initiatedAt.getTime() <= before());
+    await inParallel(stale, uploadsAtOnce, async (upload) => {
+      const parts = await partsOf(store, upload, ctx);
+      if (parts === undefined || !isStale(upload, parts, before())) return;
+      if (!dryRun) await abortUpload(store, upload, ctx);
+      removed++;
+      bytes += parts.size;
+    });
   }
+  return { removed, bytes };
 }
 
 /** If the server does not say when an upload began, it is as old as its latest part. Without parts, it may still be in use. */

@@ -1,23 +1,39 @@
-import type { CallContext } from '@coffer/storage-core';
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext, StorageErrorCode } from '@coffer/storage-core';
 
-import type { OpenUpload, UploadMarker } from './administration.ts';
+import type { Administration, OpenUpload, UploadMarker } from './administration.ts';
 import { assertAdvances } from './paging.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
-/** All multipart uploads of a bucket that are neither complete nor aborted. */
-export async function openUploads(store: Store, bucket: string, ctx: CallContext): Promise<readonly OpenUpload[]> {
-  const found: OpenUpload[] = [];
-  let after: UploadMarker | undefined;
-  do {
-    const { uploads, next } = await store.administration.listUploads(bucket, after, ctx).catch((error: unknown) => {
+/**
+ * All multipart uploads of a bucket that are neither complete nor aborted, page by page, however many there are. Each page is read before
+ * the one in front of it is passed on: the caller may abort those uploads, and a server need not find its way on from one that is gone.
+ * @param unlisted codes of errors that mean that there is nothing to list
+ */
+export async function* openUploads(
+  store: Store,
+  bucket: string,
+  ctx: CallContext,
+  unlisted: readonly StorageErrorCode[] = [],
+): AsyncGenerator<readonly OpenUpload[], void> {
+  const pageAfter = async (after: UploadMarker | undefined): Promise<Page> => {
+    try {
+      const page = await store.administration.listUploads(bucket, after, ctx);
+      assertAdvances(after, page.next);
+      return page;
+    } catch (error) {
       // gofakes3 knows no list of uploads in a bucket that has never had one, and calls that NoSuchUpload. It would hide what is on later pages.
-      if (after === undefined && causeName(error) === 'NoSuchUpload') return { uploads: [], next: undefined };
-      throw error;
-    });
-    assertAdvances(after, next);
-    found.push(...uploads);
-    after = next;
-  } while (after !== undefined);
-  return found;
+      const isUnlisted = (after === undefined && causeName(error) === 'NoSuchUpload') || hasCode(error, ...unlisted);
+      if (!isUnlisted) throw error;
+      return { uploads: [] };
+    }
+  };
+  for (let page: Page | undefined = await pageAfter(undefined); page !== undefined;) {
+    const following: Page | undefined = page.next && (await pageAfter(page.next));
+    yield page.uploads;
+    page = following;
+  }
 }
+
+type Page = Awaited<ReturnType<Administration['listUploads']>>;

@@ -7,7 +7,7 @@ import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
-import { openUploads } from './open-uploads.ts';
+import { allUploads } from './testing/server.ts';
 
 const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
@@ -43,7 +43,7 @@ describe.each(transports)('a list in pages (%s)', (transport) => {
 
   it('of uploads continues after its last entry if there is no marker', async () => {
     const server = await serve(uploads(yes, upload('a') + upload('b')), uploads(no, upload('c')));
-    const found = await openUploads(storeTo(server), 'bucket', noContext);
+    const found = await allUploads(storeTo(server), 'bucket');
     expect(found.map(({ at }) => at.key)).toEqual(['a', 'b', 'c']);
     expect(asked(server, 'key-marker')).toEqual([null, 'b']);
     expect(asked(server, 'upload-id-marker')).toEqual([null, 'id-b']);
@@ -54,7 +54,7 @@ describe.each(transports)('a list in pages (%s)', (transport) => {
     [', which may be a key alone', '', '<NextUploadIdMarker/>'],
   ])('of uploads continues at its markers%s', async (_what, marker, told) => {
     const server = await serve(uploads(yes, `<NextKeyMarker>z</NextKeyMarker>${told}${upload('a')}`), uploads(no, ''));
-    await openUploads(storeTo(server), 'bucket', noContext);
+    await allUploads(storeTo(server), 'bucket');
     expect(server.requests[1]?.url).toContain(`?key-marker=z${marker}&uploads`);
   });
 
@@ -69,7 +69,7 @@ describe.each(transports)('a list in pages (%s)', (transport) => {
 
   it('is malformed if it is truncated, but empty', async () => {
     const told = { code: 'storage_unavailable' };
-    await expect(openUploads(storeTo(await serve(uploads(yes, ''))), 'bucket', noContext)).rejects.toMatchObject(told);
+    await expect(allUploads(storeTo(await serve(uploads(yes, ''))), 'bucket')).rejects.toMatchObject(told);
     const { administration } = storeTo(await serve(parts(yes, '')));
     const listing = administration.listParts({ at: { bucket: 'bucket', key: 'k' }, uploadId: 'id' }, undefined, noContext);
     await expect(listing).rejects.toMatchObject(told);
@@ -77,7 +77,7 @@ describe.each(transports)('a list in pages (%s)', (transport) => {
 
   it('ends where the same page comes for ever', async () => {
     const told = { code: 'not_supported' };
-    await expect(openUploads(storeTo(await serve(uploads(yes, upload('a')))), 'bucket', noContext)).rejects.toMatchObject(told);
+    await expect(allUploads(storeTo(await serve(uploads(yes, upload('a')))), 'bucket')).rejects.toMatchObject(told);
     const list = '<ListAllMyBucketsResult><Buckets/><ContinuationToken>on</ContinuationToken></ListAllMyBucketsResult>';
     await expect(backendTo(await serve(answering(list)), { transport }).buckets?.list(noContext)).rejects.toMatchObject(told);
     const old = '<Upload><Key>k</Key><UploadId>id</UploadId><Initiated>2026-02-03T04:05:06.000Z</Initiated></Upload>';

@@ -9,10 +9,9 @@ import { s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import type { S3BackendOptions } from '../options.ts';
 import type { EndpointProfile } from '../profile.ts';
-import { openUploads } from '../open-uploads.ts';
 import { proxyTo } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
-import { accountOn } from './server.ts';
+import { accountOn, allUploads } from './server.ts';
 import type { TestServer } from './server.ts';
 
 /** The transports that carry the frequent calls; every fault is tested on each. */
@@ -60,7 +59,7 @@ export class FaultBench {
   async leftovers(): Promise<readonly string[]> {
     const store = openStore(this.account);
     try {
-      return (await openUploads(store, this.bucket, noContext)).map(({ at }) => at.key);
+      return (await allUploads(store, this.bucket)).map(({ at }) => at.key);
     } finally {
       store.connection.close();
     }

@@ -4,6 +4,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
+import type { OpenUpload } from '../administration.ts';
 import { openS3Backend, probeEndpoint, s3Backend } from '../backend.ts';
 import { connect } from '../http/connection.ts';
 import { openStore } from '../open-store.ts';
@@ -12,6 +13,7 @@ import { openSdk } from '../sdk/client.ts';
 import { settingsOf } from '../settings.ts';
 import type { PayloadSigning } from '../signing/payload-signing.ts';
 import { openUploads } from '../open-uploads.ts';
+import type { Store } from '../store.ts';
 
 /** What these tests need of a server of the fixtures. */
 export interface TestServer {
@@ -62,7 +64,7 @@ export async function startOn(options: S3BackendOptions): Promise<StartedStore> 
   return {
     backend,
     bucket,
-    leftovers: async () => (await openUploads(store, bucket, noContext)).map(({ at, uploadId }) => `${at.key} ${uploadId}`),
+    leftovers: async () => (await allUploads(store, bucket)).map(({ at, uploadId }) => `${at.key} ${uploadId}`),
     async stop() {
       store.connection.close();
       const other = s3Backend(options, await probeEndpoint(options)); // the suite has closed the first one
@@ -70,6 +72,13 @@ export async function startOn(options: S3BackendOptions): Promise<StartedStore> 
       await other.close();
     },
   };
+}
+
+/** The open uploads of a bucket, on all pages. */
+export async function allUploads(store: Store, bucket: string): Promise<readonly OpenUpload[]> {
+  const found: OpenUpload[] = [];
+  for await (const page of openUploads(store, bucket, noContext)) found.push(...page);
+  return found;
 }
 
 /** The server, or the reason why there is none. */
