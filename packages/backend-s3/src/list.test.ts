@@ -5,6 +5,7 @@ import { awsProfile } from './profile.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -75,5 +76,49 @@ describe.each(transports)('a list (%s)', (transport) => {
     );
     expect(await backend.list('bucket', { prefix: 'a//' }, noContext)).toMatchObject({ objects: [], isTruncated: false });
     await expect(backend.list('bucket', { prefix: 'a/' }, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
+    const none = backendTo(await serve(refusal(404, 'NoSuchBucket')), { transport }, { ...awsProfile, refusedKeys: ['empty segments'] });
+    await expect(none.list('bucket', { prefix: 'a//' }, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
+
+  const entry = (key: string): string =>
+    `<Contents><Key>${key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>`;
+  const folder = (prefix: string): string => `<CommonPrefixes><Prefix>${prefix}</Prefix></CommonPrefixes>`;
+  const answer = (told: string, isTruncated = false): Answer => {
+    const more = isTruncated ? '<IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>' : '';
+    return answering(`<ListBucketResult>${more}${told}</ListBucketResult>`);
+  };
+
+  it.each([
+    ['an object before a folder', entry('a') + folder('ab/'), { objects: [{ key: 'a' }], commonPrefixes: [] }, 'a'],
+    ['an object before another', entry('a') + entry('b'), { objects: [{ key: 'a' }], commonPrefixes: [] }, 'a'],
+    ['a folder before an object', entry('b') + folder('a/'), { objects: [], commonPrefixes: ['a/'] }, 'a/\u{10FFFF}'],
+  ])('of one entry has the first one, where the server ends too early and is asked for two: %s', async (_what, told, first, place) => {
+    const server = await serve(answer(''), answer(told), answer(''));
+    const backend = backendTo(server, { transport });
+    const asked = { delimiter: '/', maxKeys: 1 };
+    const page = await backend.list('bucket', { ...asked, continuationToken: 's.here' }, noContext);
+    expect(page).toMatchObject({ ...first, isTruncated: true });
+    await backend.list('bucket', { ...asked, continuationToken: page.nextContinuationToken! }, noContext);
+    const queries = server.requests.map(({ url = '' }) => new URL(url, server.endpoint).searchParams);
+    expect(queries.slice(0, 3).map((query) => query.get('max-keys'))).toEqual(['1', '2', '1']);
+    expect(queries[2]?.get('start-after')).toBe(place);
+  });
+
+  it('of names that begin with a dot is over once the folder above has none left, however much follows', async () => {
+    const refused = refusal(400, 'XMinioInvalidObjectName');
+    const server = await serve(refused, answer(entry('a/.b') + entry('a/c'), true));
+    const page = await backendTo(server, { transport }).list('bucket', { prefix: 'a/.' }, noContext);
+    expect(page).toMatchObject({ objects: [{ key: 'a/.b' }], isTruncated: false });
+    expect(page).not.toHaveProperty('nextContinuationToken');
+  });
+
+  it.each(['', 's.', 'k.', 'p.', 'd.', 'x.YQ', 'k.YQ==', 'p.Y Q', 'YQ'])(
+    'takes no token that none of its pages ends with: %j',
+    async (token) => {
+      const server = await serve(answer(entry('a')));
+      const listed = backendTo(server, { transport }).list('bucket', { continuationToken: token }, noContext);
+      await expect(listed).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('token') as string });
+      expect(server.requests).toEqual([]);
+    },
+  );
 });
