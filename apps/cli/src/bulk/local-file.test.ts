@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,4 +16,11 @@ it('a small file is not read if it has changed since it was opened', async () =>
   await writeFile(path, 'afterwards');
   await expect(file.readAll()).rejects.toMatchObject({ code: 'file_changed' });
   await file.close();
+});
+
+const generated = '/sys/kernel/uevent_seqnum';
+it.runIf(existsSync(generated))('a file of the system that is shorter than its size says has not changed, and is not read', async () => {
+  const file = await LocalFile.open(generated);
+  onTestFinished(() => file.close());
+  await expect(file.readAll()).rejects.toMatchObject({ code: 'not_a_file', message: expect.stringContaining('pipe') });
 });

@@ -45,7 +45,7 @@ export class LocalFile {
     let end = 0;
     while (end < this.size) {
       const bytesRead = await disk.read(this.#fd, buffer, end, end);
-      if (bytesRead === 0) throw fileChangedError();
+      if (bytesRead === 0) return this.#endedEarly();
       end += bytesRead;
     }
     await this.#assertUnchanged();
@@ -60,7 +60,7 @@ export class LocalFile {
   body(passed: (bytes: number) => void): Readable {
     const read: OpenFile['read'] = async (target, offset, length, position) => {
       const result = await readInThread(this.#fd, target, offset, length, position);
-      if (result.bytesRead === 0) throw fileChangedError();
+      if (result.bytesRead === 0) return this.#endedEarly();
       if (position + result.bytesRead >= this.size) await this.#assertUnchanged();
       passed(result.bytesRead);
       return result;
@@ -79,15 +79,22 @@ export class LocalFile {
   async #assertEmpty(): Promise<void> {
     if ((await disk.read(this.#fd, Buffer.alloc(1), 0, 0)) === 0) return;
     await this.#assertUnchanged();
-    throw new LocalError(
-      'not_a_file',
-      'Its size is given as 0, but it is not empty, like files in /proc; upload its content through a pipe.',
-    );
+    throw wrongSizeError('Its size is given as 0, but it is not empty, like files in /proc');
+  }
+
+  /** Or they have the size of a page, whatever they hold: no later attempt could read as much. @throws LocalError always */
+  async #endedEarly(): Promise<never> {
+    await this.#assertUnchanged();
+    throw wrongSizeError('It holds less than its size says, like files in /sys');
   }
 
   async close(): Promise<void> {
     await disk.close(this.#fd);
   }
+}
+
+function wrongSizeError(reason: string): LocalError {
+  return new LocalError('not_a_file', `${reason}; upload its content through a pipe.`);
 }
 
 function fileChangedError(): LocalError {
