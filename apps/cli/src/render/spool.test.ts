@@ -30,6 +30,15 @@ it('gives everything back in order, whether it fits into memory or not, and leav
   expect(paths.map((path) => existsSync(path))).toEqual([false]);
 });
 
+it('lets only its user read the file', async () => {
+  const modes: unknown[] = [];
+  refuse = async (_path, _flags, mode) => void modes.push(mode);
+  const spool = new Spool<string>();
+  spool.add('x'.repeat(2 ** 20));
+  await spool.close();
+  expect(modes).toEqual([0o600]);
+});
+
 it('returns values with other line breaks unchanged from its file', async () => {
   const spool = new Spool<string>();
   const text = (id: number): string => `${id}\u2028\u2029\u0085\r\n`;
