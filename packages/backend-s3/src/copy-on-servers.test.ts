@@ -74,6 +74,7 @@ describe.each(transports)('a copy of an object that other clients have written (
     ['by parts', 'onward', { copyByPartsFrom: 5 * mib }, {}],
     ['through here', 'onward', {}, { ifMatch: 'da6a0d097e307ac52ed9b4ad551801fc' }],
     ['onto itself', 'from', {}, { acl: 'public-read' as const }],
+    ['onto itself in one request', 'from', { partSize: 5 * mib }, { acl: 'public-read' as const }],
   ])('keeps its tags and Expires: %s', async (_how, key, settings, options) => {
     const store = openStore(bench.account);
     open.push(() => store.connection.close());
