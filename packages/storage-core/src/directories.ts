@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
- * Creates a directory and its missing parents, one by one. Node's recursive mkdir retries forever where an existing directory refuses
+ * Creates a directory and its missing parents, one by one, so that they survive a power loss. Node's recursive mkdir retries forever where an existing directory refuses
  * new entries, as below /proc or for a name that an automounter does not know.
  */
 export async function makeDirectories(path: string, mode: number): Promise<void> {
@@ -13,6 +13,9 @@ export async function makeDirectories(path: string, mode: number): Promise<void>
   if (above !== path) await makeDirectories(above, mode);
   await mkdir(path, mode).catch(async (error: unknown) => {
     if (!(await isDirectory(path))) throw error; // otherwise somebody else has created it meanwhile
+  });
+  await syncDirectory(above).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error; // names may be added where they may not be read
   });
 }
 
