@@ -29,7 +29,8 @@ const openingReserve = (path: string): Reserve => new Reserve(`${path}-opening`,
  * WAL on the thread pool, once for all concurrent callers.
  *
  * Syncing through our own file descriptor is sound: SQLite takes its locks on the other two files, the WAL keeps
- * its inode while a connection is open, and a checkpoint syncs the WAL and the database before it reuses the WAL.
+ * its inode while a connection is open, and a checkpoint syncs the WAL and the database before it reuses the WAL. After a failed
+ * sync, nothing counts as durable before such a checkpoint.
  */
 export class IndexFile {
   readonly db: DatabaseSync;
@@ -42,6 +43,8 @@ export class IndexFile {
   /** Whether there was no room for the opening reserve; `close()` then tries again. */
   #lacksOpeningReserve = false;
   readonly #sync: CoalescedSync;
+  /** Whether a sync of the WAL failed. The system may then have dropped what it could not write, and the next sync would not tell. */
+  #isDoubtful = false;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
 
@@ -55,7 +58,7 @@ export class IndexFile {
     this.#reservesRestored = this.#restoreReserves(); // only writers have to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
-    this.#sync = new CoalescedSync(() => datasync({ fd: wal }));
+    this.#sync = new CoalescedSync(() => this.#syncWal());
   }
 
   /**
@@ -171,6 +174,23 @@ export class IndexFile {
   async #restoreReserves(): Promise<void> {
     await this.#removalReserve.restore().catch(() => {});
     await this.#openingReserve.restore().catch(() => (this.#lacksOpeningReserve = true));
+  }
+
+  async #syncWal(): Promise<void> {
+    if (this.#isDoubtful) this.#emptyWal();
+    try {
+      await datasync({ fd: this.#wal });
+    } catch (error) {
+      this.#isDoubtful = true;
+      throw error;
+    }
+  }
+
+  /** Writes everything to the database, synced, so that later commits do not follow ones that the WAL may have lost. */
+  #emptyWal(): void {
+    const { busy } = this.db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number };
+    if (busy !== 0) throw storageError('storage_unavailable', 'The index cannot be synced while another process reads it.');
+    this.#isDoubtful = false;
   }
 
   #transaction<T>(work: () => T): T {

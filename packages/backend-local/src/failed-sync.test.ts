@@ -1,0 +1,54 @@
+import type * as files from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+import { noContext } from '@coffer/storage-core';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { localBackend } from './backend.ts';
+import type { LocalBackend } from './backend.ts';
+import { scratch } from './testing/storage.ts';
+
+const failure = vi.hoisted(() => ({ path: '', left: 0 }));
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof files>();
+  const fdatasync: (...call: Parameters<typeof real.fdatasync>) => void = (fd, done) => {
+    if (failure.left > 0 && real.fstatSync(fd).ino === real.statSync(failure.path).ino) {
+      failure.left--;
+      done(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }));
+    } else real.fdatasync(fd, done);
+  };
+  return { ...real, fdatasync };
+});
+
+let root: string;
+let remove: () => Promise<void>;
+let backend: LocalBackend;
+beforeEach(async () => {
+  ({ path: root, remove } = await scratch());
+  backend = localBackend({ root });
+  await backend.buckets!.create('bucket', {}, noContext);
+  failure.path = join(root, 'index.db-wal');
+});
+afterEach(async () => {
+  failure.left = 0;
+  await backend.close();
+  await remove();
+});
+
+const at = (key: string): { readonly bucket: string; readonly key: string } => ({ bucket: 'bucket', key });
+const put = (key: string): Promise<unknown> =>
+  backend.put(at(key), { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'a/b' }, noContext);
+const failedDisk = { code: 'storage_unavailable', message: 'The disk reported an error.' };
+
+it('after a failed sync of the log, the next write does not rest on what the log may have lost', async () => {
+  failure.left = 1;
+  await expect(put('a')).rejects.toMatchObject(failedDisk);
+  await put('b');
+  const alone = join(root, 'without-log.db');
+  await copyFile(join(root, 'index.db'), alone);
+  const db = new DatabaseSync(alone);
+  expect(db.prepare('SELECT CAST(key AS TEXT) AS key FROM objects').all()).toEqual([{ key: 'a' }, { key: 'b' }]);
+  db.close();
+});
