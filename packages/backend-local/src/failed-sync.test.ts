@@ -52,3 +52,11 @@ it('after a failed sync of the log, the next write does not rest on what the log
   expect(db.prepare('SELECT CAST(key AS TEXT) AS key FROM objects').all()).toEqual([{ key: 'a' }, { key: 'b' }]);
   db.close();
 });
+
+it('a delete that finds the object gone is not acknowledged before its absence is durable', async () => {
+  await put('a');
+  failure.left = 2;
+  await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
+  await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
+  await backend.delete(at('a'), noContext);
+});

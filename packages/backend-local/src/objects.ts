@@ -114,6 +114,6 @@ export async function deleteIfMatch(store: Store, at: ObjectAddress, etag: strin
 }
 
 async function settleRemoval(store: Store, bucket: string, unowned: readonly BlobId[]): Promise<void> {
-  if (unowned.length > 0) await settle(store, bucket, unowned);
+  await settle(store, bucket, unowned); // also without bytes: who removed them may not have made that durable
   await store.index.freed();
 }
