@@ -46,3 +46,23 @@ it('a quota that is used up is a full disk, though Node has no name for it', () 
   expect(isFull(error)).toBe(true);
   expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', message: 'The disk is full.', retryable: false });
 });
+
+it('an index whose lock others took again and again is unavailable', () => {
+  for (const told of [{ errcode: 15 }, {}]) {
+    const error = Object.assign(new Error('locking protocol'), { code: 'ERR_SQLITE_ERROR', ...told });
+    expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', retryable: true });
+  }
+});
+
+it.each(['EIO', 'ENXIO', 'ENODEV', 'ENOTCONN', 'ESTALE', 'Unknown system error -117'])('%s is an error of the disk', (code) => {
+  const error = Object.assign(new Error(code), { code, syscall: 'open' });
+  expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', message: 'The disk reported an error.' });
+});
+
+it.each([{ code: 'ENOMEM' }, { code: 'ERR_SQLITE_ERROR', errcode: 7 }, { code: 'ERR_SQLITE_ERROR' }])(
+  'a machine without memory left is unavailable for the moment (%j)',
+  (told) => {
+    const error = Object.assign(new Error('out of memory'), told);
+    expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', retryable: true });
+  },
+);

@@ -29,6 +29,8 @@ const unsuitable: Meaning = {
 };
 const failedDisk: Meaning = { code: 'storage_unavailable', message: 'The disk reported an error.', retryable: false };
 
+const noMemory: Meaning = { code: 'storage_unavailable', message: 'The machine has no memory left.' };
+
 const byErrno: Readonly<Record<string, Meaning>> = {
   ENOSPC: diskFull,
   EDQUOT: diskFull,
@@ -39,7 +41,12 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   ENOTDIR: link,
   EEXIST: link, // mkdir's error for a link or a file in the way
   EIO: failedDisk,
+  ENXIO: failedDisk,
+  ENODEV: failedDisk,
+  ENOTCONN: failedDisk, // of a FUSE file system that has ended
+  ESTALE: failedDisk,
   EFBIG: { code: 'storage_unavailable', message: 'The object is larger than the file system allows a file to be.', retryable: false },
+  ENOMEM: noMemory,
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
   ENFILE: { code: 'storage_unavailable', message: 'The machine has too many files open.' },
   ENOENT: { code: 'storage_unavailable', message: 'A file or directory of the storage is missing.', retryable: false },
@@ -52,11 +59,13 @@ const sqlite = {
   perm: 3,
   busy: 5,
   locked: 6,
+  nomem: 7,
   readonly: 8,
   ioerr: 10,
   corrupt: 11,
   full: 13,
   cantopen: 14,
+  protocol: 15,
   auth: 23,
   notadb: 26,
 } as const;
@@ -79,11 +88,13 @@ const bySqlite: Readonly<Record<number, Meaning>> = {
   [sqlite.perm]: denied,
   [sqlite.busy]: locked,
   [sqlite.locked]: locked,
+  [sqlite.nomem]: noMemory,
   [sqlite.readonly]: readOnly,
   [sqlite.ioerr]: failedDisk,
-  [sqlite.corrupt]: { code: 'internal_error', message: 'The index is damaged.' },
+  [sqlite.corrupt]: { code: 'internal_error', message: 'The index is damaged, or the disk cannot read it.' },
   [sqlite.full]: diskFull,
   [sqlite.cantopen]: { code: 'storage_unavailable', message: 'The index cannot be opened.', retryable: false },
+  [sqlite.protocol]: locked,
   [sqlite.auth]: denied,
   [sqlite.notadb]: { code: 'internal_error', message: 'The index is not a SQLite database.' },
 };
@@ -106,6 +117,7 @@ export function linkError(): StorageError {
 function meaningOf(cause: unknown): Meaning | undefined {
   const code = codeOf(cause);
   if (code === 'ERR_INVALID_STATE') return { code: 'storage_unavailable', message: 'The storage is closed.', retryable: false };
+  if (code?.startsWith('Unknown system error') === true) return failedDisk; // EUCLEAN, for instance: Node has no name for it
   if (code !== undefined && code !== 'ERR_SQLITE_ERROR') return byErrno[code];
   if (isFull(cause)) return diskFull;
   const result = sqliteCode(cause);
@@ -134,11 +146,13 @@ function extendedCode(error: unknown): number | undefined {
 const codeByText: Readonly<Record<string, number>> = {
   'database is locked': sqlite.busy,
   'database table is locked': sqlite.locked,
+  'out of memory': sqlite.nomem,
   'attempt to write a readonly database': sqlite.readonly,
   'disk I/O error': sqlite.ioerr,
   'database disk image is malformed': sqlite.corrupt,
   'database or disk is full': sqlite.full,
   'unable to open database file': sqlite.cantopen,
+  'locking protocol': sqlite.protocol,
   'file is not a database': sqlite.notadb,
 };
 
