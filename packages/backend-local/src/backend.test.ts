@@ -287,16 +287,20 @@ describe('a directory that cannot be the storage', () => {
   });
 
   it('because this process may only read it, or its index, is access_denied', async () => {
-    const [readable, readableIndex] = [join(path, 'readable'), join(path, 'readable-index')];
-    for (const root of [readable, readableIndex]) {
+    const [readable, readableIndex, inUse] = [join(path, 'readable'), join(path, 'readable-index'), join(path, 'in-use')];
+    for (const root of [readable, readableIndex, inUse]) {
       await another(root);
       await chmod(join(root, 'index.db'), 0o444);
       await chmod(root, root === readable ? 0o555 : 0o777);
     }
+    const user = localBackend({ root: inUse });
+    await user.check(noContext);
+    for (const name of ['index.db', 'index.db-wal', 'index.db-shm']) await chmod(join(inUse, name), name === 'index.db' ? 0o444 : 0o666);
     await chmod(path, 0o755);
-    const child = startChild(new URL('./testing/opening.ts', import.meta.url), ['--unprivileged', readable, readableIndex]);
+    const child = startChild(new URL('./testing/opening.ts', import.meta.url), ['--unprivileged', readable, readableIndex, inUse]);
     expect(await child.ended).toBe(0);
-    expect(child.lines).toEqual([denied, denied]);
+    expect(child.lines).toEqual([denied, denied, denied]);
+    await user.close();
     await chmod(path, 0o700);
   });
 

@@ -45,6 +45,8 @@ export function prepare(db: DatabaseSync): void {
     if (version > layoutVersion)
       throw storageError('storage_unavailable', 'The storage directory was written by a newer version.', { retryable: false });
     if (version === 0) db.exec(`${schema}; PRAGMA user_version = ${layoutVersion}`);
+    // SQLite opens a file for reading only when it cannot write it at that moment, and would refuse writes until it is closed.
+    db.exec('DELETE FROM buckets WHERE FALSE');
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
