@@ -1,4 +1,4 @@
-import type { StatementSync } from 'node:sqlite';
+import type { SQLInputValue, StatementSync } from 'node:sqlite';
 
 import { storageError } from '@coffer/storage-core';
 import type { CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
@@ -125,7 +125,7 @@ export class ObjectIndex {
   list(bucketName: string, options: ListOptions): Promise<ListPage> {
     return this.#file.readMany(() => {
       const bucket = this.#buckets.requireId(bucketName);
-      return listPage((from, end) => this.#page.iterate(bucket, from, end), options);
+      return listPage((from, end) => rowsOf(this.#page, bucket, from, end), options);
     });
   }
 
@@ -153,6 +153,16 @@ export class ObjectIndex {
   #row(bucket: number, key: string): ObjectRow | undefined {
     const stored = this.#find.get(bucket, Buffer.from(key)) as StoredRow | undefined;
     return stored === undefined ? undefined : rowOf(stored);
+  }
+}
+
+/** Ends the scan also when it fails: otherwise the next one would report the failure once more. */
+function* rowsOf(statement: StatementSync, ...values: SQLInputValue[]): Iterable<Record<string, unknown>> {
+  const rows = statement.iterate(...values);
+  try {
+    yield* rows;
+  } finally {
+    rows.return?.();
   }
 }
 
