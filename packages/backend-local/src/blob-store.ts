@@ -139,9 +139,13 @@ export class BlobStore {
 
   /** Size in bytes, and when the file got this name, in milliseconds since 1970. */
   statOf(at: BlobAddress): { readonly size: number; readonly placed: number } | undefined {
-    const stats = lstatSync(this.#path(at), { throwIfNoEntry: false });
-    // A link keeps the mtime of the bytes; the ctime of the inode is that of the latest link or rename.
-    return stats === undefined ? undefined : { size: stats.size, placed: Math.max(stats.mtimeMs, stats.ctimeMs) };
+    try {
+      const stats = lstatSync(this.#path(at), { throwIfNoEntry: false });
+      // A link keeps the mtime of the bytes; the ctime of the inode is that of the latest link or rename.
+      return stats === undefined ? undefined : { size: stats.size, placed: Math.max(stats.mtimeMs, stats.ctimeMs) };
+    } catch (error) {
+      throw toStorageError(error);
+    }
   }
 
   async #duplicate(source: BlobAddress, at: BlobAddress): Promise<boolean> {

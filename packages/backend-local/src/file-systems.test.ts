@@ -1,7 +1,7 @@
 import type * as files from 'node:fs';
 import { existsSync } from 'node:fs';
 import type * as promises from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -73,6 +73,20 @@ it('removes a bucket whose directory is out of reach for a moment, and leaves th
   await expect(backend.buckets!.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
   await backend.maintenance!.sweep({ olderThan: 0 }, noContext);
   expect(existsSync(join(path, bucket))).toBe(false);
+  await backend.close();
+  await remove();
+});
+
+it('says that a disk failed which a sweep cannot read', async () => {
+  const { path, remove } = await scratch();
+  const backend = localBackend({ root: path });
+  await backend.buckets!.create(bucket, {}, noContext);
+  await mkdir(join(path, bucket, '00'));
+  await writeFile(join(path, bucket, '00', '0'.repeat(32)), 'bytes of a killed process');
+  lookFailure = 'EIO';
+  await expect(backend.maintenance!.sweep({ olderThan: -1 }, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  lookFailure = undefined;
+  expect(await backend.maintenance!.sweep({ olderThan: -1 }, noContext)).toMatchObject({ removed: 1 });
   await backend.close();
   await remove();
 });
