@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import type * as files from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,16 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { generatedSecret } from './generated-secret.ts';
 import { StartupError } from './startup-error.ts';
 
+const synced = vi.hoisted(() => [] as number[]);
+vi.mock('node:fs', async (original) => {
+  const real = await original<typeof files>();
+  const fsync: (...call: Parameters<typeof real.fsync>) => void = (fd, done) => {
+    synced.push(real.fstatSync(fd).ino);
+    real.fsync(fd, done);
+  };
+  return { ...real, fsync };
+});
+
 describe('generatedSecret', () => {
   let dir = '';
   beforeEach(async () => {
@@ -19,7 +30,14 @@ describe('generatedSecret', () => {
   });
   afterEach(async () => {
     vi.restoreAllMocks();
+    synced.length = 0;
     await rm(dir, { recursive: true, force: true });
+  });
+
+  it('survives a power loss once it is used', async () => {
+    await generatedSecret(dir);
+    const paths = await Promise.all([join(dir, 'secret'), dir].map((path) => stat(path)));
+    expect(synced).toEqual(paths.map(({ ino }) => ino));
   });
 
   it('makes one of 32 random bytes, for the owner alone, and keeps it', async () => {

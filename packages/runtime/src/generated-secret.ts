@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+
+import { syncDirectory } from '@coffer/storage-core';
 
 import { ensureDataDir } from './data-dir.ts';
 import { ignoreExisting } from './ignore-existing.ts';
@@ -60,6 +62,7 @@ async function createSecret(path: string): Promise<void> {
     await writeDurably(draft, text, 'wx');
     // If this fails, the file exists, or the file system has no hard links.
     await link(draft, path).catch(() => writeDurably(path, text, 'wx').catch(ignoreExisting));
+    await syncDirectory(dirname(path));
   } finally {
     await rm(draft, { force: true });
   }

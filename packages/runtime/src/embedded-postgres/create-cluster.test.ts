@@ -1,5 +1,5 @@
 import type * as files from 'node:fs';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,9 +9,11 @@ import { findBinaries } from './binaries.ts';
 import { createCluster } from './create-cluster.ts';
 import { identityFor } from './identity.ts';
 
+const synced = vi.hoisted(() => [] as number[]);
 vi.mock('node:fs', async (original) => {
   const real = await original<typeof files>();
   const fsync: (...call: Parameters<typeof real.fsync>) => void = (fd, done) => {
+    synced.push(real.fstatSync(fd).ino);
     if (real.fstatSync(fd).isDirectory()) done(Object.assign(new Error('EINVAL'), { code: 'EINVAL', syscall: 'fsync' }));
     else real.fsync(fd, done);
   };
@@ -26,6 +28,7 @@ it('succeeds where directories take no sync, which PostgreSQL allows as well', a
   try {
     await createCluster(data, binaries, await identityFor(data, [binaries.postgres, dir]));
     expect(await readdir(dir)).toEqual(['data']);
+    for (const path of [data, dir]) expect(synced).toContain((await stat(path)).ino); // else a power loss may take the password's file
   } finally {
     await rm(dir, { recursive: true });
   }

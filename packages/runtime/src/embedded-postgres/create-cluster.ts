@@ -41,6 +41,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
     const password = randomBytes(32).toString('base64url');
     await write(identity, join(draft, 'pg_hba.conf'), hbaRules);
     await write(identity, join(draft, passwordFile), password);
+    await syncDirectory(draft); // initdb did so before that file was there
     // Renaming the existing database takes a fraction of the time of creating another.
     const statements = [
       `create role ${role} login password '${password}'`,
