@@ -413,6 +413,12 @@ describe('a data directory that cannot be used', () => {
     await expect(start()).rejects.toThrow(/made by PostgreSQL 15.*includes 18.*DATABASE_URL/);
   });
 
+  it('whose version cannot be read at the moment is not taken for something else', async () => {
+    await mkdir(join(home(), 'data'), { recursive: true });
+    await symlink('PG_VERSION', join(home(), 'data/PG_VERSION'));
+    await expect(start()).rejects.toThrow(/cannot use .*postgres \(ELOOP: .*PG_VERSION.*\); check/);
+  });
+
   it('with something else in it is refused and left alone', async () => {
     await mkdir(join(home(), 'data'), { recursive: true });
     await writeFile(join(home(), 'data/holiday.jpg'), '');

@@ -158,9 +158,18 @@ async function readPassword(path: string): Promise<string> {
   }
 }
 
-/** Whether there is a database. @throws StartupError when there is something else, or a database of another version */
+/** Errors of reading the version of a database that does not exist, or belongs to another user: `identityFor` says so. */
+const absentCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
+
+/**
+ * Whether there is a database.
+ * @throws StartupError when there is something else, or a database of another version; the system's error when that cannot be read
+ */
 async function isCluster(data: string): Promise<boolean> {
-  const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (!absentCodes.has(error.code ?? '')) throw error;
+    return undefined;
+  });
   if (version?.trim() === major) return true;
   if (version !== undefined) {
     throw new StartupError(
