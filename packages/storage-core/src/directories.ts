@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
- * Creates a directory and its missing parents, one by one, so that they survive a power loss. Node's recursive mkdir retries forever where an existing directory refuses
- * new entries, as below /proc or for a name that an automounter does not know.
+ * Creates a directory and its missing parents, one by one, so that they survive a power loss. Node's recursive mkdir retries forever where
+ * an existing directory refuses new entries, as below /proc or for a name that an automounter does not know.
  */
 export async function makeDirectories(path: string, mode: number): Promise<void> {
   if (await isDirectory(path)) return;
