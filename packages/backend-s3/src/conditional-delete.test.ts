@@ -174,19 +174,17 @@ describe.each(transports)('a move (%s)', (transport) => {
   });
 
   it.each([
-    [501, 'NotImplemented'],
-    [400, 'InvalidArgument'],
-    [412, 'PreconditionFailed'],
-  ])('finds out with its first deletion whether the server enforces the condition: one that refuses each with %i', async (status, name) => {
-    const { deletions, left, etag } = await moving(['a', 'b'], (_etag, ifMatch) => (ifMatch === undefined ? undefined : [status, name]));
-    expect(deletions).toEqual([
-      ['a', none],
-      ['a', etag],
-      ['a', undefined],
-      ['b', undefined],
-    ]);
-    expect(left).toEqual([]);
-  });
+    [501, 'NotImplemented', false],
+    [400, 'InvalidArgument', false],
+    [412, 'PreconditionFailed', true],
+  ])(
+    'finds out with its first deletion whether the server enforces the condition: one that refuses each with %i',
+    async (status, name, mayEnforce) => {
+      const { deletions, left, etag } = await moving(['a', 'b'], (_etag, ifMatch) => (ifMatch === undefined ? undefined : [status, name]));
+      expect(deletions).toEqual([['a', none], ...(mayEnforce ? [['a', etag]] : []), ['a', undefined], ['b', undefined]]);
+      expect(left).toEqual([]);
+    },
+  );
 
   it('keeps what is written to its source meanwhile, also the first one', async () => {
     const { deletions, left } = await moving(['a'], enforcing, (write) => write('written meanwhile'));
@@ -207,6 +205,60 @@ describe.each(transports)('a move (%s)', (transport) => {
     await expect(lazy.deleteIfMatch!(at, 'new', noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
     const attempt = ['HEAD', 'DELETE', 'DELETE', 'HEAD'];
     expect(server.requests.map(({ method }) => method)).toEqual([...attempt, ...attempt, 'DELETE']);
+  });
+
+  /** A server that ignores conditions, or enforces them on objects that are there. `before` runs before each DELETE, and may answer it. */
+  const holding = async (
+    held: Map<string, string>,
+    enforces: boolean,
+    before: (key: string, ifMatch: string | undefined) => Answer | undefined = () => undefined,
+  ): Promise<StorageBackend> => {
+    const server = await serve((request, response) => {
+      const { method, headers } = request;
+      const key = request.url!.replace(/^\/bucket\/|\?.*/g, '');
+      const ifMatch = headers['if-match'];
+      const answer = method === 'DELETE' ? before(key, ifMatch) : undefined;
+      if (answer !== undefined) return answer(request, response);
+      const etag = held.get(key);
+      if (method === 'HEAD' && etag === undefined) return response.writeHead(404).end();
+      if (method === 'HEAD') return response.writeHead(200, { etag: `"${etag}"`, 'content-length': 1 }).end();
+      if (enforces && etag !== undefined && ifMatch !== undefined && ifMatch !== `"${etag}"`)
+        return refusal(412, 'PreconditionFailed')(request, response);
+      held.delete(key);
+      return response.writeHead(204).end();
+    });
+    const lazy = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    onTestFinished(() => lazy.close());
+    return lazy;
+  };
+
+  it('does not take a server for one that enforces the condition because it once refused a deletion for another reason', async () => {
+    const held = new Map([
+      ['a', 'old'],
+      ['b', 'new'],
+    ]);
+    let refusals = 1;
+    const lazy = await holding(held, false, () => (refusals-- > 0 ? refusal(400, 'InvalidRequest') : undefined));
+    await lazy.deleteIfMatch!({ bucket: 'bucket', key: 'a' }, 'old', noContext);
+    await expect(lazy.deleteIfMatch!({ bucket: 'bucket', key: 'b' }, 'old', noContext)).rejects.toMatchObject({
+      code: 'precondition_failed',
+    });
+    expect([...held.keys()]).toEqual(['b']);
+  });
+
+  it('does not take a server for one that ignores the condition because it called a success what it found deleted already', async () => {
+    const held = new Map(['a', 'b', 'c'].map((key) => [key, 'old']));
+    const conditions: unknown[] = [];
+    const first = Promise.withResolvers<void>();
+    const lazy = await holding(held, true, (key, ifMatch) => {
+      conditions.push([key, ifMatch]);
+      if (key !== 'b' || ifMatch !== none) return undefined;
+      return (_request, response) => first.promise.then(() => response.writeHead(204).end());
+    });
+    const deleting = (key: string): Promise<void> => lazy.deleteIfMatch!({ bucket: 'bucket', key }, 'old', noContext);
+    await Promise.all([deleting('a').then(first.resolve), deleting('b')]);
+    await deleting('c');
+    expect(conditions.at(-1)).toEqual(['c', '"old"']);
   });
 
   it('fails if the first deletion does, and may be repeated', async () => {

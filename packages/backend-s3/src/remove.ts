@@ -1,5 +1,5 @@
 import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from '@coffer/storage-core';
-import type { BatchDeleteResult, CallContext, ObjectAddress, StorageError } from '@coffer/storage-core';
+import type { BatchDeleteResult, CallContext, ObjectAddress, StorageError, StorageErrorCode } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { isAbsent } from './copy/copy-of.ts';
@@ -44,24 +44,26 @@ const noEtag = '0'.repeat(32);
 
 /**
  * Deletes an object that has just been seen to have this ETag, and learns whether the server enforces conditions: one that ignores another
- * ETag deletes what is to be deleted anyway.
+ * ETag deletes what is to be deleted anyway. Only a server that has refused it as another one enforces them. What it is seen to do is
+ * believed over a deletion that may have been of nothing: somebody else may have deleted the object, which AWS calls a success.
  */
 async function deleteAndLearn(store: Store, at: ObjectAddress, etag: string, ctx: CallContext): Promise<void> {
   const { endpoint } = store;
-  const isDeletedIf = async (condition: string): Promise<boolean> => {
+  const refusalOf = async (condition: string): Promise<StorageErrorCode | undefined> => {
     try {
       await deleteOnCondition(store, at, condition, ctx);
-      return true;
+      return undefined;
     } catch (error) {
       if (!hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) throw error;
-      return false;
+      return error.code;
     }
   };
-  if (await isDeletedIf(noEtag)) endpoint.conditionalDelete = false;
-  else if (await isDeletedIf(etag)) endpoint.conditionalDelete = true;
+  const refusal = await refusalOf(noEtag);
+  if (refusal === undefined) endpoint.conditionalDelete ??= false;
+  else if (refusal === 'precondition_failed' && (await refusalOf(etag)) === undefined) endpoint.conditionalDelete = true;
   else {
     const remove = async (): Promise<void> => {
-      endpoint.conditionalDelete = false; // some servers refuse every condition
+      endpoint.conditionalDelete ??= false; // some servers refuse every condition
       await deleteObject(store, at, ctx);
     };
     await lookAndDelete({ head: () => headObject(store, at, ctx), delete: remove }, at, etag, ctx);
