@@ -261,6 +261,17 @@ describe.each(transports)('a move (%s)', (transport) => {
     expect(conditions.at(-1)).toEqual(['c', '"old"']);
   });
 
+  it('deletes nothing that is written after its first deletion has found nothing', async () => {
+    const server = await serve(ok, refusal(404, 'NoSuchKey'), ok);
+    const lazy = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    onTestFinished(() => lazy.close());
+    await expect(lazy.deleteIfMatch!(at, 'made', noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(sent(server)).toEqual([
+      ['HEAD', undefined],
+      ['DELETE', none],
+    ]);
+  });
+
   it('fails if the first deletion does, and may be repeated', async () => {
     await expect(moving(['a'], () => [403, 'AccessDenied'])).rejects.toMatchObject({ code: 'access_denied' });
   });

@@ -54,7 +54,8 @@ async function deleteAndLearn(store: Store, at: ObjectAddress, etag: string, ctx
       await deleteOnCondition(store, at, condition, ctx);
       return undefined;
     } catch (error) {
-      if (!hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) throw error;
+      const isRefusal = hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument');
+      if (!isRefusal || hasCode(error.cause, 'file_not_found')) throw error;
       return error.code;
     }
   };
