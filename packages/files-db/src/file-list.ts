@@ -11,10 +11,13 @@ import type { FilePage, ListFilesRequest } from './file-requests.ts';
 import { parseId } from './ids.ts';
 
 /**
- * Rows that the list of all files passes before it looks at each tenant instead: the newest may all be tombstones. The more the longer the
- * page, since the other way may read a page of each of as many tenants.
+ * Rows that the list of all files passes before it looks at each tenant instead: the newest may all be tombstones. More for long pages and
+ * many tenants, since the other way may read a page of each of as many tenants, and searches each of them, which takes as long as some
+ * twenty rows.
  */
-const longestWalk = 'greatest(10000, 100 * {limit}::int8)';
+const longestWalk = `longest_walk as materialized (
+  select greatest(10000, 100 * {limit}::int8, 20 * reltuples::int8) as rows from pg_class where oid = 'tenants'::regclass
+)`;
 
 /** What decides the text of a list statement; everything else is a parameter of it. */
 interface Shape {
@@ -96,9 +99,10 @@ function listText(shape: Shape): string {
 // The indexes have another order than the primary key, which only this walk uses. The planner must not know how far it goes: it would
 // rather sort a table of not many more rows.
 function walk({ continued }: Shape): string {
-  return `select ${recordColumns}, is_last from (
-      select *, row_number() over (order by id desc) = ${longestWalk} as is_last from (
-        select * from files ${continued ? 'where id < {before}::uuid' : ''} order by id desc limit (select ${longestWalk})
+  const longest = '(select rows from longest_walk)';
+  return `with ${longestWalk} select ${recordColumns}, is_last from (
+      select *, row_number() over (order by id desc) = ${longest} as is_last from (
+        select * from files ${continued ? 'where id < {before}::uuid' : ''} order by id desc limit ${longest}
       ) as newest
     ) as walked where status = 'available' or is_last order by id desc limit {limit}::int8`;
 }
