@@ -87,7 +87,7 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
 async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
   let removed = 0;
   // The server may still have what it cannot list; then it does not let the bucket go.
-  for await (const uploads of openUploads(store, bucket, ctx, ['not_supported'])) {
+  for await (const uploads of openUploads(store, bucket, ctx, ['not_supported', 'invalid_argument'])) {
     await inParallel(uploads, 4, (upload) => abortUpload(store, upload, ctx));
     removed += uploads.length;
   }

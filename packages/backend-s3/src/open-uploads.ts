@@ -8,7 +8,8 @@ import type { Store } from './store.ts';
 
 /**
  * All multipart uploads of a bucket that are neither complete nor aborted, page by page, however many there are. Each page is read before
- * the one in front of it is passed on: the caller may abort those uploads, and a server need not find its way on from one that is gone.
+ * the one in front of it is passed on: the caller may abort those uploads, and a server need not find its way on from one that is gone. If
+ * that fails, as on Versity Gateway, which lists the first page only, it does so once the caller has seen to the page in front.
  * @param unlisted codes of errors that mean that there is nothing to list
  */
 export async function* openUploads(
@@ -30,9 +31,10 @@ export async function* openUploads(
     }
   };
   for (let page: Page | undefined = await pageAfter(undefined); page !== undefined;) {
-    const following: Page | undefined = page.next && (await pageAfter(page.next));
+    const following: Promise<Page> | undefined = page.next && pageAfter(page.next);
+    await following?.catch(() => {});
     yield page.uploads;
-    page = following;
+    page = await following;
   }
 }
 
