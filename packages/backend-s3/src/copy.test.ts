@@ -56,6 +56,7 @@ describe.each(transports)('a copy (%s)', (transport) => {
 
   it.each([
     [3, {}, ['GET', 'PUT']],
+    [8 * mib, {}, ['GET', 'PUT']],
     [9 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
     [12 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
     [3, { ifNoneMatch: '*' }, ['GET', 'PUT']],
@@ -69,7 +70,8 @@ describe.each(transports)('a copy (%s)', (transport) => {
         response.writeHead(200, { etag: '"latest"', 'content-length': size, 'content-type': 'text/plain', 'x-amz-version-id': '2' }).end();
       const server = await serve((request, response) => {
         const { method, url = '', headers } = request;
-        if (method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
+        const isAbsent = 'ifNoneMatch' in condition;
+        if (isAbsent && method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
         if (headers['x-amz-copy-source-if-match'] === '"latest"') return refusal(412, 'PreconditionFailed')(request, response);
         if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
         if (method !== 'GET' || /acl|versioning/.test(url)) return copying(look)(request, response);
@@ -182,6 +184,116 @@ describe.each(transports)('a copy (%s)', (transport) => {
     await expect(copy).rejects.toMatchObject({ code: 'not_supported' });
   });
 
+  it.each([
+    ['is refused because of what is at its destination', { ifNoneMatch: '*' }, 412, 'PreconditionFailed', 'precondition_failed', ok],
+    ['is refused, and nobody may look there', { ifNoneMatch: '*' }, 412, 'PreconditionFailed', 'precondition_failed', refusal(403, '')],
+    ['is not permitted', {}, 403, 'AccessDenied', 'access_denied', ok],
+  ] as const)(
+    'of the latest version fails without passing through this process if it %s',
+    async (_how, condition, status, name, code, look) => {
+      for (const copyByPartsFrom of [9 * mib, 10 * mib]) {
+        const server = await serve((request, response) => {
+          if (request.method === 'PUT') return refusal(status, name)(request, response);
+          return copying(request.url?.startsWith('/bucket/copy') === true ? look : there('latest', 9 * mib, '2'))(request, response);
+        });
+        const backend = backendTo(server, { transport, copyByPartsFrom });
+        await expect(backend.copy(source, destination, condition, noContext)).rejects.toMatchObject({ code });
+        expect(seen(server, 'PUT')).toHaveLength(1);
+        expect(seen(server, 'GET').filter((url) => !url.includes('acl'))).toEqual([]);
+      }
+    },
+  );
+
+  it('of the latest version is of the newer one if it was replaced meanwhile, however large', async () => {
+    const server = await serve((request, response) => {
+      const isOfOlder = request.headers['x-amz-copy-source-if-match'] === '"older"';
+      const isReplaced = server.requests.some(({ method }) => method === 'PUT');
+      const look = there(isReplaced ? 'newer' : 'older', 9 * mib, '2');
+      return (isOfOlder ? refusal(412, 'PreconditionFailed') : copying(look))(request, response);
+    });
+    expect(await backendTo(server, { transport }).copy(source, destination, {}, noContext)).toMatchObject({ etag: 'copied' });
+  });
+
+  it.each([3, 9 * mib])('of the latest version keeps its tags when it passes through this process (%i bytes)', async (size) => {
+    const described = { etag: '"latest"', 'content-length': size, 'x-amz-version-id': '2', 'x-amz-tagging-count': 1 };
+    const tags = '<Tagging><TagSet><Tag><Key>name</Key><Value>of it</Value></Tag></TagSet></Tagging>';
+    const server = await serve((request, response) => {
+      const { method, url = '', headers } = request;
+      if (headers['x-amz-copy-source-if-match'] !== undefined) return refusal(412, 'PreconditionFailed')(request, response);
+      if (method === 'GET' && url.includes('tagging')) return answering(tags)(request, response);
+      if (method === 'PUT') return answering('', { etag: '"sent"' })(request, response);
+      const isRead = method === 'GET' && !url.includes('acl');
+      if (!isRead) return copying((_request, answer) => answer.writeHead(200, described).end())(request, response);
+      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
+      return response.writeHead(200, { etag: '"latest"', 'content-length': last + 1 - first }).end(Buffer.alloc(last + 1 - first));
+    });
+    await backendTo(server, { transport }).copy(source, destination, {}, noContext);
+    expect(seen(server, 'PUT').at(-1)).toMatch(/^\/bucket\/copy\?tagging/);
+  });
+
+  describe('of an object that could share its bytes with the copy, as on Ceph', () => {
+    const sharing = { ...awsProfile, conditionalPutOfVersions: false, copySourceCondition: false };
+    const suspended = answering('<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>');
+    const serving = (copiesParts: boolean): Promise<Scripted> =>
+      serve((request, response) => {
+        const { method, url = '', headers } = request;
+        if (url.includes('versioning')) return suspended(request, response);
+        if (method === 'PUT' && url.includes('partNumber=') && headers['x-amz-copy-source'] === undefined)
+          return answering('', { etag: '"sent"' })(request, response);
+        if (url.includes('partNumber=') && !copiesParts) return refusal(501, 'NotImplemented')(request, response);
+        if (method !== 'GET' || url.includes('acl')) return copying(there('before'))(request, response);
+        const [first = 0, last = 0] = (headers.range ?? '').replace('bytes=', '').split('-').map(Number);
+        return response.writeHead(206, { etag: '"before"', 'content-length': last + 1 - first }).end(Buffer.alloc(last + 1 - first));
+      });
+
+    it.each([
+      ['by the server', true, 0],
+      ['through this process, if the server copies no parts', false, 2],
+    ])('is made by parts also below the usual size: %s', async (_how, copiesParts, reads) => {
+      const server = await serving(copiesParts);
+      await backendTo(server, { transport }, sharing).copy(source, destination, {}, noContext);
+      expect(seen(server, 'PUT').filter((url) => !url.includes('partNumber='))).toEqual([]);
+      expect(seen(server, 'GET').filter((url) => !/acl|versioning/.test(url))).toHaveLength(reads);
+      expect(seen(server, 'POST').filter((url) => url.includes('uploadId='))).toHaveLength(1);
+    });
+  });
+
+  it('of more than one request may copy passes through this process where the server copies no parts', async () => {
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url.includes('partNumber=')) return refusal(501, 'NotImplemented')(request, response);
+      const isRead = method === 'GET' && !url.includes('acl');
+      return (isRead ? refusal(403, 'AccessDenied') : copying(there('before', 6 * 1024 * mib)))(request, response);
+    });
+    const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'access_denied' });
+    expect(seen(server, 'PUT').filter((url) => !url.includes('partNumber='))).toEqual([]);
+  });
+
+  it.each([
+    [5 * mib, 1, 'whole'],
+    [9 * mib, 9 * mib + 1, 'whole'],
+    [9 * mib, 9 * mib, 'by parts'],
+  ])('of %i bytes, with parts from %i on, is made %s', async (size, copyByPartsFrom, how) => {
+    const server = await serve(copying(there('before', size)));
+    await backendTo(server, { transport, copyByPartsFrom }).copy(source, destination, {}, noContext);
+    expect(seen(server, 'PUT').every((url) => url.includes('partNumber='))).toBe(how === 'by parts');
+  });
+
+  it.each([
+    ['256 MiB at most', 600, 300, 256],
+    ['more, if there would be too many', 6144, 5, 7],
+  ])('by parts has parts of %s', async (_what, size, copyByPartsFrom, expected) => {
+    const server = await serve((request, response) => {
+      const isPart = request.url?.includes('partNumber=') === true;
+      return (isPart ? refusal(403, 'AccessDenied') : copying(there('before', size * mib)))(request, response);
+    });
+    const backend = backendTo(server, { transport, copyByPartsFrom: copyByPartsFrom * mib }, { ...awsProfile, maxParts: 1000 });
+    await expect(backend.copy(source, destination, {}, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    const ranges = server.requests.map(({ headers }) => headers['x-amz-copy-source-range']);
+    expect(ranges).toContain(`bytes=0-${expected * mib - 1}`);
+  });
+
   it('by parts is of one version, and is not put together once there is another', async () => {
     let looks = 0;
     const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : 'after')(request, response)));
@@ -219,6 +331,55 @@ describe.each(transports)('a copy (%s)', (transport) => {
     });
     const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
     expect(await backend.copy(source, destination, options, noContext)).toMatchObject({ etag: 'copied' });
+  });
+
+  describe('where the server ignores the condition on the source', () => {
+    const unenforced = { ...awsProfile, copySourceCondition: false, conditionalCopy: false };
+    /** The source is another one once a copy has been made. @param etag of the copy */
+    const replacing = async (etag: string, version?: string, onDelete?: () => void): Promise<Scripted> => {
+      const server = await serve((request, response) => {
+        const { method, url = '', headers } = request;
+        if (method === 'DELETE') onDelete?.();
+        if (method === 'HEAD' && url === '/bucket') return response.end();
+        if (method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
+        if (headers['x-amz-copy-source'] !== undefined)
+          return answering(`<CopyObjectResult><ETag>&quot;${etag}&quot;</ETag></CopyObjectResult>`)(request, response);
+        const isMade = server.requests.some((made) => made.headers['x-amz-copy-source'] !== undefined);
+        return copying(there(isMade ? 'after' : 'before', 9 * mib, version))(request, response);
+      });
+      return server;
+    };
+
+    it.each(['null', 'a version'])(
+      'is undone if it may be of another version than was asked for, whether or not its caller leaves (%s)',
+      async (version) => {
+        const caller = new AbortController();
+        const server = await replacing('copied', version, () => caller.abort());
+        const backend = backendTo(server, { transport }, unenforced);
+        const copy = backend.copy(source, destination, { ifMatch: 'before' }, { signal: caller.signal });
+        await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+        expect(seen(server, 'DELETE')).toEqual(['/bucket/copy']);
+      },
+    );
+
+    it.each([
+      ['its ETag tells that it is of the version that was asked for', 'before', { ifMatch: 'before' }],
+      ['no particular version was asked for', 'copied', { ifNoneMatch: '*' }],
+    ] as const)('stays if %s, although there is a newer one', async (_why, etag, options) => {
+      const server = await replacing(etag);
+      expect(await backendTo(server, { transport }, unenforced).copy(source, destination, options, noContext)).toMatchObject({ etag });
+      expect(seen(server, 'DELETE')).toEqual([]);
+    });
+  });
+
+  it('by parts under If-None-Match does not pass it on to a server that does not enforce it', async () => {
+    const server = await serve((request, response) => {
+      if (request.url === '/bucket') return response.end(); // HEAD of the bucket
+      return copying(request.url?.startsWith('/bucket/copy') === true ? refusal(404, '') : there('before'))(request, response);
+    });
+    const backend = backendTo(server, { transport, copyByPartsFrom: 6 * mib }, { ...awsProfile, conditionalComplete: false });
+    await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    expect(server.requests.filter(({ headers }) => headers['if-none-match'] !== undefined)).toEqual([]);
   });
 
   it.each([
@@ -337,6 +498,21 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(reads).toBe(size > 8 * mib ? 3 : 2);
   });
 
+  it('through this process is given up once its source was cut off more often than requests are retried', async () => {
+    let reads = 0;
+    const server = await serve((request, response) => {
+      if (request.method !== 'GET' || request.url?.includes('acl') === true) return copying(there('before', 3 * mib))(request, response);
+      reads++;
+      response.writeHead(200, { etag: '"before"', 'content-length': 3 * mib });
+      return response.write(Buffer.alloc(mib), () => request.socket.destroy());
+    });
+    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, copySourceCondition: false });
+    const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(reads).toBe(2);
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
+
   it.each([
     ['whole', 3 * mib],
     ['by parts', 9 * mib],
@@ -413,6 +589,21 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext)).toMatchObject({ ...destination, etag });
     expect(writes).toMatchObject(Array(2).fill({ 'if-none-match': '*', 'cache-control': 'no-cache' }));
     expect(writes.filter((headers) => 'if-match' in headers)).toEqual([]);
+  });
+
+  it('under If-None-Match through this process is not taken for what somebody else has written when the answer got lost', async () => {
+    let writes = 0;
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'GET' && !url.includes('acl')) return answering('old', { etag: `"${hash('md5', 'old')}"` })(request, response);
+      const look = there(url.startsWith('/bucket/copy') ? 'theirs' : hash('md5', 'old'), 3);
+      if (method !== 'PUT') return copying(look)(request, response);
+      return writes++ === 0 ? request.socket.destroy() : refusal(412, 'PreconditionFailed')(request, response);
+    });
+    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, acl: false, conditionalCopy: false });
+    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(writes).toBe(2);
   });
 
   it('through this process ends when its caller leaves while the source is read', async () => {
