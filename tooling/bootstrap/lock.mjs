@@ -61,14 +61,21 @@ async function acquire(path, silenceMs) {
  * @returns {boolean} false when somebody else holds the lock
  */
 function create(path) {
+  let file;
   try {
-    const file = openSync(path, 'wx');
-    writeSync(file, JSON.stringify({ pid: process.pid, host: hostname() }));
-    closeSync(file);
-    return true;
+    file = openSync(path, 'wx');
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EEXIST') return false;
     throw error;
+  }
+  try {
+    writeSync(file, JSON.stringify({ pid: process.pid, host: hostname() }));
+    return true;
+  } catch (error) {
+    rmSync(path, { force: true }); // on a full disk, a lock without a name would keep the next command waiting for a minute
+    throw error;
+  } finally {
+    closeSync(file);
   }
 }
 

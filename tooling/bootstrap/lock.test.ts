@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withLock } from './lock.mjs';
@@ -51,6 +52,21 @@ describe('the lock of a checkout', () => {
       writeFileSync(lock, text);
       expect(await withLock(lock, () => Promise.resolve('mine'), { silenceMs: 300 })).toBe('mine');
     }
+  });
+
+  it('is not left behind by a command that found the disk full', async () => {
+    const script = `
+      import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      fs.writeSync = () => {
+        throw new Error('ENOSPC: no space left on device, write');
+      };
+      syncBuiltinESMExports();
+      const { withLock } = await import(${JSON.stringify(new URL('lock.mjs', import.meta.url).href)});
+      await withLock(${JSON.stringify(lock)}, async () => {}).catch((error) => process.stdout.write(error.message));`;
+    const command = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'pipe' });
+    expect(await text(command.stdout)).toContain('ENOSPC');
+    expect(existsSync(lock)).toBe(false);
   });
 
   it('stays with a new holder that took it over a moment earlier', async () => {
