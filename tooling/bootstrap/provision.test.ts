@@ -33,7 +33,7 @@ async function provision(name: string, specs: readonly string[], { registry = 'h
     const tool = { label: 'Tool 1.0.0', dir, file: 'node_modules/tool/tool', specs: ${JSON.stringify(specs)}, finish };
     ${before}
     await withLock(dir + '.lock', () => provision(tool, { supervisor: new Supervisor(), env: process.env, settings: dir + '.npmrc' })).catch((error) => {
-      console.error(error.message);
+      console.error(error.message, error.advice);
       process.exitCode = 1;
     });`;
   const env = {
@@ -65,6 +65,44 @@ describe('provisioning a tool', () => {
     expect(await provision('again', [tarball])).toMatchObject({ code: 0 });
     expect(existsSync(join(dir, 'again/node_modules/tool/tool'))).toBe(true);
     expect(existsSync(join(dir, 'again.part-1'))).toBe(false);
+  });
+
+  it('replaces one whose bytes a power loss took', async () => {
+    mkdirSync(join(dir, 'torn/node_modules/tool'), { recursive: true });
+    writeFileSync(join(dir, 'torn/node_modules/tool/tool'), '');
+    expect(await provision('torn', [tarball])).toMatchObject({ code: 0 });
+    expect(readFileSync(join(dir, 'torn/node_modules/tool/tool'), 'utf8')).toBe('a tool');
+  });
+
+  it('has its bytes on the disk before it gets its name', async () => {
+    const before = `
+      const { default: fs } = await import('node:fs');
+      for (const name of ['fsyncSync', 'renameSync']) {
+        const call = fs[name];
+        fs[name] = (first, ...rest) => {
+          console.error(name, String(typeof first === 'number' ? fs.fstatSync(first).size : first.startsWith(dir)));
+          call(first, ...rest);
+        };
+      }
+      (await import('node:module')).syncBuiltinESMExports();`;
+    const { errors } = await provision('durable', [tarball], { before });
+    expect(errors.match(/^(?:fsync|rename)Sync .*$/gm)).toEqual([`fsyncSync ${'a tool'.length}`, 'renameSync true']);
+  });
+
+  it('takes none that npm could not unpack on a full disk, and says so', async () => {
+    const npm = join(dir, 'npm-cli.js');
+    writeFileSync(
+      npm,
+      `const { mkdirSync, writeFileSync } = require('node:fs');
+      mkdirSync('node_modules/tool', { recursive: true });
+      writeFileSync('node_modules/tool/tool', 'half');
+      console.error('npm warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write');`,
+    );
+    const before = `process.env.npm_execpath = ${JSON.stringify(npm)};`;
+    const { code, errors } = await provision('full', [tarball], { before });
+    expect(code).toBe(1);
+    expect(errors).toContain('Tool 1.0.0 from the npm registry: ENOSPC: no space left on device, write. Free some disk space\n');
+    expect(readdirSync(dir).filter((name) => name.startsWith('full'))).toEqual([]);
   });
 
   it('leaves alone what the npm of a killed run is still writing', async () => {
@@ -115,6 +153,9 @@ describe("npm's reason", () => {
         'npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error errno -111\nnpm error FetchError: request to http://h/x failed, reason: connect ECONNREFUSED h',
       ),
     ).toBe('connect ECONNREFUSED h');
+    expect(npmReason('npm error code ENOSPC\nnpm error nospc ENOSPC: no space left on device, write')).toBe(
+      'ENOSPC: no space left on device, write',
+    );
     expect(
       npmReason('npm error code ETARGET\nnpm error notarget No matching version found for x@9.\nnpm error notarget In most cases'),
     ).toBe('ETARGET, No matching version found for x@9');

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadEnv, toolchainEnv, withoutNpm } from './environment.mjs';
 import { BootstrapError, print } from './messages.mjs';
-import { provision } from './provision.mjs';
+import { isThere, provision } from './provision.mjs';
 import { satisfies } from './repository.mjs';
 
 /**
@@ -67,7 +67,7 @@ export async function toolchain(repo, supervisor) {
 async function pinnedNode({ cache, nodeVersion }, platform, context) {
   const pinned = nodeTool(cache, nodeVersion, platform, context);
   const older = nodeTool(cache, olderNode, platform, context);
-  if (existsSync(join(older.dir, older.file)) && !existsSync(join(pinned.dir, pinned.file))) return join(older.dir, older.file);
+  if (isThere(older) && !isThere(pinned)) return join(older.dir, older.file);
   try {
     await provision(pinned, context);
     return join(pinned.dir, pinned.file);
