@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { downloadEnv } from './environment.mjs';
-import { BootstrapError, print } from './messages.mjs';
+import { BootstrapError, downloadAdvice, print } from './messages.mjs';
 
 const heartbeatMs = 10_000;
 
@@ -18,6 +18,7 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
   const stamp = installStamp(repo);
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
 
+  rmSync(stampFile, { force: true }); // what a stopped install leaves must not pass for the dependencies of a lockfile that comes back
   print('installing dependencies');
   let progress = '';
   let retrying = false;
@@ -38,7 +39,7 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
     const { reason, help } = pnpmReason(output);
     throw new BootstrapError(
       `Coffer could not install its dependencies: ${reason}.${help ? ` ${help}` : ''}`,
-      help ? undefined : 'Check the network or proxy',
+      help ? undefined : downloadAdvice(output),
     );
   }
   writeFileSync(stampFile, stamp);

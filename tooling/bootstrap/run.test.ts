@@ -100,6 +100,28 @@ describe('the bootstrap', () => {
     expect(readFileSync(join(root, 'installed'), 'utf8')).toBe('environment: \n');
   });
 
+  it('installs again after an install that failed, also for what was installed before it', () => {
+    const count = (): number => readFileSync(join(root, 'installed'), 'utf8').length;
+    installTools({ pnpm: 'printf x >> installed; ! grep bad pnpm-lock.yaml' });
+    for (const [lockfile, installs] of [
+      ['good', 1],
+      ['good', 1],
+      ['bad', 2],
+      ['good', 3],
+    ] as const) {
+      writeFileSync(join(root, 'pnpm-lock.yaml'), lockfile);
+      run(['start']);
+      expect(count()).toBe(installs);
+    }
+  });
+
+  it('says that the disk is full when it is', () => {
+    installTools({ pnpm: 'echo "  × No space left on device (os error 28)"; exit 1' });
+    expect(run(['start']).lines.at(-1)).toBe(
+      '[coffer] Coffer could not install its dependencies: No space left on device (os error 28). Free some disk space and run npm start again.',
+    );
+  });
+
   it.each([
     ['passed', 0, '1 passed, 0 failed\n'],
     ['failed', 1, '0 passed, 1 failed\n'],
