@@ -8,13 +8,14 @@ const run = promisify(execFile);
 /**
  * Identifies the space in which pids mean what they mean to this process: all processes of one boot and one pid namespace get the same
  * string. A container has its own.
+ * @throws when nobody can tell, for want of file descriptors
  * @see https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
  */
 export async function pidSpace(): Promise<string> {
   if (process.platform !== 'linux') return 'here';
   const [boot, namespace] = await Promise.all([
-    readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => ''),
-    readlink('/proc/self/ns/pid').catch(() => ''),
+    readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(emptyUnlessExhausted),
+    readlink('/proc/self/ns/pid').catch(emptyUnlessExhausted),
   ]);
   return createHash('sha256').update(`${boot.trim()} ${namespace}`).digest('hex').slice(0, 16);
 }
@@ -26,16 +27,23 @@ export async function pidSpace(): Promise<string> {
  */
 export async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'EMFILE' || error.code === 'ENFILE') throw error;
-      return undefined;
-    });
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(emptyUnlessExhausted);
     // The second field, in parentheses, may hold anything.
-    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+    const fields = stat === '' ? [] : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   }
   const [state, ...started] = (await ps(pid, 'stat=,lstart=')).split(/\s+/);
   return state === undefined || state === '' || state.startsWith('Z') ? undefined : started.join('').replaceAll(':', '');
+}
+
+/** Without a file descriptor left, a file only seems to be absent. */
+export function throwIfExhausted(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EMFILE' || error.code === 'ENFILE') throw error;
+}
+
+function emptyUnlessExhausted(error: NodeJS.ErrnoException): string {
+  throwIfExhausted(error);
+  return '';
 }
 
 /** The command line of a living process; empty if there is none. */

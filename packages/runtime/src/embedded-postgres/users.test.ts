@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -21,6 +23,18 @@ describe('users', () => {
     expect(await readdir(dir)).toEqual([name]);
     await removeUser(dir, name);
     expect(await countUsers(dir)).toBe(0);
+  });
+
+  it('are not overlooked for want of a file descriptor', async () => {
+    await addUser(dir);
+    const script = `
+      import { openSync } from 'node:fs';
+      import { countUsers } from ${JSON.stringify(new URL('./users.ts', import.meta.url).href)};
+      try { for (;;) openSync('/dev/null'); } catch {}
+      console.log(await countUsers(process.argv[1]).catch((error) => error.code));`;
+    const limited = ['-c', 'ulimit -n 64 && exec "$0" --conditions=@coffer/source --input-type=module --eval "$1" "$2"'];
+    const { stdout } = await promisify(execFile)('sh', [...limited, process.execPath, script, dir]);
+    expect(stdout).toBe('EMFILE\n');
   });
 
   it('of another container or machine are neither counted nor cleared away: their pids mean nothing here', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { makeDirectories } from '@coffer/storage-core';
 
-import { pidSpace, startOf } from './process-table.ts';
+import { pidSpace, startOf, throwIfExhausted } from './process-table.ts';
 
 /*
  * The users of a running server: one file each, named `<pid space>-<pid>-<start of the process>-<random>`. The file of a dead process does
@@ -26,10 +26,15 @@ export async function removeUser(dir: string, name: string): Promise<void> {
 /**
  * Counts the users other than `own`, after removing dead ones where that is possible. Those of another pid space cannot be told from the
  * dead: their entries stay but do not count, since a server is only shared within one pid space.
+ * @throws when nobody can tell, for want of file descriptors
  */
 export async function countUsers(dir: string, own?: string): Promise<number> {
   const prefix = `${await pidSpace()}-`;
-  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(prefix) && name !== own);
+  const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    throwIfExhausted(error);
+    return [];
+  });
+  const names = entries.filter((name) => name.startsWith(prefix) && name !== own);
   const alive = await Promise.all(
     names.map(async (name) => {
       const [, pid, start] = name.split('-');
