@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { afterEach, expect, it, vi } from 'vitest';
@@ -31,6 +32,20 @@ it('makes calls synchronously, in threads while they are slow, and then synchron
   expect(stat()).toBe(false);
   await Promise.all(answers); // before the file is closed
   await disk.close(fd);
+});
+
+it('does not take an entry that cannot be looked at for none, in threads either', async () => {
+  let now = 0;
+  vi.spyOn(clock, 'monotonicMs').mockImplementation(() => (now += 2));
+  const disk = new Disk();
+  const tooLong = 'x'.repeat(300);
+  const seen = new Set<unknown>();
+  for (let turn = 0; turn < 140; turn++) {
+    seen.add(await (async () => disk.find(tooLong))().catch(({ code }: NodeJS.ErrnoException) => code));
+  }
+  expect([...seen]).toEqual(['ENAMETOOLONG']);
+  expect(await disk.find(`${path}.none`)).toBeUndefined();
+  expect(await disk.find(join(path, 'none'))).toBeUndefined();
 });
 
 it('fails as the calls do', async () => {

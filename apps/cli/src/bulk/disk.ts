@@ -72,11 +72,15 @@ export class Disk {
     );
   }
 
-  /** The entry at a path, without following links; undefined where there is none or it cannot be read. */
+  /** The entry at a path, without following links; undefined where there is none. */
   find(path: string): MaybePromise<Stats | undefined> {
     return this.#call(
       () => lstatSync(path, { throwIfNoEntry: false }),
-      () => threaded.find(path).catch(() => undefined),
+      () =>
+        threaded.find(path).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+          return undefined;
+        }),
     );
   }
 
