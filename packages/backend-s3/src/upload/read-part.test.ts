@@ -123,6 +123,18 @@ it('releases its memory even if the file that was read fails to close', async ()
   store.connection.close();
 });
 
+it('is a failure of the storage where the file cannot be read back', async () => {
+  const { store, leave } = await storeOfSlow();
+  const close = vi.spyOn(SpoolFile.prototype, 'close');
+  vi.spyOn(SpoolFile.prototype, 'readInto').mockRejectedValue(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
+  const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
+  await expect(readPart(store, reader, { size: 4 * mib }, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(close).toHaveBeenCalledTimes(1);
+  (await store.memory.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })).release(true);
+  await leave();
+  store.connection.close();
+});
+
 it('keeps no file of an upload that fails', async () => {
   const { store, leave } = await storeOfSlow();
   const close = vi.spyOn(SpoolFile.prototype, 'close');

@@ -1,4 +1,4 @@
-import { SpoolFile } from '@coffer/storage-core';
+import { SpoolFile, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import type { Store } from '../store.ts';
@@ -22,6 +22,7 @@ interface PartRequest {
 /**
  * Reads `size` bytes, or what there is, into memory. While slow clients hold the memory, the bytes are written to a file and take memory
  * only once all have arrived, so a slow client blocks nobody else.
+ * @throws storage_unavailable when they cannot be read back, and any error of the source
  */
 export async function readPart(store: Store, reader: ChunkReader, request: PartRequest, ctx: CallContext): Promise<FilledBuffer> {
   const { memory } = store;
@@ -43,7 +44,7 @@ export async function readPart(store: Store, reader: ChunkReader, request: PartR
     if (mayBeLast && isWhole) await reader.hasMore();
     // If the disk is full, the rest waits for memory as if there were no file.
     return await fillBuffer(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
-      await file.readInto(buffer);
+      await file.readInto(buffer).catch(throwUnreadable);
       return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
     });
   } finally {
@@ -63,6 +64,10 @@ async function fillBuffer(held: HeldBuffer, fill: (buffer: Buffer) => Promise<nu
 /** Undefined if no file can be written, as in containers without a writable directory. */
 function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
   return SpoolFile.open(directory).catch(() => undefined);
+}
+
+function throwUnreadable(cause: unknown): never {
+  throw storageError('storage_unavailable', 'A part of the upload could not be read back from the local disk.', { cause });
 }
 
 /** @returns whether all of it is in the file; what could not be written is put back to be read again */
