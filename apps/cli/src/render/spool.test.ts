@@ -30,6 +30,18 @@ it('gives everything back in order, whether it fits into memory or not, and leav
   expect(paths.map((path) => existsSync(path))).toEqual([false]);
 });
 
+it('leaves no file even when its process is killed', async () => {
+  const paths: string[] = [];
+  refuse = async (path) => void paths.push(String(path));
+  const spool = new Spool<string>();
+  const text = 'x'.repeat(2 ** 20);
+  spool.add(text);
+  const values = spool.drain();
+  expect(await values.next()).toEqual({ done: false, value: text });
+  expect(paths.map((path) => existsSync(path))).toEqual([false]);
+  await values.return();
+});
+
 it('lets only its user read the file', async () => {
   const modes: unknown[] = [];
   refuse = async (_path, _flags, mode) => void modes.push(mode);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,6 @@ export class Spool<T> {
   #lines: string[] = [];
   #size = 0;
   #file: FileHandle | undefined;
-  #path = '';
   /** Bytes of the file that are valid. */
   #length = 0;
   /** Lines after those, kept in memory because the file takes no more. */
@@ -49,9 +48,7 @@ export class Spool<T> {
     this.#length = 0;
     this.#refused.length = 0;
     this.#lines = [];
-    if (file === undefined) return;
-    await file.close();
-    await rm(this.#path, { force: true });
+    await file?.close();
   }
 
   #spill(): void {
@@ -69,9 +66,8 @@ export class Spool<T> {
   /** @returns whether all of it is in the file */
   async #append(text: string): Promise<boolean> {
     const bytes = Buffer.from(text);
-    this.#path ||= join(tmpdir(), `coffer-${randomBytes(8).toString('hex')}.jsonl`);
     try {
-      this.#file ??= await open(this.#path, 'wx+', 0o600);
+      this.#file ??= await openNameless();
       await this.#file.appendFile(bytes);
       this.#length += bytes.length;
       return true;
@@ -79,4 +75,12 @@ export class Spool<T> {
       return false;
     }
   }
+}
+
+/** The file loses its name at once, so that it is gone when this process ends, in whatever way. */
+async function openNameless(): Promise<FileHandle> {
+  const path = join(tmpdir(), `coffer-${randomBytes(8).toString('hex')}.jsonl`);
+  const file = await open(path, 'wx+', 0o600);
+  await unlink(path).catch(() => {}); // then it stays, but holds what it has to
+  return file;
 }
