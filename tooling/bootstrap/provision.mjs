@@ -87,7 +87,8 @@ async function fetch(tool, dir, { supervisor, env }) {
         retrying ||= cause !== undefined;
       },
     });
-    const unpackingFailure = /TAR_ENTRY_ERROR (.+)/.exec(output)?.[1]; // only a warning to npm, which then leaves half a file
+    // Only a warning to npm, which then leaves half a file. An npm that fails also warns of the files whose folders it removes.
+    const unpackingFailure = code === 0 ? /TAR_ENTRY_ERROR (.+)/.exec(output)?.[1] : undefined;
     if (code === 0 && unpackingFailure === undefined) return;
     reason = unpackingFailure ?? npmReason(output);
     advice = downloadAdvice(output);

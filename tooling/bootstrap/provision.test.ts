@@ -105,6 +105,20 @@ describe('provisioning a tool', () => {
     expect(readdirSync(dir).filter((name) => name.startsWith('full'))).toEqual([]);
   });
 
+  it("gives npm's reason where npm failed, and not that of a file whose folder npm removed while it was still unpacking", async () => {
+    const npm = join(dir, 'npm-cli.js');
+    writeFileSync(
+      npm,
+      `console.error("npm warn tar TAR_ENTRY_ERROR ENOENT: no such file or directory, open '/part/node_modules/tool/tool'");
+      console.error('npm error code ECONNRESET\\nnpm error network aborted');
+      process.exitCode = 1;`,
+    );
+    const before = `process.env.npm_execpath = ${JSON.stringify(npm)};`;
+    const { code, errors } = await provision('cut', [tarball], { before });
+    expect(code).toBe(1);
+    expect(errors).toContain('Tool 1.0.0 from the npm registry: ECONNRESET, aborted. Check the network or proxy\n');
+  });
+
   it('leaves alone what the npm of a killed run is still writing', async () => {
     mkdirSync(join(dir, 'busy.part-1'), { recursive: true });
     const before = `
