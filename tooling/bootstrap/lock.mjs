@@ -69,13 +69,15 @@ function create(path) {
     throw error;
   }
   try {
-    writeSync(file, JSON.stringify({ pid: process.pid, host: hostname() }));
+    try {
+      writeSync(file, JSON.stringify({ pid: process.pid, host: hostname() }));
+    } finally {
+      closeSync(file); // network file systems may report a full disk as late as this
+    }
     return true;
   } catch (error) {
     rmSync(path, { force: true }); // on a full disk, a lock without a name would keep the next command waiting for a minute
     throw error;
-  } finally {
-    closeSync(file);
   }
 }
 

@@ -148,11 +148,17 @@ export function npmReason(output) {
   return [code && !text.includes(code) ? code : '', text.replace(/[.\s]+$/, '')].filter(Boolean).join(', ') || 'npm gave no reason';
 }
 
-/** @param {string} file */
+/**
+ * Some file systems do not sync what is open for reading, nor does Windows: then a power loss may take the bytes, as it may those of the
+ * other files. What the disk could not write is an error.
+ * @param {string} file
+ */
 function sync(file) {
   const descriptor = openSync(file, 'r');
   try {
     fsyncSync(descriptor);
+  } catch (error) {
+    if (['EIO', 'ENOSPC', 'EDQUOT'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) throw error;
   } finally {
     closeSync(descriptor);
   }

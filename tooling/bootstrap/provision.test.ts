@@ -89,6 +89,19 @@ describe('provisioning a tool', () => {
     expect(errors.match(/^(?:fsync|rename)Sync .*$/gm)).toEqual([`fsyncSync ${'a tool'.length}`, 'renameSync true']);
   });
 
+  it.each([
+    ['EPERM', 0],
+    ['EIO', 1],
+  ])('needs no sync where the system has none, but a disk that takes the bytes: %s', async (code, expected) => {
+    const before = `
+      const fs = (await import('node:fs')).default;
+      const { syncBuiltinESMExports } = await import('node:module');
+      fs.fsyncSync = () => { throw Object.assign(new Error('${code}: fsync'), { code: '${code}' }); };
+      syncBuiltinESMExports();`;
+    expect(await provision(`unsynced-${code}`, [tarball], { before })).toMatchObject({ code: expected });
+    expect(existsSync(join(dir, `unsynced-${code}`))).toBe(expected === 0);
+  });
+
   it('takes none that npm could not unpack on a full disk, and says so', async () => {
     const npm = join(dir, 'npm-cli.js');
     writeFileSync(
