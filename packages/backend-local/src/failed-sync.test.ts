@@ -1,4 +1,5 @@
 import type * as files from 'node:fs';
+import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,6 +9,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
+import { IndexFile } from './index-file.ts';
 import { scratch } from './testing/storage.ts';
 
 const failure = vi.hoisted(() => ({ path: '', left: 0 }));
@@ -59,4 +61,21 @@ it('a delete that finds the object gone is not acknowledged before its absence i
   await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
   await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
   await backend.delete(at('a'), noContext);
+});
+
+it('after a failed sync of the log, a full disk does not keep removals from being acknowledged', async () => {
+  const index = await IndexFile.open(join(root, 'index.db'));
+  try {
+    failure.left = 1;
+    await expect(index.durable()).rejects.toMatchObject(failedDisk);
+    // A disk on which the database has no room to grow, except for that of the reserve.
+    const prepare = index.db.prepare.bind(index.db);
+    vi.spyOn(index.db, 'prepare').mockImplementation((sql) => {
+      if (!existsSync(join(root, 'index.db-reserve'))) return prepare(sql);
+      throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 });
+    });
+    await index.durable();
+  } finally {
+    await index.close();
+  }
 });

@@ -177,7 +177,7 @@ export class IndexFile {
   }
 
   async #syncWal(): Promise<void> {
-    if (this.#isDoubtful) this.#emptyWal();
+    if (this.#isDoubtful) await withReserve(this.#removalReserve, async () => this.#emptyWal());
     try {
       await datasync({ fd: this.#wal });
     } catch (error) {
@@ -186,7 +186,10 @@ export class IndexFile {
     }
   }
 
-  /** Writes everything to the database, synced, so that later commits do not follow ones that the WAL may have lost. */
+  /**
+   * Writes everything to the database, synced, so that later commits do not follow ones that the WAL may have lost. The database may grow
+   * by this where the WAL did not: on a full disk, removals have to be able to go on.
+   */
   #emptyWal(): void {
     const { busy } = this.db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number };
     if (busy !== 0) throw storageError('storage_unavailable', 'The index cannot be synced while another process reads it.');
