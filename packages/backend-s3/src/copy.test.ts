@@ -1,50 +1,16 @@
-import { hash } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
-
 import { noContext } from '@coffer/storage-core';
 import type { ObjectInfo } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { copyObject } from './copy.ts';
-import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
+import { copying, destination, isRead, isWrite, mib, reading, seen, source, there } from './testing/copying.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
 
-const mib = 2 ** 20;
-const source = { bucket: 'bucket', key: 'source' };
-const destination = { bucket: 'bucket', key: 'copy' };
-
-const { serve, backendTo, open, clear } = newStage();
+const { serve, backendTo, clear } = newStage();
 afterEach(clear);
-
-const there =
-  (etag: string, size = 9 * mib, version = 'null'): Answer =>
-  (_request, response) => {
-    const headers = { etag: `"${etag}"`, 'content-length': size, 'content-type': 'text/plain', 'x-amz-version-id': version };
-    response.writeHead(200, headers).end();
-  };
-const privately = answering('<AccessControlPolicy><Owner><ID></ID></Owner><AccessControlList/></AccessControlPolicy>');
-const copied = answering('<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>');
-const partCopied = answering('<CopyPartResult><ETag>&quot;part&quot;</ETag></CopyPartResult>');
-const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
-const completed = answering('<CompleteMultipartUploadResult><ETag>&quot;copied&quot;</ETag></CompleteMultipartUploadResult>');
-
-/** A server that copies whatever it is asked to. @param look answers to HEAD */
-const copying =
-  (look: Answer): Answer =>
-  (request, response) => {
-    const { method, url = '' } = request;
-    if (method === 'HEAD') return look(request, response);
-    if (method === 'GET') return privately(request, response);
-    if (method === 'DELETE') return response.writeHead(204).end();
-    if (method === 'POST') return (url.includes('uploadId=') ? completed : begun)(request, response);
-    return (url.includes('partNumber=') ? partCopied : copied)(request, response);
-  };
-const seen = ({ requests }: Scripted, method: string): readonly string[] =>
-  requests.filter((request) => request.method === method).map(({ url = '' }) => url.replace(/[?&]x-id=\w+/, ''));
 
 describe.each(transports)('a copy (%s)', (transport) => {
   it('of an object onto itself is of the version that was inspected', async () => {
@@ -54,66 +20,11 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(put?.headers).toMatchObject({ 'x-amz-copy-source-if-match': '"before"', 'x-amz-metadata-directive': 'REPLACE' });
   });
 
-  it.each([
-    [3, {}, ['GET', 'PUT']],
-    [8 * mib, {}, ['GET', 'PUT']],
-    [9 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
-    [12 * mib, {}, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
-    [3, { ifNoneMatch: '*' }, ['GET', 'PUT']],
-    [9 * mib, { ifNoneMatch: '*' }, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
-    [12 * mib, { ifNoneMatch: '*' }, ['GET', 'GET', 'PUT', 'PUT', 'POST']],
-  ] as const)(
-    'of the latest version passes through this process if the server would copy another one (%i bytes, %o)',
-    async (size, condition, made) => {
-      const latest = Buffer.alloc(size, 'x');
-      const look: Answer = (_request, response) =>
-        response.writeHead(200, { etag: '"latest"', 'content-length': size, 'content-type': 'text/plain', 'x-amz-version-id': '2' }).end();
-      const server = await serve((request, response) => {
-        const { method, url = '', headers } = request;
-        const isAbsent = 'ifNoneMatch' in condition;
-        if (isAbsent && method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
-        if (headers['x-amz-copy-source-if-match'] === '"latest"') return refusal(412, 'PreconditionFailed')(request, response);
-        if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
-        if (method !== 'GET' || /acl|versioning/.test(url)) return copying(look)(request, response);
-        const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
-        const range = headers.range === undefined ? {} : { 'content-range': `bytes ${first}-${last}/${size}` };
-        response.writeHead(headers.range === undefined ? 200 : 206, { etag: '"latest"', ...range, 'content-length': last + 1 - first });
-        return response.end(latest.subarray(first, last + 1));
-      });
-      await backendTo(server, { transport, copyByPartsFrom: 10 * mib }).copy(source, destination, condition, noContext);
-      const refused = server.requests.findLastIndex(({ headers }) => headers['x-amz-copy-source'] !== undefined);
-      const after = server.requests
-        .slice(refused + 1)
-        .filter(({ method = '', url = '' }) => !/HEAD|DELETE/.test(method) && !/uploads|acl/.test(url));
-      expect(after.map(({ method }) => method).toSorted()).toEqual([...made].toSorted());
-      expect(seen(server, 'DELETE')).toEqual(size < 10 * mib ? [] : ['/bucket/copy?uploadId=id']);
-    },
-  );
-
-  it('of an object onto itself passes through this process if the server ignores its condition, and replaces only what was read', async () => {
-    let isReplaced = false;
-    const look: Answer = (request, response) => there(isReplaced ? 'after' : 'before', 3)(request, response);
-    const server = await serve((request, response) => {
-      const isRead = request.method === 'GET' && request.url?.includes('acl') !== true;
-      if (isRead) return answering('old', { etag: '"before"' })(request, response);
-      const isCopy = request.headers['x-amz-copy-source'] !== undefined;
-      isReplaced ||= request.method === 'PUT';
-      return (request.method === 'PUT' && !isCopy ? refusal(412, 'PreconditionFailed') : copying(look))(request, response);
-    });
-    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
-    await expect(backend.copy(source, source, {}, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
-    const [put, ...others] = server.requests.filter(({ method }) => method === 'PUT');
-    expect(put?.headers).toMatchObject({ 'if-match': '"before"', 'content-type': 'text/plain' });
-    expect(others).toEqual([]);
-  });
-
   it('of an object onto itself is refused if another object was written before the server made it unconditionally', async () => {
     const server = await serve((request, response) => {
-      const isOfBytes = request.url?.includes('acl') !== true;
-      if (isOfBytes && request.method === 'GET') return answering('old', { etag: '"before"' })(request, response);
-      const isWrite = isOfBytes && request.method === 'PUT' && request.headers['x-amz-copy-source'] === undefined;
+      if (isRead(request)) return answering('old', { etag: '"before"' })(request, response);
       const isMade = server.requests.some(({ headers }) => headers['x-amz-copy-source'] !== undefined);
-      return (isWrite ? refusal(412, 'PreconditionFailed') : copying(there(isMade ? 'copied' : 'before', 3)))(request, response);
+      return (isWrite(request) ? refusal(412, 'PreconditionFailed') : copying(there(isMade ? 'copied' : 'before', 3)))(request, response);
     });
     const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
     const copy = backend.copy(source, source, { ifMatch: 'before' }, noContext);
@@ -214,36 +125,16 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(await backendTo(server, { transport }).copy(source, destination, {}, noContext)).toMatchObject({ etag: 'copied' });
   });
 
-  it.each([3, 9 * mib])('of the latest version keeps its tags when it passes through this process (%i bytes)', async (size) => {
-    const described = { etag: '"latest"', 'content-length': size, 'x-amz-version-id': '2', 'x-amz-tagging-count': 1 };
-    const tags = '<Tagging><TagSet><Tag><Key>name</Key><Value>of it</Value></Tag></TagSet></Tagging>';
-    const server = await serve((request, response) => {
-      const { method, url = '', headers } = request;
-      if (headers['x-amz-copy-source-if-match'] !== undefined) return refusal(412, 'PreconditionFailed')(request, response);
-      if (method === 'GET' && url.includes('tagging')) return answering(tags)(request, response);
-      if (method === 'PUT') return answering('', { etag: '"sent"' })(request, response);
-      const isRead = method === 'GET' && !url.includes('acl');
-      if (!isRead) return copying((_request, answer) => answer.writeHead(200, described).end())(request, response);
-      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
-      return response.writeHead(200, { etag: '"latest"', 'content-length': last + 1 - first }).end(Buffer.alloc(last + 1 - first));
-    });
-    await backendTo(server, { transport }).copy(source, destination, {}, noContext);
-    expect(seen(server, 'PUT').at(-1)).toMatch(/^\/bucket\/copy\?tagging/);
-  });
-
   describe('of an object that could share its bytes with the copy, as on Ceph', () => {
     const sharing = { ...awsProfile, conditionalPutOfVersions: false, copySourceCondition: false };
     const suspended = answering('<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>');
     const serving = (copiesParts: boolean): Promise<Scripted> =>
       serve((request, response) => {
-        const { method, url = '', headers } = request;
+        const { url = '' } = request;
         if (url.includes('versioning')) return suspended(request, response);
-        if (method === 'PUT' && url.includes('partNumber=') && headers['x-amz-copy-source'] === undefined)
-          return answering('', { etag: '"sent"' })(request, response);
+        if (isWrite(request)) return answering('', { etag: '"sent"' })(request, response);
         if (url.includes('partNumber=') && !copiesParts) return refusal(501, 'NotImplemented')(request, response);
-        if (method !== 'GET' || url.includes('acl')) return copying(there('before'))(request, response);
-        const [first = 0, last = 0] = (headers.range ?? '').replace('bytes=', '').split('-').map(Number);
-        return response.writeHead(206, { etag: '"before"', 'content-length': last + 1 - first }).end(Buffer.alloc(last + 1 - first));
+        return (isRead(request) ? reading('before', 9 * mib) : copying(there('before')))(request, response);
       });
 
     it.each([
@@ -260,10 +151,8 @@ describe.each(transports)('a copy (%s)', (transport) => {
 
   it('of more than one request may copy passes through this process where the server copies no parts', async () => {
     const server = await serve((request, response) => {
-      const { method, url = '' } = request;
-      if (url.includes('partNumber=')) return refusal(501, 'NotImplemented')(request, response);
-      const isRead = method === 'GET' && !url.includes('acl');
-      return (isRead ? refusal(403, 'AccessDenied') : copying(there('before', 6 * 1024 * mib)))(request, response);
+      if (request.url?.includes('partNumber=') === true) return refusal(501, 'NotImplemented')(request, response);
+      return (isRead(request) ? refusal(403, 'AccessDenied') : copying(there('before', 6 * 1024 * mib)))(request, response);
     });
     const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
     await expect(copy).rejects.toMatchObject({ code: 'access_denied' });
@@ -429,41 +318,6 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(told).toEqual(['STANDARD_IA', 'GLACIER_IR']);
   });
 
-  it('through this process is of the inspected version, and holds neither memory nor a connection afterwards', async () => {
-    const data = Buffer.alloc(3 * mib);
-    let reads = 0;
-    const server = await serve((request, response) => {
-      const isOfBytes = request.url?.includes('acl') !== true;
-      if (isOfBytes && request.method === 'GET')
-        return response.writeHead(200, { etag: reads++ === 0 ? '"after"' : '"before"', 'content-length': data.length }).end(data);
-      return (request.method === 'PUT' ? ok : copying(there('before', data.length)))(request, response);
-    });
-    const settings = { transport, uploadMemory: 5 * mib, partSize: 5 * mib, maxPoolConnections: 1 };
-    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
-    const copy = (): Promise<unknown> => backend.copy(source, destination, { ifMatch: 'before' }, { signal: AbortSignal.timeout(20_000) });
-    await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
-    expect(seen(server, 'PUT')).toEqual([]);
-    for (let made = 0; made < 2; made++) expect(await copy()).toMatchObject({ size: data.length });
-  });
-
-  it('by parts through this process holds no memory once a part was of another version', async () => {
-    const size = 6 * mib;
-    let reads = 0;
-    const server = await serve((request, response) => {
-      const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')?.map(Number) ?? [];
-      if (start === undefined || end === undefined)
-        return (request.method === 'PUT' ? ok : copying(there('before', size)))(request, response);
-      const part = Buffer.alloc(end - start + 1);
-      return response.writeHead(206, { etag: reads++ === 0 ? '"after"' : '"before"', 'content-length': part.length }).end(part);
-    });
-    const settings = { transport, uploadMemory: 5 * mib, partSize: 5 * mib, copyByPartsFrom: 5 * mib + 1 };
-    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
-    const from = { ...source, key: 'a%b' }; // the parts of which no server copies
-    const copy = (): Promise<unknown> => backend.copy(from, destination, { ifMatch: 'before' }, { signal: AbortSignal.timeout(20_000) });
-    await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
-    expect(await copy()).toMatchObject({ size });
-  });
-
   it.each([
     ['there', there('copied', 3)],
     ['at its source, if nobody may look at it', refusal(403, 'AccessDenied')],
@@ -475,159 +329,6 @@ describe.each(transports)('a copy (%s)', (transport) => {
     });
     const info = await backendTo(server, { transport }).copy(source, destination, {}, noContext);
     expect(info).toMatchObject({ ...destination, etag: 'copied', size: 3 });
-  });
-
-  it.each([
-    ['whole', 'a%b', 6 * mib],
-    ['by parts', 'a%b', 12 * mib],
-  ])('through this process is made although a connection that it reads from is cut: %s', async (_how, key, size) => {
-    let reads = 0;
-    const server = await serve((request, response) => {
-      const { method, url = '', headers } = request;
-      if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
-      if (method !== 'GET' || /acl/.test(url)) return copying(there('before', size))(request, response);
-      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
-      const range = headers.range === undefined ? {} : { 'content-range': `bytes ${first}-${last}/${size}` };
-      response.writeHead(headers.range === undefined ? 200 : 206, { etag: '"before"', ...range, 'content-length': last + 1 - first });
-      if (reads++ === 0) return response.write(Buffer.alloc(mib), () => request.socket.destroy());
-      return response.end(Buffer.alloc(last + 1 - first));
-    });
-    const settings = { transport, copyByPartsFrom: 10 * mib, maxRetries: 1, uploadMemory: 8 * mib };
-    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
-    await backend.copy({ ...source, key }, destination, { ifMatch: 'before' }, noContext);
-    expect(reads).toBe(size > 8 * mib ? 3 : 2);
-  });
-
-  it('through this process is given up once its source was cut off more often than requests are retried', async () => {
-    let reads = 0;
-    const server = await serve((request, response) => {
-      if (request.method !== 'GET' || request.url?.includes('acl') === true) return copying(there('before', 3 * mib))(request, response);
-      reads++;
-      response.writeHead(200, { etag: '"before"', 'content-length': 3 * mib });
-      return response.write(Buffer.alloc(mib), () => request.socket.destroy());
-    });
-    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, copySourceCondition: false });
-    const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
-    await expect(copy).rejects.toMatchObject({ code: 'storage_unavailable' });
-    expect(reads).toBe(2);
-    expect(seen(server, 'PUT')).toEqual([]);
-  });
-
-  it.each([
-    ['whole', 3 * mib],
-    ['by parts', 9 * mib],
-  ])('through this process does not wait for slow clients that hold the memory: %s', async (_how, size) => {
-    const server = await serve((request, response) => {
-      const { method, url = '', headers } = request;
-      if (method === 'PUT' && headers['x-amz-copy-source'] === undefined) return answering('', { etag: '"sent"' })(request, response);
-      if (method !== 'GET' || /acl/.test(url)) return copying(there('before', size))(request, response);
-      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
-      return response.writeHead(200, { etag: '"before"', 'content-length': last + 1 - first }).end(Buffer.alloc(last + 1 - first));
-    });
-    const settings = { endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', timeout: 10, transport };
-    const sizes = { partSize: 5 * mib, uploadMemory: 10 * mib, copyByPartsFrom: 6 * mib };
-    const store = openStore({ ...settings, ...sizes }, { ...awsProfile, copySourceCondition: false });
-    open.push(() => store.connection.close());
-    await store.memory.take(10 * mib, {});
-    void store.memory.whileFilling(10 * mib, new Promise(() => {}));
-    const at = { ...source, key: '100%' };
-    expect(await copyObject(store, { source: at, destination }, { ifMatch: 'before' }, noContext)).toMatchObject({ size });
-  });
-
-  it.each([
-    ['as a whole', 5 * mib, 'source'],
-    ['by parts', 10 * mib, '100%'],
-  ])('through this process needs no memory beside what it has taken, and leaves that to others (%s)', async (_how, size, key) => {
-    const server = await serve((request, response) => {
-      const { method, url = '', headers } = request;
-      if (method === 'PUT') return answering('', { etag: '"sent"' })(request, response);
-      if (method !== 'GET' || url.includes('acl')) return copying(there('before', size))(request, response);
-      const [first = 0, last = size - 1] = (headers.range ?? '').replace('bytes=', '').split('-').filter(Boolean).map(Number);
-      const content = { etag: '"before"', 'content-length': last + 1 - first };
-      return response.writeHead(headers.range === undefined ? 200 : 206, content).end(Buffer.alloc(last + 1 - first, 'x'));
-    });
-    const settings = { endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', timeout: 10, transport };
-    const sizes = { partSize: 5 * mib, uploadMemory: 5 * mib, copyByPartsFrom: 6 * mib };
-    const store = openStore({ ...settings, ...sizes }, { ...awsProfile, copySourceCondition: false });
-    open.push(() => store.connection.close());
-    await copyObject(store, { source: { ...source, key }, destination }, { ifMatch: 'before' }, noContext);
-    const { buffer } = await store.memory.take(5 * mib, {});
-    expect(buffer.equals(Buffer.alloc(5 * mib, 'x'))).toBe(true);
-  });
-
-  it.each(['a read with another ETag', 'a refused read'])(
-    'under If-None-Match through this process is of the newer version, if the source is replaced meanwhile (%s)',
-    async (how) => {
-      let looks = 0;
-      const server = await serve((request, response) => {
-        const isRead = request.method === 'GET' && request.url?.includes('acl') !== true;
-        if (isRead && looks === 1 && how === 'a refused read') return refusal(412, 'PreconditionFailed')(request, response);
-        if (isRead) return answering('new', { etag: '"after"' })(request, response);
-        if (request.method === 'PUT') return answering('', { etag: '"after"' })(request, response);
-        return copying((...look) => (looks++ === 0 ? there('before', 9) : there('after', 3))(...look))(request, response);
-      });
-      const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false });
-      const info = await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
-      expect(info).toMatchObject({ ...destination, etag: 'after', size: 3 });
-      expect(seen(server, 'PUT').filter((url) => !url.includes('acl='))).toEqual(['/bucket/copy']);
-    },
-  );
-
-  it('under If-None-Match through this process is written with that condition alone, and recognized if the answer gets lost', async () => {
-    const etag = hash('md5', 'old');
-    const described = { etag: `"${etag}"`, 'content-length': 3, 'content-type': 'text/plain', 'cache-control': 'no-cache' };
-    const look: Answer = (_request, response) => response.writeHead(200, described).end();
-    const writes: IncomingHttpHeaders[] = [];
-    const server = await serve((request, response) => {
-      const { method, url = '', headers } = request;
-      if (method === 'GET' && !url.includes('acl')) return answering('old', { etag: `"${etag}"` })(request, response);
-      if (method !== 'PUT') return copying(look)(request, response);
-      writes.push(headers);
-      return writes.length === 1 ? request.socket.destroy() : refusal(412, 'PreconditionFailed')(request, response);
-    });
-    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, acl: false, conditionalCopy: false });
-    expect(await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext)).toMatchObject({ ...destination, etag });
-    expect(writes).toMatchObject(Array(2).fill({ 'if-none-match': '*', 'cache-control': 'no-cache' }));
-    expect(writes.filter((headers) => 'if-match' in headers)).toEqual([]);
-  });
-
-  it('under If-None-Match through this process is not taken for what somebody else has written when the answer got lost', async () => {
-    let writes = 0;
-    const server = await serve((request, response) => {
-      const { method, url = '' } = request;
-      if (method === 'GET' && !url.includes('acl')) return answering('old', { etag: `"${hash('md5', 'old')}"` })(request, response);
-      const look = there(url.startsWith('/bucket/copy') ? 'theirs' : hash('md5', 'old'), 3);
-      if (method !== 'PUT') return copying(look)(request, response);
-      return writes++ === 0 ? request.socket.destroy() : refusal(412, 'PreconditionFailed')(request, response);
-    });
-    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, acl: false, conditionalCopy: false });
-    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
-    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
-    expect(writes).toBe(2);
-  });
-
-  it('through this process ends when its caller leaves while the source is read', async () => {
-    const caller = new AbortController();
-    const server = await serve((request, response) => {
-      if (request.method !== 'GET' || request.url?.includes('acl') === true) return copying(there('before', 3 * mib))(request, response);
-      response.writeHead(200, { etag: '"before"', 'content-length': 3 * mib });
-      return response.write(Buffer.alloc(mib), () => setTimeout(() => caller.abort(), 100));
-    });
-    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
-    const copy = backend.copy(source, destination, { ifMatch: 'before' }, { signal: caller.signal });
-    await expect(copy).rejects.toMatchObject({ name: 'AbortError' });
-    expect(seen(server, 'PUT')).toEqual([]);
-  });
-
-  it.each(['ol', 'older'])('through this process is not made of less or more than what was inspected: %s', async (read) => {
-    const server = await serve((request, response) => {
-      const isRead = request.method === 'GET' && request.url?.includes('acl') !== true;
-      return (isRead ? answering(read, { etag: '"before"' }) : copying(there('before', 3)))(request, response);
-    });
-    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
-    const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
-    await expect(copy).rejects.toMatchObject({ code: 'storage_unavailable' });
-    expect(seen(server, 'PUT')).toEqual([]);
   });
 
   it('by parts under If-None-Match is aborted if an object was written meanwhile', async () => {
