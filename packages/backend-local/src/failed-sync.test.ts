@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
 import { IndexFile } from './index-file.ts';
-import { scratch } from './testing/storage.ts';
+import { filesIn, scratch } from './testing/storage.ts';
 
 const failure = vi.hoisted(() => ({ path: '', left: 0 }));
 vi.mock('node:fs', async (original) => {
@@ -61,6 +61,16 @@ it('a delete that finds the object gone is not acknowledged before its absence i
   await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
   await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
   await backend.delete(at('a'), noContext);
+});
+
+it('a sweep removes no bytes whose row a power loss may bring back', async () => {
+  await put('a');
+  const placed = await filesIn(root);
+  failure.left = 2;
+  await expect(backend.delete(at('a'), noContext)).rejects.toMatchObject(failedDisk);
+  await expect(backend.maintenance!.sweep({ olderThan: 0 }, noContext)).rejects.toMatchObject(failedDisk);
+  expect(await filesIn(root)).toEqual(placed);
+  expect(await backend.maintenance!.sweep({ olderThan: 0 }, noContext)).toEqual({ removed: 1, bytes: 1 });
 });
 
 it('after a failed sync of the log, a full disk does not keep removals from being acknowledged', async () => {

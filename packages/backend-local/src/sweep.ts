@@ -55,6 +55,7 @@ async function findOldUnowned(
  * then notices. Freeing them, the slow part, comes afterwards.
  */
 async function removeUnowned<B extends BlobAddress>(store: Store, candidates: readonly B[]): Promise<readonly B[]> {
+  await store.index.durable(); // the change that left them unowned may not be: a power loss would bring their rows back
   await store.temp.prepare();
   const moved = new Map<B, string>();
   await store.objects.takeUnowned(candidates, (candidate) => {
