@@ -9,6 +9,7 @@ import { storageError } from '@coffer/storage-core';
 import { CoalescedSync } from './coalesced-sync.ts';
 import { isBusy, isFailedWrite, isFull, toOpeningError, toStorageError } from './errors.ts';
 import { prepare } from './index-schema.ts';
+import { LogDoubt } from './log-doubt.ts';
 import { Reserve } from './reserve.ts';
 import { datasync } from './sync.ts';
 
@@ -43,8 +44,7 @@ export class IndexFile {
   /** Whether there was no room for the opening reserve; `close()` then tries again. */
   #lacksOpeningReserve = false;
   readonly #sync: CoalescedSync;
-  /** Whether a sync of the WAL failed. The system may then have dropped what it could not write, and the next sync would not tell. */
-  #isDoubtful = false;
+  readonly #doubt: LogDoubt;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
 
@@ -55,6 +55,7 @@ export class IndexFile {
     this.#wal = wal;
     this.#removalReserve = removalReserve(path);
     this.#openingReserve = openingReserve(path);
+    this.#doubt = new LogDoubt(`${path}-doubtful`);
     this.#reservesRestored = this.#restoreReserves(); // only writers have to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -177,11 +178,11 @@ export class IndexFile {
   }
 
   async #syncWal(): Promise<void> {
-    if (this.#isDoubtful) await withReserve(this.#removalReserve, async () => this.#emptyWal());
+    if (this.#doubt.isRaised()) await withReserve(this.#removalReserve, async () => this.#emptyWal());
     try {
       await datasync({ fd: this.#wal });
     } catch (error) {
-      this.#isDoubtful = true;
+      this.#doubt.raise();
       throw error;
     }
   }
@@ -193,7 +194,7 @@ export class IndexFile {
   #emptyWal(): void {
     const { busy } = this.db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number };
     if (busy !== 0) throw storageError('storage_unavailable', 'The index cannot be synced while another process reads it.');
-    this.#isDoubtful = false;
+    this.#doubt.settle();
   }
 
   #transaction<T>(work: () => T): T {
