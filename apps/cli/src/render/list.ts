@@ -19,15 +19,17 @@ async function renderJson(pages: AsyncIterable<ListPage>, output: Output): Promi
   const prefixes: string[] = [];
   let truncated = false;
   await document.guard(async () => {
-    for await (const page of pages) {
-      document.array('objects', page.objects.map(objectJson));
-      prefixes.push(...page.commonPrefixes);
-      truncated = page.isTruncated;
-      await output.ready();
-      if (output.isClosed) return;
+    try {
+      for await (const page of pages) {
+        document.array('objects', page.objects.map(objectJson));
+        prefixes.push(...page.commonPrefixes);
+        truncated = page.isTruncated;
+        await output.ready();
+        if (output.isClosed) return;
+      }
+    } finally {
+      if (prefixes.length > 0) document.value('common_prefixes', prefixes);
     }
-    document.array('objects', []);
-    if (prefixes.length > 0) document.value('common_prefixes', prefixes);
     document.value('truncated', truncated);
   });
 }
