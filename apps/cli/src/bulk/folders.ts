@@ -43,7 +43,10 @@ export class Folders {
   /** Level by level: a folder is created only in one that is known to lie inside the root. */
   async #make(folder: string): Promise<void> {
     this.#realRoot ??= this.#makeRoot();
-    const root = await this.#realRoot;
+    const root = await this.#realRoot.catch((error: unknown) => {
+      this.#realRoot = undefined; // the next folder tries again
+      throw error;
+    });
     if (folder === this.root) return;
     await this.prepare(dirname(folder));
     try {

@@ -1,5 +1,5 @@
 import type * as fs from 'node:fs/promises';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
@@ -67,4 +67,14 @@ it.each<[string, (name: string) => string, string, string]>([
   const claims = new NameClaims(new Folders(path));
   await claims.claim(first);
   await claims.claim(second);
+});
+
+it('once the folder can be created, names can be claimed', async () => {
+  const root = join(path, 'file/out');
+  const claims = new NameClaims(new Folders(root));
+  await writeFile(join(path, 'file'), '');
+  await expect(claims.claim('a')).rejects.toMatchObject({ code: 'path_conflict' });
+  await rm(join(path, 'file'));
+  await claims.claim('a');
+  expect(await readdir(root)).toEqual([]);
 });

@@ -44,7 +44,11 @@ export class NameClaims {
 
   /** Claims a name. @throws LocalError `path_conflict` when another name for the same file was claimed before */
   async claim(name: string): Promise<void> {
-    const found = await (this.#ignored ??= this.#probe());
+    this.#ignored ??= this.#probe();
+    const found = await this.#ignored.catch((error: unknown) => {
+      this.#ignored = undefined; // the next name tries again
+      throw error;
+    });
     if (found.length === 0) return;
     const folded = found.reduce((current, { fold }) => fold(current), name);
     const other = this.#claimed.get(folded);
