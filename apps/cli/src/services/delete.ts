@@ -33,7 +33,7 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
   let before: number;
   do {
     before = follower.totals.count;
-    await runBulk(session, planDeletions(session, bucket, pagesToDelete(session, bucket, request)), options, follower);
+    await runBulk(session, planDeletions(session, bucket, pagesToDelete(session, bucket, request, follower)), options, follower);
   } while (!request.dryRun && follower.totals.failed === 0 && follower.totals.count > before);
 }
 
@@ -42,17 +42,23 @@ async function* pagesToDelete(
   session: Session,
   bucket: string,
   request: DeleteRequest,
+  { totals }: CountingFollower<Deleted>,
 ): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
   const filter = filterOf(request.include, request.exclude);
   const isSelected = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
   const prefixes = [...new Set(request.keys.map(folderPrefix))];
+  let isEmpty = totals.count === 0; // otherwise, this is another pass
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
     for await (const objects of pagesBelow(session, { bucket, prefix }, { isReadOnly: request.dryRun })) {
+      if (objects.length > 0) isEmpty = false;
       // Counts each object once, even where one prefix lies below another.
       yield objects.filter(({ key }) => isSelected(key, prefix) && !before.some((earlier) => isSelected(key, earlier)));
     }
   }
+  if (!isEmpty) return;
+  for (const prefix of prefixes)
+    session.note(`note: there are no objects ${prefix === '' ? 'in the bucket' : `below ${prefix}`}.${patternHint(prefix)}`);
 }
 
 /** Looks up each object first, to report the size of what goes and which keys do not exist. */

@@ -69,6 +69,20 @@ describeStores('delete', (bench, store) => {
     );
   });
 
+  it('says of prefixes that there is nothing below them, and that they are no patterns', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { 'docs/a': 'x', doc2: 'x' });
+    for (const [prefix, message] of [
+      ['doc2', 'there are no objects below doc2/.'],
+      ['docs/*', 'there are no objects below docs/*/. Keys are not patterns; use --recursive with --include.'],
+    ] as const) {
+      const stderr = `note: ${message}\n`;
+      for (const confirm of [[], ['--confirm']])
+        expect(await coffer(['delete', prefix, '--prefix', ...confirm])).toMatchObject({ code: 0, stderr });
+    }
+    expect(await coffer(['delete', 'docs', '--prefix', '--confirm'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('takes more objects than a batch, a page or a request holds', async () => {
     const { bucket, storage, coffer } = bench();
     const many = Array.from({ length: 1203 }, (_, index) => [`many/${String(index).padStart(4, '0')}`, 'x'] as const);
