@@ -78,7 +78,7 @@ export class BulkReport<R> implements Follower<R> {
       this.#progress.end();
       await this.#failures.close();
       if (this.#failed > 0) process.exitCode = 1;
-      if (!this.#output.json && (isComplete || this.#hasResults)) this.#line(this.#summary(isComplete));
+      if (!this.#output.json && (isComplete ? !this.#output.isClosed : this.#hasResults)) this.#line(this.#summary(isComplete));
     }
   }
 

@@ -272,7 +272,7 @@ describeStores('download', (bench, store) => {
 
     const cut = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
     cut.child.stdout!.destroy(); // as `head` does
-    expect(await cut.ended).toMatchObject({ code: 0 });
+    expect(await cut.ended).toMatchObject({ code: 0, stderr: '' });
     const stalled = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
     stalled.child.stdout!.removeAllListeners('data').pause();
     await new Promise((resolve) => setTimeout(resolve, 1500)); // a delay, because listening for the child's bytes would make them flow
