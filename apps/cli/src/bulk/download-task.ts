@@ -96,8 +96,8 @@ async function endOfLinks(path: string): Promise<string> {
 }
 
 /** Provider consoles create empty objects to represent folders. */
-async function makeFolder({ name, listed }: PlannedDownload, { folders }: DownloadSettings): Promise<string> {
-  if ((listed?.size ?? 0) > 0) throw folderWithContentError();
+async function makeFolder({ key, name, listed }: PlannedDownload, { folders }: DownloadSettings): Promise<string> {
+  if ((listed?.size ?? 0) > 0) throw folderWithContentError(key);
   const path = folders.pathOf(name);
   await folders.prepare(path);
   return path;

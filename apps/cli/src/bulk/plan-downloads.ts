@@ -75,7 +75,7 @@ export async function* planBelow({
       isEmpty = false;
       if (!filter(name)) continue;
       if (name === '') {
-        yield { subject: { key }, problem: problemOf(folderWithContentError()) };
+        yield { subject: { key }, problem: problemOf(folderWithContentError(key)) };
         continue;
       }
       const earlierKey = name.endsWith('/') ? undefined : await earlierKeyOf(name, earlierFolders);
@@ -107,8 +107,9 @@ function conflictError(earlierKey: string): Error {
 }
 
 /** For an object with content whose key a file system can only represent as a folder. */
-export function folderWithContentError(): Error {
-  return new LocalError('is_a_directory', 'The key ends in "/", like a folder, but the object has content.');
+export function folderWithContentError(key: string): Error {
+  const hint = `"download ${key} --output -" writes it to stdout`;
+  return new LocalError('is_a_directory', `The key ends in "/", like a folder, but the object has content; ${hint}.`);
 }
 
 function folderKeyError(key: string): Error {

@@ -97,6 +97,7 @@ describeStores('download', (bench, store) => {
         ['docs/e/f', 'unsafe_path'],
       ]),
     );
+    expect(ended.stderr).toContain('"download docs/ --output -" writes it to stdout');
     expect(await filesIn(folder)).toMatchObject({ 'out/b': 'b', 'elsewhere/g': 'g' });
     expect(Object.keys(await filesIn(folder)).filter((name) => name.includes('.part'))).toEqual([]);
     expect(await coffer(['download', 'nosuch', '-o', 'x'])).toMatchObject({
