@@ -65,7 +65,7 @@ const local: Readonly<Record<string, readonly [code: string, message: string]>> 
   EINVAL: ['unsafe_path', 'This file system cannot hold the name.'],
   ENOSPC: ['disk_full', 'The disk is full.'],
   EDQUOT: ['disk_full', 'The disk quota is used up.'],
-  EFBIG: ['disk_full', 'The file would be too large for this file system.'],
+  EFBIG: ['disk_full', 'The file would be larger than the file system, or the limit on the size of files (ulimit -f), allows.'],
   EMFILE: ['local_io', 'Too many open files. Use a lower --concurrency or a higher limit (ulimit -n).'],
   ENFILE: ['local_io', 'The system has too many open files.'],
 };

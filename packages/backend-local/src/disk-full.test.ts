@@ -21,7 +21,7 @@ async function small(path: string): Promise<{ readonly through: readonly string[
   } catch {
     return {
       through: ['bash', '-c', 'ulimit -f 4096 && exec "$0" "$@"'],
-      message: 'The object is larger than the file system allows a file to be.',
+      message: 'The object is larger than the file system, or the limit on the size of files (ulimit -f), allows.',
       fills: false,
     };
   }

@@ -45,7 +45,11 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   ENODEV: failedDisk,
   ENOTCONN: failedDisk, // of a FUSE file system that has ended
   ESTALE: failedDisk,
-  EFBIG: { code: 'storage_unavailable', message: 'The object is larger than the file system allows a file to be.', retryable: false },
+  EFBIG: {
+    code: 'storage_unavailable',
+    message: 'The object is larger than the file system, or the limit on the size of files (ulimit -f), allows.',
+    retryable: false,
+  },
   ENOMEM: noMemory,
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
   ENFILE: { code: 'storage_unavailable', message: 'The machine has too many files open.' },
