@@ -11,6 +11,7 @@ export abstract class CopyCommand extends BulkCommand {
     src: Args.string({ ignoreStdin: true, description: 'Key of the object; with --recursive, a prefix.', required: true }),
     dst: Args.string({ ignoreStdin: true, description: 'New key; if DST ends in "/", the folder to put the object in.' }),
   };
+  static override readonly usage = '<%= command.id %> SRC [DST] [--to-bucket BUCKET] [--to-key KEY] [--recursive]';
   static override readonly flags = {
     'to-bucket': Flags.string({ description: 'Bucket of the new object. Default: the bucket of SRC.', helpValue: 'BUCKET' }),
     'to-key': Flags.string({ description: 'New key; use it instead of DST.', helpValue: 'KEY' }),

@@ -179,6 +179,8 @@ describe('calling it', () => {
     const { code, stdout } = await coffer(['storage', ...command.split(' '), '--help']);
     expect(code).toBe(0);
     for (const part of ['EXAMPLES', `$ coffer storage ${command}`, '-b, --bucket', '--json ']) expect(stdout).toContain(part);
+    expect(stdout, 'a line is only broken where a shell joins it again').not.toMatch(/'[^'\n]* \\\n/);
+    expect(stdout.split('ARGUMENTS')[0], 'the usage is short').not.toContain('public-read');
   });
 
   it('runs no plugins of the data directory, which oclif takes for its own', async () => {

@@ -14,7 +14,7 @@ export default class CheckCommand extends StorageCommand {
     { description: "Check a tenant's bucket", command: 'TENANT_ID=acme <%= config.bin %> <%= command.id %>' },
     {
       description: 'Only what failed',
-      command: `<%= config.bin %> <%= command.id %> --json | jq '.checks[] | select(.status == "failed")'`,
+      command: `<%= config.bin %> <%= command.id %> --json | jq '.checks[]|select(.status=="failed")'`,
     },
   ];
 

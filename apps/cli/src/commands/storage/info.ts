@@ -9,7 +9,7 @@ export default class Info extends StorageCommand {
     '<%= config.bin %> <%= command.id %>',
     {
       description: 'Only what is set in the environment',
-      command: `<%= config.bin %> <%= command.id %> --json | jq '.variables | map_values(select(.source == "environment").value)'`,
+      command: `<%= config.bin %> <%= command.id %> --json | jq '.variables|map_values(select(.source=="environment").value)'`,
     },
   ];
 

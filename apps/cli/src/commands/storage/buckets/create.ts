@@ -9,6 +9,7 @@ export default class BucketsCreate extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket --region us-west-2 --acl private',
   ];
   static override readonly args = bucketArgs;
+  static override readonly usage = '<%= command.id %> NAME [--region REGION] [--acl ACL]';
   static override readonly flags = newBucketFlags;
 
   async run(): Promise<void> {

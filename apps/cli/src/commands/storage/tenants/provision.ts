@@ -15,6 +15,7 @@ export default class TenantsProvision extends StorageCommand {
     },
   ];
   static override readonly args = tenantArgs;
+  static override readonly usage = '<%= command.id %> ID [--slug SLUG] [--region REGION] [--acl ACL]';
   static override readonly flags = {
     slug: Flags.string({
       description: 'Slug of the tenant; if ID is an unknown uuid, the tenant is registered with it.',
