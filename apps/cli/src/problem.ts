@@ -89,10 +89,18 @@ export function problemOf(error: unknown): Problem {
   // points to --help.
   if ('oclif' in error) {
     const lines = stripVTControlCharacters(error.message).replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '');
-    const message = lines.replaceAll(/\s+/g, ' ').replace(/^The following errors? occurred: /, '');
-    return { code: 'usage', message: message.replaceAll(/(?<=\brequired flag )(?=\w)/g, '--') };
+    return { code: 'usage', message: inOneLine(lines) };
   }
   return { code: 'internal_error', message: error.message };
+}
+
+/** What oclif says of flags and arguments, where a name is a row of a table or follows "Parsing". */
+function inOneLine(lines: string): string {
+  const [heading = '', ...missing] = lines.split('\n');
+  if (/^Missing \d+ required args?/.test(heading))
+    return missing.map((row) => row.trim().replace(/^(\w+)\s+/, (_, name: string) => `Missing ${name.toUpperCase()}: `)).join(' ');
+  const message = lines.replaceAll(/\s+/g, ' ').replace(/^The following errors? occurred: /, '');
+  return message.replace(/^Parsing (--\S+)/, '$1:').replaceAll(/(?<=\brequired flag )(?=\w)/g, '--');
 }
 
 /** Whether an error comes from a system call. */
