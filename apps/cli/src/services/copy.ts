@@ -7,7 +7,7 @@ import { isFailure } from '../bulk/task.ts';
 import type { CountingFollower, Failure, Planned, Task } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { LocalError, problemOf } from '../problem.ts';
-import { withFolderHint } from './folder-hint.ts';
+import { noneSelectedNote, withFolderHint } from './folder-hint.ts';
 import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -66,6 +66,7 @@ async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): 
   const filter = filterOf(include, exclude);
   if (!recursive) {
     if (filter(from)) yield withFolderHint(copyTask({ from, to }, settings), session, { bucket: fromBucket, key: from });
+    else session.note(noneSelectedNote);
     return;
   }
   const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });

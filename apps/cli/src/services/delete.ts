@@ -7,7 +7,7 @@ import { filterOf } from '../bulk/filter.ts';
 import { folderPrefix, patternHint } from '../bulk/prefix.ts';
 import { problemOf } from '../problem.ts';
 import type { CountingFollower, Failure, Planned } from '../bulk/task.ts';
-import { isFolderKey } from './folder-hint.ts';
+import { isFolderKey, noneSelectedNote } from './folder-hint.ts';
 import { pagesBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -66,6 +66,7 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
   const { storage, note, ctx } = session;
   const failures: Failure[] = [];
   const keys = [...new Set(request.keys)].filter(filterOf(request.include, request.exclude));
+  if (keys.length === 0) note(noneSelectedNote);
   async function* existing(): AsyncGenerator<readonly { key: string; size: number }[], void, undefined> {
     for (let start = 0; start < keys.length; start += request.concurrency) {
       const lookups = keys.slice(start, start + request.concurrency).map(async (key) => {

@@ -11,7 +11,7 @@ import type { StdoutSettings } from '../bulk/stdout-task.ts';
 import { isFailure } from '../bulk/task.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
-import { withFolderHint } from './folder-hint.ts';
+import { noneSelectedNote, withFolderHint } from './folder-hint.ts';
 import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -52,7 +52,9 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
   const { session, bucket } = settings;
   const filter = filterOf(include, exclude);
   if (!recursive) {
-    for (const planned of planKeys(keys.filter(filter), destination)) {
+    const selected = keys.filter(filter);
+    if (selected.length === 0) session.note(noneSelectedNote);
+    for (const planned of planKeys(selected, destination)) {
       yield isFailure(planned) ? planned : withFolderHint(downloadTask(planned, settings), session, { bucket, key: planned.key });
     }
     return;

@@ -28,3 +28,6 @@ export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAdd
     run: (running) => task.run(running).catch(addHint),
   };
 }
+
+/** Without --recursive, patterns match whole keys: one for names below a folder matches none. */
+export const noneSelectedNote = 'note: the patterns select none of the named objects; with --recursive, they select among those below.';

@@ -54,8 +54,11 @@ describeStores('copy and move', (bench, store) => {
   it('takes an object only if the patterns select it', async () => {
     const { bucket, storage, coffer } = bench();
     await putObjects(storage, { 'a.tmp': 'a' });
+    const note = 'note: the patterns select none of the named objects; with --recursive, they select among those below.\n';
     for (const pattern of ['--exclude=*.tmp', '--include=*.pdf'])
-      expect((await coffer(['move', 'a.tmp', 'b.tmp', pattern, '--json'])).json).toEqual({ moved: [], failed: [] });
+      expect(await coffer(['move', 'a.tmp', 'b.tmp', pattern, '--json'])).toMatchObject({ json: { moved: [], failed: [] }, stderr: note });
+    for (const args of [['download', '-o', 'x'], ['delete']])
+      expect(await coffer([...args, 'a.tmp', '--include', 'b', '--json'])).toMatchObject({ code: 0, stderr: note });
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.tmp': 'a' });
     expect(await coffer(['copy', 'a.tmp', 'b.tmp', '--include='])).toMatchObject({ code: 2 });
     expect((await coffer(['copy', 'a.tmp', 'b.tmp', '--include=*.tmp', '--json'])).json.copied).toHaveLength(1);
