@@ -1,6 +1,7 @@
-import { assertObjectKey, hasCode } from '@coffer/storage-core';
+import { hasCode, keyProblem } from '@coffer/storage-core';
 import type { CannedAcl } from '@coffer/storage-core';
 
+import { LocalError } from '../problem.ts';
 import type { Session } from '../services/open-session.ts';
 import type { PlannedCopy } from './plan-copies.ts';
 import type { Task } from './task.ts';
@@ -27,12 +28,13 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
     subject: { key: from },
     bytes: listed?.size,
     async preview() {
-      assertObjectKey(to);
+      assertNewKey(to);
       if (settings.update && (await isThere())) return [];
       const { size, etag } = listed ?? (await storage.getFileInfo(source, ctx));
       return [{ ...destination, sourceKey: from, size, etag }];
     },
     async run(running) {
+      assertNewKey(to);
       if (settings.update && (await isThere())) return { done: [], skipped: 1 };
       const copy = { source, destination, acl, storageClass };
       const { size, etag } = await (settings.move ? storage.moveFile(copy, shortCtx) : storage.copyFile(copy, shortCtx));
@@ -50,4 +52,10 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
       throw error;
     }
   }
+}
+
+/** The failure of a copy is reported under the key of its source. */
+function assertNewKey(key: string): void {
+  const problem = keyProblem(key);
+  if (problem !== undefined) throw new LocalError('invalid_key', `${key}: ${problem}`);
 }
