@@ -1,5 +1,6 @@
 import { hasCode } from '@coffer/storage-core';
 
+import { LocalError } from '../problem.ts';
 import type { Session } from './open-session.ts';
 
 /** The contents of a bucket. */
@@ -40,6 +41,11 @@ export async function deleteBucket(
   bucket: string,
   options: { readonly force: boolean },
 ): Promise<void> {
-  if (runtime === undefined) await storage.deleteBucket(bucket, options, ctx);
-  else await runtime.tenantService.deleteBucket(bucket, options, ctx);
+  try {
+    if (runtime === undefined) await storage.deleteBucket(bucket, options, ctx);
+    else await runtime.tenantService.deleteBucket(bucket, options, ctx);
+  } catch (error) {
+    if (options.force || !hasCode(error, 'bucket_not_empty')) throw error;
+    throw new LocalError(error.code, `${error.message} --force deletes what it holds.`, { cause: error });
+  }
 }

@@ -80,7 +80,7 @@ describeStores('list and buckets', (bench) => {
     expect((await coffer(['buckets', 'delete', name, '--json'])).json).toEqual({ dry_run: true, bucket: name, count: 1, bytes: 3 });
     expect(await coffer(['buckets', 'delete', name, '--confirm'])).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^bucket_not_empty: /) as string,
+      stderr: expect.stringMatching(/^bucket_not_empty: [^\n]+ --force deletes /) as string,
     });
     expect(await coffer(['buckets', 'delete', name, '--force', '--confirm'])).toMatchObject({ code: 0, stderr: '' });
     expect(await coffer(['buckets', 'info', name])).toMatchObject({
