@@ -83,6 +83,7 @@ describe('calling it', () => {
     [['rm', 'x'], 'did you mean "storage delete"?'],
     [['buckets', 'remove', 'x'], 'did you mean "storage buckets delete"?'],
     [['mb', 'x'], 'did you mean "storage buckets create"?'],
+    [['cat', 'x'], 'did you mean "storage download"?'],
   ])('%j is a usage error', async (args, message) => {
     const ended = await coffer(['storage', ...args]);
     expect(ended).toMatchObject({ code: 2, stdout: '' });

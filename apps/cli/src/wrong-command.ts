@@ -19,6 +19,8 @@ const synonyms: ReadonlyMap<string, string> = new Map([
   ['rb', 'buckets delete'],
   ['put', 'upload'],
   ['get', 'download'],
+  ['cat', 'download'],
+  ['pipe', 'upload'],
 ]);
 
 /** What to answer to arguments that name no command; undefined where oclif has an answer itself (help, topics, version). */
