@@ -1,10 +1,12 @@
+import { hasCode } from '@coffer/storage-core';
+
 import { filterOf, folderFilterOf } from '../bulk/filter.ts';
 import { OwnData } from '../bulk/own-data.ts';
 import { planUploads } from '../bulk/plan-uploads.ts';
 import type { Source, UploadNames } from '../bulk/plan-uploads.ts';
 import type { StdinSettings } from '../bulk/stdin-task.ts';
 import { isFailure } from '../bulk/task.ts';
-import type { Follower, Planned } from '../bulk/task.ts';
+import type { Follower, Planned, Task } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { uploadTask } from '../bulk/upload-task.ts';
 import type { UploadSettings } from '../bulk/upload-task.ts';
@@ -36,9 +38,23 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
   const { sources, include, exclude } = request;
   const filters = { files: filterOf(include, exclude), folders: folderFilterOf(exclude) };
   const { signal } = settings.session.ctx;
+  const withBucketHint = bucketHint(settings);
   for await (const planned of planUploads(sources, request, filters, { ownData: await ownData(settings.session), signal })) {
-    yield isFailure(planned) ? planned : uploadTask(planned, settings);
+    yield isFailure(planned) ? planned : withBucketHint(uploadTask(planned, settings));
   }
+}
+
+/** Without their bucket, all uploads fail alike: how to create it is said once. Tenants have commands of their own for that. */
+function bucketHint({ bucket, session: { note, ctx } }: UploadSettings): <R>(task: Task<R>) => Task<R> {
+  let isGiven = ctx.tenant !== undefined;
+  const addHint = (error: unknown): never => {
+    if (hasCode(error, 'no_such_bucket') && !isGiven) {
+      isGiven = true;
+      note(`note: "coffer storage buckets create ${bucket}" creates the bucket; --bucket names another one.`);
+    }
+    throw error;
+  };
+  return (task) => ({ ...task, run: (running) => task.run(running).catch(addHint) });
 }
 
 /** Folders that no upload may read: the data directory holds a secret, and the local storage the objects to which the upload adds. */

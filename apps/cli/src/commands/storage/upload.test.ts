@@ -46,6 +46,15 @@ describeStores('upload', (bench, store) => {
     expect(await storage.getFileInfo('page.html')).toMatchObject({ contentType: 'text/html' });
   });
 
+  it('says once how to create the bucket that all files lack', async () => {
+    const { folder, bucket, coffer } = bench();
+    await putFiles(folder, { 'site/a': 'a', 'site/b': 'b' });
+    const ended = await coffer(['upload', 'site', '-r', '--bucket', `${bucket}-new`]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr.match(/^no_such_bucket: site\/[ab]: /gm)).toHaveLength(2);
+    expect(ended.stderr.match(new RegExp(`^note: "coffer storage buckets create ${bucket}-new"`, 'gm'))).toHaveLength(1);
+  });
+
   it('lists files in the order in which they were named, whichever is there first', async () => {
     const { folder, coffer } = bench();
     await putFiles(folder, { large: randomBytes(30_000_000), 'z.txt': 'z', 'a.txt': 'a' });
