@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { noContext, SpoolFile } from '@coffer/storage-core';
+import { noContext, SpoolFile, storageError } from '@coffer/storage-core';
 import { afterEach, expect, it, vi } from 'vitest';
 
 import { openStore } from '../open-store.ts';
@@ -123,10 +123,10 @@ it('releases its memory even if the file that was read fails to close', async ()
   store.connection.close();
 });
 
-it('is a failure of the storage where the file cannot be read back', async () => {
+it('keeps nothing of a file that cannot be read back', async () => {
   const { store, leave } = await storeOfSlow();
   const close = vi.spyOn(SpoolFile.prototype, 'close');
-  vi.spyOn(SpoolFile.prototype, 'readInto').mockRejectedValue(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
+  vi.spyOn(SpoolFile.prototype, 'read').mockRejectedValue(storageError('storage_unavailable', 'EIO'));
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
   await expect(readPart(store, reader, { size: 4 * mib }, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
   expect(close).toHaveBeenCalledTimes(1);

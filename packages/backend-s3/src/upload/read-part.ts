@@ -1,4 +1,4 @@
-import { SpoolFile, storageError } from '@coffer/storage-core';
+import { SpoolFile } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import type { Store } from '../store.ts';
@@ -44,7 +44,7 @@ export async function readPart(store: Store, reader: ChunkReader, request: PartR
     if (mayBeLast && isWhole) await reader.hasMore();
     // If the disk is full, the rest waits for memory as if there were no file.
     return await fillBuffer(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
-      await file.readInto(buffer).catch(throwUnreadable);
+      await file.readInto(buffer);
       return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
     });
   } finally {
@@ -64,10 +64,6 @@ async function fillBuffer(held: HeldBuffer, fill: (buffer: Buffer) => Promise<nu
 /** Undefined if no file can be written, as in containers without a writable directory. */
 function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
   return SpoolFile.open(directory).catch(() => undefined);
-}
-
-function throwUnreadable(cause: unknown): never {
-  throw storageError('storage_unavailable', 'A part of the upload could not be read back from the local disk.', { cause });
 }
 
 /** @returns whether all of it is in the file; what could not be written is put back to be read again */

@@ -38,14 +38,19 @@ it('holds everything, even if the system writes and reads it in pieces', async (
   await file.close();
 });
 
-it('fails when bytes that were written are missing', async () => {
+it.each([
+  ['an error of the disk', () => Promise.reject(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }))],
+  ['missing bytes', () => Promise.resolve({ bytesRead: 0 })],
+])('is unavailable if it cannot be read back because of %s', async (_what, read) => {
   const file = await SpoolFile.open();
   await file.append(randomBytes(10));
   const any = await open('/dev/null');
   const handles = Object.getPrototypeOf(any) as FileHandle;
   await any.close();
-  vi.spyOn(handles, 'read').mockResolvedValue({ bytesRead: 0, buffer: Buffer.alloc(0) } as never);
-  await expect(file.readInto(Buffer.alloc(10))).rejects.toThrow('shorter');
+  vi.spyOn(handles, 'read').mockImplementation(read as never);
+  const unavailable = { code: 'storage_unavailable', cause: expect.any(Error) };
+  await expect(file.readInto(Buffer.alloc(10))).rejects.toMatchObject(unavailable);
+  await expect(buffer(file.stream())).rejects.toMatchObject(unavailable);
   await file.close();
 });
 

@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 import { makeDirectories } from '../directories.ts';
-
-const readBytes = 262_144;
+import { storageError } from '../errors.ts';
+import { fileBody } from './file-body.ts';
+import type { OpenFile } from './file-body.ts';
 
 /** Keeps handles referenced: Node ends a process that loses one, as with the stream of an upload that its caller has forgotten. */
 const unclosed = new Set<FileHandle>();
 
 /** A nameless file for bytes that cannot stay in memory. It is gone when this process ends, in whatever way. */
-export class SpoolFile {
+export class SpoolFile implements OpenFile {
   readonly #file: FileHandle;
   #size = 0;
 
@@ -50,18 +51,25 @@ export class SpoolFile {
     this.#size += bytes.byteLength;
   }
 
-  /** Fills the beginning of `target` with the whole file. */
-  async readInto(target: Uint8Array): Promise<void> {
-    for (let read = 0; read < this.#size;) {
-      const { bytesRead } = await this.#file.read(target, read, this.#size - read, read);
-      if (bytesRead === 0) throw new Error('A spooled part is shorter than what was written.');
-      read += bytesRead;
+  /** Reads some of the bytes that were appended, at least one. @throws storage_unavailable when they cannot be read back */
+  async read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }> {
+    try {
+      const { bytesRead } = await this.#file.read(target, offset, length, position);
+      if (bytesRead === 0) throw new Error('The file is shorter than what was written.');
+      return { bytesRead };
+    } catch (cause) {
+      throw storageError('storage_unavailable', 'The upload could not be read back from the local disk.', { cause });
     }
   }
 
-  /** The whole file. It stays open when the stream ends; close it only then. */
+  /** Fills the beginning of `target` with the whole file. @throws storage_unavailable */
+  async readInto(target: Uint8Array): Promise<void> {
+    for (let read = 0; read < this.#size;) read += (await this.read(target, read, this.#size - read, read)).bytesRead;
+  }
+
+  /** The whole file, or storage_unavailable. It stays open when the stream ends; close it only then. */
   stream(): Readable {
-    return this.#file.createReadStream({ start: 0, highWaterMark: readBytes, autoClose: false });
+    return fileBody(this, { size: this.#size });
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir, readlink } from 'node:fs/promises';
+import { open, readdir, readlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -166,6 +167,17 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     expect((await send('GET', `late?bucket=${bucket('other')}`)).bytes.equals(data)).toBe(true);
     expect(await send('GET', 'late')).toMatchObject({ status: 404 });
     expect(await readdir(join(api.dataDir, 'spool'))).toEqual([]);
+  });
+
+  it('as a large form is not stored if the temporary file cannot be read back', async () => {
+    const any = await open('/dev/null');
+    const handles = Object.getPrototypeOf(any) as FileHandle;
+    await any.close();
+    const failing = vi.spyOn(handles, 'read').mockRejectedValueOnce(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
+    onTestFinished(() => failing.mockRestore());
+    const form = formOf({ file: new Blob([randomBytes(2_500_000)]), bucket: bucket('other') });
+    expect(await send('POST', 'unread', { form })).toMatchObject({ status: 503, json: { code: 'storage_unavailable' } });
+    expect(await send('GET', `unread?bucket=${bucket('other')}`)).toMatchObject({ status: 404 });
   });
 
   it('as a large form goes into a bucket of which the provider does not tell whether it is there', async () => {
