@@ -4,7 +4,7 @@ import { connectDatabase, TenantRepository } from '../index.ts';
 import type { Database } from '../index.ts';
 import { acme, openRig } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
-import { onDatabase } from './error.ts';
+import { mayHaveCommitted, onDatabase } from './error.ts';
 
 describe('a database that refuses statements because an operator told it to', () => {
   let rig: Rig;
@@ -90,4 +90,15 @@ it.each(['EACCES', 'EINVAL', 'ENOPROTOOPT'])('a server to which no connection ca
   await expect(onDatabase(() => Promise.reject(cause))).rejects.toMatchObject(unavailable);
   const ofAllAddresses = new AggregateError([cause]);
   await expect(onDatabase(() => Promise.reject(ofAllAddresses))).rejects.toMatchObject({ ...unavailable, cause: ofAllAddresses });
+});
+
+it.each([
+  ['read', 'EHOSTUNREACH'],
+  ['read', 'ENOMEM'],
+  ['write', 'ENETDOWN'],
+])('a connection that ends because of any error of the system may have carried out its statement: %s %s', async (syscall, code) => {
+  const cause = Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
+  const error = await onDatabase(() => Promise.reject(cause)).catch((failure: unknown) => failure);
+  expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true, message: 'The database cannot be reached.', cause });
+  expect(mayHaveCommitted(error)).toBe(true);
 });

@@ -1,29 +1,14 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
-// Codes of Node's sockets and of postgres.js: a connection could not be made, or was lost.
+// Codes of postgres.js, and of Node where the system did not fail: a connection could not be made, or was lost.
 const connectionCodes: ReadonlySet<string> = new Set([
   'CONNECT_TIMEOUT',
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',
   'CONNECTION_ENDED',
-  'EACCES',
-  'EADDRNOTAVAIL',
-  'EAI_AGAIN',
-  'ECONNABORTED',
-  'ECONNREFUSED',
   'ECONNRESET',
-  'EHOSTDOWN',
-  'EHOSTUNREACH',
-  'EMFILE',
-  'ENETDOWN',
-  'ENETUNREACH',
-  'ENFILE',
-  'ENOENT',
-  'ENOTFOUND',
-  'EPERM',
   'EPIPE',
-  'EPROTO',
   'ETIMEDOUT',
   'TARGET_SESSION_ATTRS',
 ]);
@@ -51,7 +36,7 @@ export function databaseError(error: unknown): unknown {
   const cause = queryCause(error);
   const code = codeOf(cause);
   if (code === undefined) return cause;
-  if (connectionCodes.has(code) || isConnectError(cause)) return unavailable('The database cannot be reached.', cause);
+  if (connectionCodes.has(code) || isSystemError(cause)) return unavailable('The database cannot be reached.', cause);
   if (code === 'TLS_REFUSED')
     return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
   // From OpenSSL: client and server cannot agree.
@@ -106,7 +91,9 @@ const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_CLOSED', 'ECONNRESET
 
 /** Whether a failed statement may have taken effect all the same: the connection ended while it ran. */
 export function mayHaveCommitted(error: unknown): boolean {
-  return isStorageError(error) && lostCodes.has(codeOf(error.cause) ?? '');
+  if (!isStorageError(error)) return false;
+  const { syscall = '' } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return lostCodes.has(codeOf(error.cause) ?? '') || syscall === 'read' || syscall === 'write';
 }
 
 /** Whether a statement failed because its connection accepts no writes. */
@@ -129,9 +116,9 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return /^23(?:503|001)$/.test(codeOf(queryCause(error)) ?? '');
 }
 
-/** Whether no connection could be made. A route or a firewall may forbid it in many ways: EINVAL and ENOPROTOOPT are two of them. */
-function isConnectError(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).syscall === 'connect' || error instanceof AggregateError;
+/** Whether the system refused to make or to use a connection, which it may in many ways: EINVAL, ENOPROTOOPT and ENOMEM are three of them. */
+function isSystemError(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).syscall !== undefined || error instanceof AggregateError;
 }
 
 function unavailable(message: string, cause: unknown, retryable = true): StorageError {
