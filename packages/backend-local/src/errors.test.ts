@@ -66,3 +66,8 @@ it.each([{ code: 'ENOMEM' }, { code: 'ERR_SQLITE_ERROR', errcode: 7 }, { code: '
     expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', retryable: true });
   },
 );
+
+it('a thread that the system does not start leaves the storage unavailable for now', () => {
+  const error = Object.assign(new Error('Worker initialization failure: EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+  expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', retryable: true });
+});

@@ -54,6 +54,7 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
   ENFILE: { code: 'storage_unavailable', message: 'The machine has too many files open.' },
   ENOENT: { code: 'storage_unavailable', message: 'A file or directory of the storage is missing.', retryable: false },
+  ERR_WORKER_INIT_FAILED: { code: 'storage_unavailable', message: 'No thread could be started to hash an upload.' },
 };
 
 const locked: Meaning = { code: 'storage_unavailable', message: 'The index is locked by another process.' };
