@@ -404,6 +404,21 @@ describe('a data directory that goes out of reach while its server runs', () => 
     await owner.end();
     expect(await isGone(pid)).toBe(true);
   });
+
+  // Elsewhere, the system does not tell where it was moved to.
+  it.runIf(process.platform === 'linux')('keeps the server for its other users where it was moved, and moved back', async () => {
+    const owner = await startOwner();
+    const server = await start();
+    const pid = await serverPid();
+    await rename(dataDir, `${dataDir}-moved`);
+    await server.stop();
+    await rename(`${dataDir}-moved`, dataDir);
+    expect(await serverPid()).toBe(pid);
+    expect(await query(owner.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    expect(await readdir(join(home(), 'users'))).toHaveLength(1);
+    await owner.end();
+    expect(await isGone(pid)).toBe(true);
+  });
 });
 
 describe('a data directory that cannot be used', () => {

@@ -12,6 +12,7 @@ import { identityFor } from './identity.ts';
 import { withLock } from './lock.ts';
 import { findRunning, hasCopiedPidFile, isAlive, startPostmaster, stopPostmaster } from './postmaster.ts';
 import type { Postmaster } from './postmaster.ts';
+import { directoryOf } from './process-table.ts';
 import { socketDirIn } from './socket-dir.ts';
 import { addUser, countUsers, removeUser } from './users.ts';
 
@@ -108,19 +109,21 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const current = await watch.end();
-    const endUnlessUsed = async (): Promise<void> => {
-      if ((await countUsers(users, user)) > 0) return;
+    const endUnlessUsed = async (within: string): Promise<void> => {
+      if ((await countUsers(within, user)) > 0) return;
       if (!(await stopPostmaster(current))) log(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
     };
     try {
       await removeUser(users, user);
-      await withLock(lock, { timeoutMs: stopLockMs }, endUnlessUsed);
+      await withLock(lock, { timeoutMs: stopLockMs }, () => endUnlessUsed(users));
     } catch (error) {
       // Whoever holds the lock counts the users on leaving.
       if (error instanceof StartupError) return;
       if (!isSystemError(error)) throw error;
       // The directory was moved or unmounted, or is read-only: nobody else starts a server in it now, or would end this one.
-      await endUnlessUsed();
+      const moved = join((await directoryOf(current.pid)) ?? data, '../users');
+      await removeUser(moved, user).catch(() => {});
+      await endUnlessUsed(moved);
     }
   };
   let password: string;

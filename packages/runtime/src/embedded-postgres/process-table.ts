@@ -53,6 +53,11 @@ export async function commandOf(pid: number): Promise<string> {
   return line.replaceAll('\0', ' ').trim();
 }
 
+/** The working directory of a living process under its present name, even if it was moved; undefined if the system does not tell. */
+export async function directoryOf(pid: number): Promise<string | undefined> {
+  return readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+}
+
 async function ps(pid: number, columns: string): Promise<string> {
   return run('ps', ['-o', columns, '-p', String(pid)]).then(
     ({ stdout }) => stdout.trim(),
