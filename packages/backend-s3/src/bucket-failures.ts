@@ -1,5 +1,8 @@
-import { isStorageError, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageError } from '@coffer/storage-core';
+
+/** A refusal may be of every bucket. */
+const maxNamed = 20;
 
 /**
  * Collects the failures of a sweep. A failing bucket does not stop the sweep of the others; `maxConsecutive` failures in a row do, because then the
@@ -27,17 +30,19 @@ export class BucketFailures {
       signal?.throwIfAborted();
       if (!isStorageError(cause)) throw cause;
       this.#errors.push(failureOf(bucket, cause));
-      if (++this.#consecutive >= this.#maxConsecutive) this.report();
+      if (!hasCode(cause, 'access_denied') && ++this.#consecutive >= this.#maxConsecutive) this.report(); // else it is only this bucket
       return fallback;
     }
   }
 
-  /** @throws the first failure, with the messages of all of them; nothing if there was none */
+  /** @throws the first failure, with the messages of all of them, or of the first if there are many; nothing if there was none */
   report(): void {
     const [first] = this.#errors;
     if (first === undefined) return;
     if (this.#errors.length === 1) throw first;
-    const message = this.#errors.map((error) => error.message).join(' ');
+    const others = this.#errors.length - maxNamed;
+    const more = others > 0 ? [`And so with ${others} more.`] : [];
+    const message = [...this.#errors.slice(0, maxNamed).map((error) => error.message), ...more].join(' ');
     const retryable = this.#errors.every((error) => error.retryable);
     throw storageError(first.code, message, { ...delayOf(first), retryable, cause: first });
   }

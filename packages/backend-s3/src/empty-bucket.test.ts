@@ -30,7 +30,7 @@ it.each(transports)('a forced deletion aborts open uploads if the server keeps t
 
 describe.each(transports)('a forced deletion of versions that the server protects (%s)', (transport) => {
   it.each([
-    ['AccessDenied', 'access_denied', /object lock .*s3:DeleteObjectVersion/],
+    ['AccessDenied', 'access_denied', /object lock .*s3:DeleteObject or s3:DeleteObjectVersion/],
     ['InvalidRequest', 'access_denied', /object lock/], // of MinIO
     ['InternalError', 'storage_unavailable', /\(storage_unavailable\)/],
   ])('says why they may be: %s', async (name, code, message) => {

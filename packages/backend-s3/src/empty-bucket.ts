@@ -134,6 +134,6 @@ async function removeListed(store: Store, bucket: string, listed: readonly Objec
 function notDeleted(bucket: string, code: StorageErrorCode): StorageError {
   const what = `Not every object of the bucket "${bucket}" could be deleted`;
   if (code !== 'access_denied' && code !== 'invalid_argument') return storageError(code, `${what} (${code}).`);
-  const why = 'object lock may protect some of them, or the credentials may lack the permission s3:DeleteObjectVersion';
+  const why = 'object lock may protect some of them, or the credentials may lack the permission s3:DeleteObject or s3:DeleteObjectVersion';
   return storageError('access_denied', `${what}; ${why}.`);
 }

@@ -38,6 +38,28 @@ describe('a sweep', () => {
     expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/mine/key?uploadId=id' });
   });
 
+  it('fails where it was told to sweep a bucket whose uploads it may not list, once all others are swept', async () => {
+    const names = ['mine-0', ...Array.from({ length: 30 }, (_, index) => `closed-${index}`), 'mine-1'];
+    const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url === '/' || url.startsWith('/?')) {
+        return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
+      }
+      if (url.includes('uploadId=')) return parts(request, response);
+      if (url.includes('list-type')) return noObjects(request, response);
+      if (url.startsWith('/closed')) return refusal(403, 'AccessDenied')(request, response);
+      return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const { maintenance } = backendTo(server);
+    const refused = { code: 'access_denied', message: expect.stringContaining('s3:ListBucketMultipartUploads') };
+    await expect(maintenance!.sweep({ olderThan: 60, bucket: 'closed-0' }, noContext)).rejects.toMatchObject(refused);
+    await expect(maintenance!.sweep({ olderThan: 60, among: async (all) => all }, noContext)).rejects.toMatchObject(refused);
+    const aborted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url }) => url);
+    expect(aborted).toEqual(['/mine-0/key?uploadId=id', '/mine-1/key?uploadId=id']);
+  });
+
   it('fails with the error of a failing bucket once all others are swept, and at once if the server fails', async () => {
     const names = ['broken', ...Array.from({ length: 9 }, (_, index) => `mine-${index}`)];
     const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');

@@ -1,5 +1,5 @@
 import { hasCode } from '@coffer/storage-core';
-import type { CallContext, MaintenanceOperations, SweepOptions, SweepReport } from '@coffer/storage-core';
+import type { CallContext, MaintenanceOperations, StorageErrorCode, SweepOptions, SweepReport } from '@coffer/storage-core';
 
 import type { ListedParts, OpenUpload } from './administration.ts';
 import { BucketFailures } from './bucket-failures.ts';
@@ -18,6 +18,9 @@ const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
 const emptyReport: SweepReport = { removed: 0, bytes: 0 };
 
+/** Answers to a list of uploads that mean that there is nothing to sweep: buckets may disappear meanwhile. */
+const unlistedInAny: readonly StorageErrorCode[] = ['no_such_bucket', 'not_supported'];
+
 /** What a sweep looks at. */
 interface Targets {
   readonly buckets: readonly string[];
@@ -29,17 +32,20 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
      * Aborts stale multipart uploads in the buckets of the credentials, which others may use as well. Also removes what probes of the
-     * endpoint left behind, unless the bucket is the caller's. Errors of single buckets are thrown after the others have been swept.
+     * endpoint left behind, unless the bucket is the caller's. Errors of single buckets are thrown after the others have been swept. Buckets
+     * that let nobody in are passed over, unless the caller names the bucket, or chooses among them.
      */
     async sweep({ olderThan, dryRun = false, bucket: onlyBucket, among }, ctx) {
       // By the server's clock, which dated what is inspected. The first request learns it.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
       const failures = new BucketFailures(bucketsAtOnce);
+      const isAsked = onlyBucket !== undefined || among !== undefined;
+      const unlisted: readonly StorageErrorCode[] = isAsked ? unlistedInAny : [...unlistedInAny, 'access_denied'];
       const targets =
         onlyBucket === undefined ? await findTargets(store, { before, among }, ctx) : { buckets: [onlyBucket], sandboxes: [] };
       const { buckets, sandboxes } = targets;
       const reports = await inParallel(buckets, bucketsAtOnce, (bucket) =>
-        failures.tolerate(bucket, emptyReport, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
+        failures.tolerate(bucket, emptyReport, () => sweepBucket(store, bucket, { before, dryRun, unlisted }, ctx), ctx),
       );
       let removedSandboxes = 0;
       // Sandboxes come last: those that cannot be removed, however many, do not keep other buckets from being swept.
@@ -68,11 +74,15 @@ async function findTargets(
   return { buckets: among === undefined ? others : [...(await among(others))], sandboxes };
 }
 
-async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: CallContext): Promise<SweepReport> {
-  const { before, dryRun } = sweep;
+async function sweepBucket(
+  store: Store,
+  bucket: string,
+  sweep: Sweep & { readonly unlisted: readonly StorageErrorCode[] },
+  ctx: CallContext,
+): Promise<SweepReport> {
+  const { before, dryRun, unlisted } = sweep;
   let [removed, bytes] = [await sweepSandboxesIn(store, bucket, sweep, ctx), 0];
-  // Buckets may disappear during a sweep, and an inaccessible bucket does not keep the others from being swept.
-  for await (const uploads of openUploads(store, bucket, ctx, ['no_such_bucket', 'access_denied', 'not_supported'])) {
+  for await (const uploads of openUploads(store, bucket, ctx, unlisted)) {
     const stale = uploads.filter(({ initiatedAt }) => initiatedAt.getTime() <= before());
     await inParallel(stale, uploadsAtOnce, async (upload) => {
       const parts = await partsOf(store, upload, ctx);
