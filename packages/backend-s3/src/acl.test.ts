@@ -94,6 +94,27 @@ describe.each(transports)('ACLs with credentials that may write, but set no ACL 
   });
 });
 
+describe.each(transports)('ACLs with credentials that may set, but read no ACL (%s)', (transport) => {
+  it('take effect, and are not lost by a copy without a word', async () => {
+    const account = await behindFront(await startS3('ceph'), (method, path) =>
+      method === 'GET' && path.includes('?acl') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+    );
+    const backend = await openS3Backend({ ...account, transport });
+    const at = { bucket: `acl-${randomBytes(6).toString('hex')}`, key: 'x' };
+    onTestFinished(async () => {
+      await backend.buckets?.delete(at.bucket, { force: true }, noContext);
+      await backend.close();
+    });
+    await backend.buckets?.create(at.bucket, {}, noContext);
+    const body = { kind: 'buffer', data: Buffer.from('x') } as const;
+    await backend.put(at, body, { contentType: 'text/plain', acl: 'public-read' }, noContext);
+    expect((await fetch(`${account.endpoint}/${at.bucket}/${at.key}`)).status).toBe(200);
+    const missing = { code: 'access_denied', message: expect.stringContaining('s3:GetObjectAcl') as string };
+    await expect(backend.copy(at, { ...at, key: 'y' }, {}, noContext)).rejects.toMatchObject(missing);
+    await expect(backend.acl!.getObjectAcl(at, noContext)).rejects.toMatchObject(missing);
+  });
+});
+
 describe.each(transports)('ACLs read with credentials that may only read (%s)', (transport) => {
   const readOnly = async (server: TestServer, isDenied = (_path: string): boolean => false) => {
     let isReadOnly = false;

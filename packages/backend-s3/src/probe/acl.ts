@@ -1,4 +1,4 @@
-import { noContext } from '@coffer/storage-core';
+import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { allEnded } from '../concurrency.ts';
@@ -40,14 +40,14 @@ export async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<bo
   return (await answerTo(sandbox, isTakenBack)) !== false;
 }
 
-/** Whether the ACL says so and anybody can read the object. */
+/** Whether anybody can read the object, and the ACL says so, if the credentials may read it. */
 export async function isPublic(store: Store, sandbox: Sandbox, at: ObjectAddress): Promise<boolean> {
   let isGranted = false;
-  const asking = async (): Promise<void> => {
+  const answer = await answerTo(sandbox, async () => {
     const { grants } = await store.transport.getAcl(at, noContext);
     isGranted = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
-  };
-  return (await isAccepted(sandbox, asking)) && isGranted && (await isOpenToAll(store, sandbox, at));
+  });
+  return (isGranted || hasCode(answer, 'access_denied')) && (await isOpenToAll(store, sandbox, at));
 }
 
 /** Whether anybody may read an object without a signature. */
