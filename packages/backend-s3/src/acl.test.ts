@@ -8,7 +8,7 @@ import { openS3Backend, s3Backend } from './backend.ts';
 import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
-import { ok, refusal } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 import { ifAvailable } from './testing/server.ts';
 import type { TestServer } from './testing/server.ts';
 
@@ -19,6 +19,7 @@ it.each(transports)('an ACL that a server with ACLs does not know is an invalid 
   const server = await serve((request, response) => {
     if (request.method === 'PUT') return refusal(501, 'NotImplemented')(request, response);
     if (request.url?.startsWith('/new') === true) return refusal(404, '')(request, response);
+    if (request.url?.includes('acl') === true) return answering('<AccessControlPolicy></AccessControlPolicy>')(request, response);
     return ok(request, response);
   });
   const { put, copy, acl, buckets } = backendTo(server, { transport });
@@ -112,6 +113,12 @@ describe.each(transports)('ACLs with credentials that may set, but read no ACL (
     const missing = { code: 'access_denied', message: expect.stringContaining('s3:GetObjectAcl') as string };
     await expect(backend.copy(at, { ...at, key: 'y' }, {}, noContext)).rejects.toMatchObject(missing);
     await expect(backend.acl!.getObjectAcl(at, noContext)).rejects.toMatchObject(missing);
+    // They are told of the change by reading it: what is refused has not been done.
+    await expect(backend.acl!.setObjectAcl(at, 'private', noContext)).rejects.toMatchObject(missing);
+    expect((await fetch(`${account.endpoint}/${at.bucket}/${at.key}`)).status).toBe(200);
+    const ofBucket = { code: 'access_denied', message: expect.stringContaining('s3:GetBucketAcl') as string };
+    await expect(backend.acl!.setBucketAcl(at.bucket, 'public-read', noContext)).rejects.toMatchObject(ofBucket);
+    expect((await fetch(`${account.endpoint}/${at.bucket}`)).status).toBe(403);
   });
 });
 

@@ -19,17 +19,20 @@ export function aclOperations(store: Store): AclOperations {
     if (profile?.acl !== true && acl.owner.id === '') throw aclsNotSupported(store);
     return acl;
   };
+  // Whoever sets an ACL is told what it became. Credentials that may not read that are refused before anything has changed.
   return {
     getObjectAcl: (at, ctx) => read(at.bucket, ctx, () => transport.getAcl(at, ctx)),
     async setObjectAcl(at, acl, ctx) {
       await assertMaySetAcls(store, at.bucket, ctx);
       await assertKeySupported(store, at, ctx);
+      await transport.getAcl(at, ctx);
       await translated(administration.putObjectAcl(at, acl, ctx), acl);
       return transport.getAcl(at, ctx);
     },
     getBucketAcl: (bucket, ctx) => read(bucket, ctx, () => administration.getBucketAcl(bucket, ctx)),
     async setBucketAcl(bucket, acl, ctx) {
       await assertMaySetAcls(store, bucket, ctx);
+      await administration.getBucketAcl(bucket, ctx);
       await translated(administration.putBucketAcl(bucket, acl, ctx), acl);
       return administration.getBucketAcl(bucket, ctx);
     },
