@@ -59,8 +59,7 @@ export async function keepsUncomparedVersions(
   try {
     return await store.administration.getVersioning(bucket, ctx);
   } catch (error) {
-    // The credentials may not ask, and the server may well enforce it.
-    if (isEnforced === undefined && hasCode(error, 'access_denied', 'not_supported')) return false;
+    if (isEnforced === undefined && hasCode(error, 'not_supported')) return false; // a server that cannot tell hardly keeps any
     throw error;
   }
 }

@@ -41,7 +41,7 @@ describe.each(cases)('a write under If-None-Match in a bucket that keeps version
 
 describe.each(transports)('a write under If-None-Match if the credentials may not ask whether versions are kept (%s)', (transport) => {
   it.each([
-    ['AccessDenied', 403, 'may ignore that there', undefined, undefined],
+    ['AccessDenied', 403, 'may ignore that there', undefined, 'access_denied'],
     ['NotImplemented', 501, 'may ignore that there', undefined, undefined],
     ['InternalError', 500, 'may ignore that there', undefined, 'storage_unavailable'],
     ['AccessDenied', 403, 'ignores that there', false, 'access_denied'],

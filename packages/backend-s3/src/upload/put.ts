@@ -63,7 +63,8 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
 }
 
 function versionsNotCompared(cause?: unknown): StorageError {
-  const message = 'This storage provider does not evaluate the conditions of a write in buckets that keep versions.';
+  const message =
+    'This storage provider does not evaluate the conditions of a write in buckets that keep versions, as far as could be tried out.';
   return storageError('not_supported', message, { cause });
 }
 
