@@ -20,7 +20,7 @@ export async function carriedAcl(
   const { bucket } = destination; // the credentials may only read the source
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
-    if (!isAboutAcls || !lacksAcls(await store.endpoint.profileIfAllowed(bucket, ctx))) throw error;
+    if (!isAboutAcls || !lacksAcls(await store.endpoint.profile(bucket, ctx))) throw error;
     return undefined;
   });
   if (acl?.owner.id === '') store.endpoint.reportsOwners = false;

@@ -11,11 +11,12 @@ import { awsProfile } from './profile.ts';
 import { faultBench, transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
+import { ok, refusal } from './testing/scripted.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
 const mib = 2 ** 20;
 
-const { open, clear } = newStage();
+const { serve, open, clear } = newStage();
 afterEach(clear);
 
 describe.each(transports)('a copy on a server that has ACLs (%s)', (transport) => {
@@ -141,6 +142,14 @@ describe.each(transports)('a copy from a bucket that the credentials may only re
 
   it('is made where the server has no ACLs', async () => {
     expect(await copied(/\?acl/, 501, 'NotImplemented')).toMatchObject({ key: 'x', size: 1 });
+  });
+
+  it('names the permission to write where they may write nowhere, whether the server has ACLs or not', async () => {
+    const server = await serve((request, response) => (request.method === 'HEAD' ? ok : refusal(403, 'AccessDenied'))(request, response));
+    const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+    onTestFinished(() => backend.close());
+    const copying = backend.copy({ bucket: 'from', key: 'x' }, { bucket: 'to', key: 'x' }, {}, noContext);
+    await expect(copying).rejects.toMatchObject({ code: 'access_denied', message: expect.stringMatching(/permission s3:PutObject\.$/) });
   });
 
   it('names the permission that is missing where they may not see its ACL', async () => {

@@ -105,7 +105,7 @@ function withoutBucketDetails(error: unknown): never {
   if (!lacksPermission(error)) throw error;
   const message =
     'This depends on how the storage provider behaves, which has to be tried out first; for that, the credentials must be allowed to create a bucket or to write here.';
-  throw storageError('access_denied', message, { cause: error });
+  throw storageError('access_denied', `${message} ${error.message}`, { cause: error }); // which names a permission, and no bucket
 }
 
 /** Otherwise these are credentials that somebody may be renewing, or the clock. */
