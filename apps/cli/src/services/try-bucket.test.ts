@@ -1,9 +1,9 @@
-import { memoryBackend, noContext, StorageService } from '@coffer/storage-core';
+import { memoryBackend, noContext, storageError, StorageService } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { expect, it } from 'vitest';
 
 import type { Session } from './open-session.ts';
-import { tryNewBucket } from './try-bucket.ts';
+import { tryBucket, tryNewBucket } from './try-bucket.ts';
 
 const other = { kind: 'buffer', data: Buffer.from('other bytes') } as const;
 
@@ -34,4 +34,14 @@ it.each<[string, (put: StorageBackend['put'], controller: AbortController) => St
   await expect(tryNewBucket({ storage, ctx: { signal: controller.signal } } as Session)).rejects.toThrow(message);
   expect(deleted).toEqual([expect.stringMatching(/^\.coffer-check\//)]);
   expect(await backend.buckets?.list(noContext)).toEqual([]);
+});
+
+it('a trial with credentials that may only read fails with the refusal of the write', async () => {
+  const refused = (what: string) => async (): Promise<never> => {
+    throw storageError('access_denied', `No ${what}.`);
+  };
+  const backend = Object.assign(memoryBackend(), { put: refused('write'), delete: refused('delete') });
+  await backend.buckets?.create('bucket', {}, noContext);
+  const session = { storage: new StorageService({ backend }), ctx: noContext } as Session;
+  await expect(tryBucket(session, 'bucket')).rejects.toThrow('No write.');
 });

@@ -12,14 +12,13 @@ export async function tryBucket({ storage, ctx }: Session, bucket: string): Prom
   const at = { bucket, key: `.coffer-check/${randomBytes(8).toString('hex')}` };
   const body = randomBytes(size);
   const since = monotonicMs();
-  try {
+  const writeAndRead = async (): Promise<void> => {
     await storage.uploadFile({ ...at, body, contentType: 'application/octet-stream' }, ctx);
     if (!body.equals(await storage.downloadFile(at, ctx))) {
       throw storageError('checksum_mismatch', 'The bytes that were read differ from those that were written.');
     }
-  } finally {
-    await storage.deleteFile(at); // without `ctx`, so that it runs after Ctrl-C as well
-  }
+  };
+  await andCleanUp(writeAndRead(), () => storage.deleteFile(at)); // without `ctx`, so that it runs after Ctrl-C as well
   return `wrote, read and deleted a ${size} B object in ${Math.round(monotonicMs() - since)} ms`;
 }
 
@@ -28,9 +27,13 @@ export async function tryNewBucket(session: Session): Promise<string> {
   const { storage, ctx } = session;
   const bucket = `coffer-check-${randomBytes(8).toString('hex')}`;
   await storage.createBucket({ bucket }, ctx);
-  try {
-    return await tryBucket(session, bucket);
-  } finally {
-    await storage.deleteBucket(bucket, { force: true });
-  }
+  return andCleanUp(tryBucket(session, bucket), () => storage.deleteBucket(bucket, { force: true }));
+}
+
+/** Whoever may not write is told that, and not that the cleaning up was refused as well. */
+async function andCleanUp<T>(trial: Promise<T>, cleanUp: () => Promise<unknown>): Promise<T> {
+  const [result] = await Promise.allSettled([trial]);
+  if (result.status === 'fulfilled') await cleanUp();
+  else await cleanUp().catch(() => {});
+  return trial;
 }
