@@ -12,6 +12,11 @@ beforeEach(async () => ({ path: directory, remove } = await scratch()));
 afterEach(() => remove());
 
 const path = (): string => join(directory, 'reserve');
+/** Differs for each time that the space was set aside. */
+async function identity(): Promise<string> {
+  const { ino, mtimeNs } = await stat(path(), { bigint: true });
+  return `${ino} ${mtimeNs}`;
+}
 
 it('replaces what a process left that was killed while setting space aside', async () => {
   await writeFile(`${path()}.new`, 'some of it');
@@ -20,14 +25,19 @@ it('replaces what a process left that was killed while setting space aside', asy
   expect((await stat(path())).size).toBe(1024 * 1024);
 });
 
-it('is restored if it was cut short, once for all concurrent callers', async () => {
+it('is restored if it was cut short, once for all concurrent callers, and left alone while it is whole', async () => {
   await writeFile(path(), 'cut');
   const reserve = new Reserve(path());
   await Promise.all([reserve.restore(), reserve.restore()]);
   expect(await readdir(directory)).toEqual(['reserve']);
   expect((await stat(path())).size).toBe(1024 * 1024);
   await reserve.spend(async () => expect(await readdir(directory)).toEqual([]));
-  await Promise.all([reserve.restore(), reserve.restore()]);
+  const both = [reserve.restore(), reserve.restore()];
+  await both[0];
+  const restored = await identity();
+  await both[1];
+  await reserve.restore();
+  expect(await identity()).toBe(restored);
   expect((await stat(path())).size).toBe(1024 * 1024);
 });
 
