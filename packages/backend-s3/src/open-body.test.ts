@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import { noContext, observe, readAll, wrapBackend } from '@coffer/storage-core';
 import type { ObjectStream, OperationEvent, StorageBackend } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { s3Backend } from './backend.ts';
 import { scripted } from './testing/scripted.ts';
@@ -48,5 +49,18 @@ describe.each(['lean', 'sdk'] as const)('an open body (%s) that ends in the midd
     }, events);
     await expect(readAll(body)).rejects.toMatchObject({ code: 'storage_unavailable' });
     expect(events).toMatchObject([{ operation: 'download', outcome: 'error', code: 'storage_unavailable' }]);
+  });
+
+  it('leaves no timer behind', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const { body } = await openAt(begun, []);
+      expect(vi.getTimerCount()).toBe(1);
+      body.destroy();
+      await once(body, 'close');
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

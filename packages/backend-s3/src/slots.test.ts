@@ -29,6 +29,18 @@ it('serves the next in line when others are aborted together', async () => {
   (await slots.take(10))();
 });
 
+it('gives a request for more than there is all of it, once nothing else is in use', async () => {
+  const slots = new Slots({ capacity: 8, patience: 30, resource: 'bytes' });
+  const held = await slots.take(1);
+  const large = slots.take(20);
+  expect(slots.takeFree(1, {})).toBeUndefined();
+  held();
+  const release = await large;
+  expect(slots.takeFree(1, {})).toBeUndefined();
+  release();
+  (await slots.take(8))();
+});
+
 describe('once there is more than one tenant', () => {
   const taken = async (taking: Promise<() => void>): Promise<boolean> => Promise.race([taking.then(() => true), delay(20, false)]);
 
