@@ -2,7 +2,7 @@ import { testDatabase } from '@coffer/fixtures';
 import { describe, expect, it, vi } from 'vitest';
 
 import { connectDatabase } from '../index.ts';
-import { parseDatabaseUrl } from './url.ts';
+import { parseDatabaseUrl, shownDatabaseUrl } from './url.ts';
 
 const optionsOf = (url: string): object => connectDatabase({ url }).sql.options;
 
@@ -21,8 +21,10 @@ describe('the URL of a database', () => {
     ['postgres://u@[::1]/db', { host: ['::1'], port: [5432] }],
     ['postgres:///db?host=a,b&port=1,2&user=me', { host: ['a', 'b'], port: [1, 2], user: 'me' }],
     ['postgres:///db?host=a,b&port=9', { host: ['a', 'b'], port: [9, 9] }],
+    ['postgres:///db?host=a,b&port=9,', { host: ['a', 'b'], port: [9, 5432] }],
     ['postgres:///db?host=/run/pg&port=9', { path: '/run/pg/.s.PGSQL.9' }],
     ['postgres:///db?host=/run/pg&sslmode=require', { path: '/run/pg/.s.PGSQL.5432', ssl: false }],
+    ['postgres:///db?host=/run/pg&sslmode=verify-ca', { path: '/run/pg/.s.PGSQL.5432', ssl: false }],
     ['postgres://u:p%40%2B@/db?host=/run/pg', { path: '/run/pg/.s.PGSQL.5432', user: 'u', pass: 'p@+', database: 'db' }],
     ['postgres://u@/db?host=/run/pg&user=v', { path: '/run/pg/.s.PGSQL.5432', user: 'v' }],
     ['postgres://u:p@/db?host=h', { host: ['h'], user: 'u', pass: 'p' }],
@@ -37,6 +39,7 @@ describe('the URL of a database', () => {
     ['postgres:///?host=h&dbname=data', { host: ['h'], database: 'data' }],
     ['postgres://h/db?dbname=%3Fa%2Fb%25', { database: '?a/b%' }],
     ['postgres://h/my%20db', { database: 'my db' }],
+    [' postgres://h/db\n', { host: ['h'], database: 'db' }],
     ['postgres://h/db', { max: 10 }],
     ['postgres://h/db?max=3', { max: 3, connection: { application_name: 'coffer' } }],
     // As providers write it.
@@ -107,10 +110,12 @@ describe('the URL of a database', () => {
     'postgres://u:p@secret?secret@h/db',
     'postgres://u:p@secret#secret@h/db',
     'postgres://u:secret@h%ff/db',
+    'postgres://u:secret@h/db%ff',
     'postgres://u:secret@h/db?sslmode=nonsense',
     'postgres://u:secret@h1,,h2/db',
     'postgres://u:secret@h1,/db',
     'postgres:///db?user=u&password=secret&host=a,b&port=1,2,3',
+    'postgres:///db?user=u&password=secret&host=a,b,c&port=1,2',
     'postgres:///db?user=u&password=secret&host=a&port=x',
     'postgres:///db?user=u&password=secret&host=/run/pg,b',
     'postgres://u:secret@h1,h2/db?target_session_attrs=standby',
@@ -125,5 +130,14 @@ describe('the URL of a database', () => {
     expect(() => parseDatabaseUrl(url)).toThrow(
       expect.objectContaining({ code: 'invalid_argument', message: expect.not.stringMatching(/secret|12/) as string }),
     );
+  });
+
+  it.each([
+    ['postgres://u:secret@h:7/db?sslmode=require', { url: 'postgres://u:***@h:7/db', hosts: 'h:7', database: '/db' }],
+    ['postgres://:secret@h1,h2/db', { url: 'postgres://:***@h1,h2/db', hosts: 'h1,h2', database: '/db' }],
+    ['postgres://u@h/db?dbname=a/b', { url: 'postgres://u@h/a%2Fb', hosts: 'h', database: '/a%2Fb' }],
+    ['postgres:///db?host=/run/pg&password=secret', { url: 'postgres:///db', hosts: '/run/pg', database: '/db' }],
+  ])('is shown without its password, and names the database that is used: %s', (url, shown) => {
+    expect(shownDatabaseUrl(url)).toEqual(shown);
   });
 });

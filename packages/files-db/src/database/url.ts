@@ -40,21 +40,21 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
   const [user, password] = [take('user'), take('password')];
   // As in libpq, a unix socket has no TLS.
-  if (sslMode !== undefined && sslMode !== 'verify-ca' && !isSocket(places)) url.searchParams.set('sslmode', sslMode);
+  if (sslMode !== undefined && !isSocket(places)) url.searchParams.set('sslmode', sslMode);
   const attributes = attributesOf(take('target_session_attrs'), places.length);
   const database = take('dbname') ?? decodeURIComponent(url.pathname.slice(1));
   const application = take('fallback_application_name') ?? 'coffer';
   const max = maxConnectionsOf(take('max'));
   const place = {
     ...addressOf(places),
-    ...(database !== '' && { database }),
-    ...(user !== undefined && { user }),
-    ...(password !== undefined && { password }),
+    database,
+    user,
+    password,
     // postgres.js would treat it as verify-full; verify-ca accepts a certificate with any name.
     ...(sslMode === 'verify-ca' && !isSocket(places) && { ssl: { checkServerIdentity: () => undefined } }),
     ...(max !== undefined && { max }),
-    ...(attributes !== undefined && { target_session_attrs: attributes }),
-    ...(!url.searchParams.has('application_name') && { connection: { application_name: application } }),
+    target_session_attrs: attributes,
+    connection: { application_name: application }, // the URL may name another one
   };
   return { url: url.href, place: place as DatabasePlace };
 }
