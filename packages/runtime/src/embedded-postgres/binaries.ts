@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 import { requireFrom, thisModule } from '../require-from.ts';
@@ -63,8 +63,6 @@ export function resolvePackage(name: string, from: readonly string[]): string | 
  */
 function restoreSymlinks(native: string): void {
   const list = JSON.parse(readIfThere(join(native, 'pg-symlinks.json')) ?? '[]') as readonly { source: string; target: string }[];
-  const [first] = list;
-  if (first === undefined || existsSync(join(native, '..', first.target))) return;
   for (const { source, target } of list) {
     try {
       symlinkSync(relative(dirname(target), source), join(native, '..', target));
