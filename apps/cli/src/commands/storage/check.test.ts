@@ -123,6 +123,15 @@ describe('check', () => {
     });
   });
 
+  it('does not wait for a database that hangs longer than that either', async () => {
+    await withHangingProvider(async (env) => {
+      const { host } = new URL(env['STORAGE_S3_ENDPOINT'] ?? '');
+      const ended = await bench.coffer(['check'], { DATABASE_URL: `postgres://ann@${host}/coffer`, STORAGE_HEALTH_CHECK_TIMEOUT: '0.5' });
+      expect(ended.code).toBe(1);
+      expect(ended.stdout).toMatch(/^failed +database +storage_unavailable: did not answer within 0\.5 s$/m);
+    });
+  });
+
   it('ends on Ctrl-C while it waits', async () => {
     await withHangingProvider(async (env, connected) => {
       const running = bench.start(['check', '--json'], { ...env, STORAGE_HEALTH_CHECK_TIMEOUT: '300' });
