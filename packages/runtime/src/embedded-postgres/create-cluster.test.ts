@@ -1,5 +1,5 @@
 import type * as files from 'node:fs';
-import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -20,11 +20,12 @@ vi.mock('node:fs', async (original) => {
   return { ...real, fsync };
 });
 
-it('succeeds where directories take no sync, which PostgreSQL allows as well', async () => {
+it('succeeds where directories take no sync, which PostgreSQL allows as well, and removes what a killed process left', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'coffer-cluster-'));
   await chmod(dir, 0o755);
   const binaries = findBinaries();
   const data = join(dir, 'data');
+  await mkdir(`${data}.new-0123abcd/base`, { recursive: true });
   try {
     await createCluster(data, binaries, await identityFor(data, [binaries.postgres, dir]));
     expect(await readdir(dir)).toEqual(['data']);

@@ -74,6 +74,16 @@ describeStores('check', (bench, store) => {
     expect(statuses(nowhere)).toMatchObject({ bucket: 'lacks', endpoint: 'unknown' });
   });
 
+  it('leaves no version of its object in a bucket that keeps versions', async () => {
+    const { bucket, storage, coffer } = bench();
+    if (store !== 'ceph') return;
+    await storage.setVersioning(bucket, true);
+    const { code, stdout } = await coffer(['check']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ok +round trip +not tried out: the bucket would keep a version of the test object$/m);
+    await storage.deleteBucket(bucket); // refused if a version or a delete marker is left
+  });
+
   it('fails for a bucket that is not there', async () => {
     const { coffer } = bench();
     // A bucket named with --bucket is never created on first use.
