@@ -1,11 +1,17 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { connectDatabase } from '../index.ts';
 import type { Database } from '../index.ts';
 import { codeOf } from '../testing/support.ts';
 import { statement } from './statement.ts';
+import { WritableSearch } from './writable-search.ts';
 
 const write = statement<{}, never>('insert into written values (1)');
 
@@ -90,5 +96,59 @@ describe('a pool of connections that are read-only', () => {
     const after = await processes();
     expect([...after].filter((pid) => before.has(pid))).toEqual([]);
     expect(await codeOf(write(pool.sql, {}))).toBe('resolved');
+  });
+});
+
+describe('the search for a connection that is not', () => {
+  it('makes one attempt at a time and a second, however many statements fail', async () => {
+    const place = await testDatabase();
+    const { sql } = connectDatabase({ url: place.url, max: 1 });
+    const end = vi.spyOn(sql, 'end');
+    const connect = vi.fn(() => sql);
+    const search = new WritableSearch(connect, () => {});
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      search.begin();
+      vi.advanceTimersByTime(1000);
+      search.begin(); // the first attempt has not ended
+      await expect.poll(() => end.mock.settledResults[0]?.type).toBe('fulfilled');
+      await setImmediate();
+      expect(connect).toHaveBeenCalledTimes(1);
+      search.begin();
+      await expect.poll(() => end.mock.settledResults[1]?.type).toBe('fulfilled');
+      await setImmediate();
+      search.begin(); // the second one began just now
+      expect(connect).toHaveBeenCalledTimes(2);
+    } finally {
+      vi.useRealTimers();
+    }
+    await search.close();
+    await place.drop();
+  });
+
+  it('has not found one when nobody answers', async () => {
+    const { sql } = connectDatabase({ url: 'postgres://u@127.0.0.1:1/db' });
+    const end = vi.spyOn(sql, 'end');
+    const onFound = vi.fn();
+    new WritableSearch(() => sql, onFound).begin();
+    await expect.poll(() => end.mock.settledResults[0]?.type).toBe('fulfilled');
+    expect(onFound).not.toHaveBeenCalled();
+  });
+
+  it('ends with the pool, also while the server says nothing', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `postgres://u@127.0.0.1:${(server.address() as AddressInfo).port}/db`;
+    const search = new WritableSearch(
+      () => connectDatabase({ url, connectTimeout: 600, answerTimeout: 600 }).sql,
+      () => {},
+    );
+    const connecting = once(server, 'connection') as Promise<[Socket]>;
+    search.begin();
+    const [socket] = await connecting;
+    const closing = once(socket.resume(), 'close');
+    await search.close();
+    await closing;
+    server.close();
   });
 });
