@@ -223,6 +223,13 @@ describe('check', () => {
     expect(absent.json.checks.at(-1)).toMatchObject({ name: 'round_trip', status: 'failed', code: 'no_such_bucket' });
   });
 
+  it('does not fail for want of a tenant where each command has to name one', async () => {
+    const env = { STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_REQUIRE_TENANT_CONTEXT: 'true' };
+    const ended = await bench.coffer(['check', '--json'], env);
+    expect(ended).toMatchObject({ code: 0, json: { ok: true } });
+    expect(statuses(ended)).toMatchObject({ provider: 'ok', bucket: 'lacks' });
+  });
+
   it('says that storage is switched off', async () => {
     const ended = await bench.coffer(['check', '--json'], { STORAGE_ENABLED: 'false' });
     expect(ended.code).toBe(1);
