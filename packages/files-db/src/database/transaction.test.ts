@@ -50,6 +50,13 @@ describe('a transaction', () => {
     await expect(lost).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
   });
 
+  it('is given up when its server says nothing any more, though nothing else waits for that server', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 1, answerTimeout: 0.5 });
+    const lost = inTransaction(pool.sql, async (transaction) => transaction`select pg_sleep(100)`);
+    await expect(lost).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    await pool.close({ timeoutSeconds: 0 });
+  });
+
   it('may be idle for half a minute, a limit that does not outlast it', async () => {
     expect(await limitIn(rig.database)).toBe('30s');
     const limits = await Promise.all(Array.from({ length: 10 }, () => rig.query<Limit>(readLimit)));

@@ -104,7 +104,7 @@ describe('the search for a connection that is not', () => {
     const place = await testDatabase();
     const { sql } = connectDatabase({ url: place.url, max: 1 });
     const end = vi.spyOn(sql, 'end');
-    const connect = vi.fn(() => sql);
+    const connect = vi.fn<() => typeof sql>(() => sql);
     const search = new WritableSearch(connect, () => {});
     vi.useFakeTimers({ toFake: ['performance'] });
     try {
@@ -129,7 +129,7 @@ describe('the search for a connection that is not', () => {
   it('has not found one when nobody answers', async () => {
     const { sql } = connectDatabase({ url: 'postgres://u@127.0.0.1:1/db' });
     const end = vi.spyOn(sql, 'end');
-    const onFound = vi.fn();
+    const onFound = vi.fn<() => void>();
     new WritableSearch(() => sql, onFound).begin();
     await expect.poll(() => end.mock.settledResults[0]?.type).toBe('fulfilled');
     expect(onFound).not.toHaveBeenCalled();
