@@ -30,6 +30,21 @@ it('makes all callers that arrive during a sync share the next one', async () =>
   expect(ends).toHaveLength(2);
 });
 
+it('makes a caller that arrives during the next one wait for yet another: it may have written after that began', async () => {
+  const { sync, ends } = manual();
+  const done: string[] = [];
+  const wait = (name: string): Promise<void> => sync.sync().then(() => void done.push(name));
+  const all = [wait('first'), wait('second')];
+  ends[0]!.resolve();
+  await turn();
+  all.push(wait('third'));
+  ends[1]!.resolve();
+  await turn();
+  expect(done).toEqual(['first', 'second']);
+  ends[2]!.resolve();
+  await Promise.all(all);
+});
+
 it('rejects for all callers that shared a failed sync, and works again afterwards', async () => {
   const { sync, ends } = manual();
   const failed = sync.sync();

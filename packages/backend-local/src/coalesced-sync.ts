@@ -29,10 +29,8 @@ export class CoalescedSync {
   #start(): Promise<void> {
     const run = this.#sync();
     this.#running = run;
-    const done = (): void => {
-      if (this.#running === run) this.#running = undefined;
-    };
-    run.then(done, done);
+    const done = (): void => (this.#running = undefined);
+    run.then(done, done); // before whoever waits for this run starts the next
     return run;
   }
 }
