@@ -1,3 +1,4 @@
+import { noContext } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
 import { assertEndpoint } from './check-options.ts';
@@ -51,9 +52,14 @@ export async function openS3Backend(options: S3BackendOptions, bucket?: string):
 /**
  * Probes an endpoint and returns what it does. See `s3Backend`.
  * @param bucket where to probe if the credentials may not create a bucket for that
+ * @throws also the signal's reason, once what has been written is removed
  */
-export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-probe'): Promise<EndpointProfile> {
-  const store = openStore(options);
+export async function probeEndpoint(
+  options: S3BackendOptions,
+  bucket = 'coffer-probe',
+  ctx: CallContext = noContext,
+): Promise<EndpointProfile> {
+  const store = openStore(options, undefined, ctx);
   try {
     return await store.endpoint.profile(bucket);
   } finally {

@@ -1,4 +1,5 @@
-import { InFlight } from '@coffer/storage-core';
+import { InFlight, noContext } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
 
 import { BackgroundCleanup } from './background-cleanup.ts';
 import { Endpoint } from './endpoint.ts';
@@ -19,7 +20,8 @@ import { UploadMemory } from './upload/memory.ts';
 /** Seconds. With many tenants, it is better that clients try again than that they wait for slow readers of other tenants. */
 const multiTenantPatience = 10;
 
-export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
+/** @param probing may end a probe of the endpoint early */
+export function openStore(options: S3BackendOptions, known?: EndpointProfile, probing: CallContext = noContext): Store {
   const settings = settingsOf(options);
   const connection = connect(settings);
   const { maxPoolConnections: sockets, timeout: patience } = settings;
@@ -32,7 +34,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     ...(settings.transport === 'sdk' ? sdkDriver(settings, connection) : leanDriver(settings, connection)),
     // AWS is a single implementation with documented behaviour, and no place to create a bucket just for a moment.
     endpoint: new Endpoint(known ?? (settings.isAws ? awsProfile : undefined), async (bucket) =>
-      (await import('./probe/probe.ts')).probe(store, bucket),
+      (await import('./probe/probe.ts')).probe(store, bucket, probing),
     ),
     cleanup: new BackgroundCleanup(),
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience, tenants }),

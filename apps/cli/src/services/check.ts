@@ -162,10 +162,10 @@ async function* checkBucket(
 async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefined): AsyncGenerator<Check, void, undefined> {
   const { profileEndpoint } = await import('@coffer/runtime');
   try {
-    // Not interrupted half-way: it cleans up after itself.
-    const profile = await profileEndpoint(config, bucket);
+    const profile = await profileEndpoint(config, bucket, ctx);
     if (profile !== undefined) yield* endpointChecks(profile);
   } catch (error) {
+    ctx.signal.throwIfAborted();
     // There is no bucket to test in, and none may be created.
     const isNowhere = hasCode(error, 'no_such_bucket') || (bucket === undefined && hasCode(error, 'access_denied'));
     yield isNowhere ? { name: 'endpoint', status: 'unknown', message: notTriedMessage } : failure('endpoint', error);

@@ -1,5 +1,5 @@
 import { hasCode, noContext } from '@coffer/storage-core';
-import type { ObjectAddress } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { reportedRegion } from '../bucket-region.ts';
 import { allEnded, allNamed } from '../concurrency.ts';
@@ -24,10 +24,11 @@ const otherEtag = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
  * Finds out what an endpoint does by doing it, because a 200 proves nothing. Works in a bucket of its own, which it deletes afterwards, or,
- * if the credentials may not create one, under a prefix of its own in `bucket`. Sends some two hundred small requests.
+ * if the credentials may not create one, under a prefix of its own in `bucket`. Sends some two hundred small requests. Once the signal has
+ * aborted, it asks nothing more, and only cleans up.
  */
-export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
-  const sandbox = await openSandbox(store, bucket);
+export async function probe(store: Store, bucket: string, ctx: CallContext): Promise<EndpointProfile> {
+  const sandbox = await openSandbox(store, bucket, ctx);
   try {
     const copyOf = (ifMatch: string): Promise<unknown> => store.transport.copy({ ...object, ifMatch }, sandbox.at('copy'), {}, noContext);
     const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];

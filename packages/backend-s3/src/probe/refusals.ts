@@ -15,6 +15,8 @@ export type Question = () => Promise<unknown>;
 export interface Asked {
   /** Writes an object that no server refuses. Rejects if this one does not take even that at the moment. */
   assertWell(): Promise<unknown>;
+  /** Once it has aborted, nothing more is asked. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Whether the endpoint does what it says, or how it refuses. */
@@ -27,7 +29,7 @@ const maxAttempts = 4;
  * The answer that is remembered: nothing else decides whether one tells what an endpoint is able to do. A doubtful answer counts once it
  * comes twice in a row.
  * @param options `isDispensable`: little depends on the answer, so any failure is only doubtful
- * @throws errors that only tell how things are at the moment: the next caller who needs to know tries again
+ * @throws errors that only tell how things are at the moment: the next caller who needs to know tries again; the signal's reason
  */
 export async function answerTo(
   asked: Asked,
@@ -36,6 +38,7 @@ export async function answerTo(
 ): Promise<Answer> {
   let last: Answer | undefined;
   for (let attempt = 1; ; attempt++) {
+    asked.signal?.throwIfAborted();
     const answer = await ask(question);
     const isFailure = isStorageError(answer) && isOfTheMoment(answer);
     if (isFailure && !isDispensable) throw answer;

@@ -1,5 +1,5 @@
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
-import type { ObjectAddress } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { createBucket } from '../create-bucket.ts';
@@ -19,6 +19,7 @@ export interface Sandbox extends Asked {
   readonly bucket: string;
   /** Whether the bucket itself may be probed too. */
   readonly isOwn: boolean;
+  /** @throws the signal's reason */
   at(name: string): ObjectAddress;
   /** Another address at each call. */
   next(name: string): ObjectAddress;
@@ -28,7 +29,7 @@ export interface Sandbox extends Asked {
 }
 
 /** The credentials must be allowed to create a bucket, or else to write into `bucket`. */
-export async function openSandbox(store: Store, bucket: string): Promise<Sandbox> {
+export async function openSandbox(store: Store, bucket: string, { signal }: CallContext): Promise<Sandbox> {
   const name = sandboxName();
   const isOwn = await isCreated(store, name);
   if (!isOwn) await store.transport.headBucket(bucket, noContext);
@@ -43,6 +44,7 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       );
     });
   const addressOf = (key: string): ObjectAddress => {
+    signal?.throwIfAborted();
     const at = { bucket: location.bucket, key: location.prefix + key };
     used.set(key, at);
     return at;
@@ -52,6 +54,7 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
   return {
     bucket: location.bucket,
     isOwn,
+    signal,
     at: addressOf,
     next,
     assertWell: () => write(store, next('plain'), 'plain'), // Google and Cloudflare take one write of a key a second
