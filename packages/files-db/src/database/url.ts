@@ -47,7 +47,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   const max = maxConnectionsOf(take('max'));
   const place = {
     ...addressOf(places),
-    database,
+    ...(database !== '' && { database }), // whoever requires one looks for it
     user,
     password,
     // postgres.js would treat it as verify-full; verify-ca accepts a certificate with any name.
