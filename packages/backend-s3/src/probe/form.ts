@@ -29,10 +29,11 @@ async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean>
   const form = await store.presigners.internal.form(sandbox.at('form'), terms);
   if (!(await sendForm(store, sandbox, form, 'form'))) return false;
   const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
+  const elsewhere = sandbox.at('form-elsewhere'); // may throw, which must not leave the others unawaited
   const accepted = await allEnded([
     sendForm(store, sandbox, form, 'longer'),
     sendForm(store, sandbox, changed({ 'Content-Type': 'text/html' }), 'form'),
-    sendForm(store, sandbox, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
+    sendForm(store, sandbox, changed({ key: elsewhere.key }), 'form'),
   ]);
   if (accepted.includes(true)) return false;
   // Some accept fields that the policy does not name. That is harmless, unless such a field makes the object public.

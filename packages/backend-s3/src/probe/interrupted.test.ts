@@ -1,6 +1,6 @@
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from '../backend.ts';
 import { transports } from '../testing/fault-bench.ts';
@@ -25,5 +25,20 @@ describe.each(transports)('a probe that is interrupted (%s)', (transport) => {
     const backend = s3Backend(options);
     expect(await backend.buckets?.list(noContext)).toEqual([]);
     await backend.close();
+  });
+
+  it('rejects nothing that nobody waits for, which would end the process before it has cleaned up', async () => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const options = await behindFront(ceph, (method, path) => {
+      if (method === 'POST' && !path.includes('?')) controller.abort(reason); // a form
+      return undefined;
+    });
+    const unawaited: unknown[] = [];
+    const note = (error: unknown): void => void unawaited.push(error);
+    process.on('unhandledRejection', note);
+    onTestFinished(() => void process.off('unhandledRejection', note));
+    await expect(probeEndpoint({ ...options, transport }, undefined, { signal: controller.signal })).rejects.toBe(reason);
+    expect(unawaited).toEqual([]);
   });
 });
