@@ -261,6 +261,25 @@ describe.each(transports)('a copy (%s)', (transport) => {
     });
   });
 
+  it.each([undefined, false])(
+    'under If-None-Match is made if its key is free, also where the credentials may not ask whether versions are kept (%s)',
+    async (conditionalPutOfVersions) => {
+      let isTaken = false;
+      const server = await serve((request, response) => {
+        const { method, url = '' } = request;
+        isTaken ||= method === 'PUT';
+        if (url.includes('versioning')) return refusal(403, 'AccessDenied')(request, response);
+        if (method === 'HEAD' && url.startsWith('/bucket/copy') && !isTaken) return refusal(404, '')(request, response);
+        return copying(there('before', 3))(request, response);
+      });
+      const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false, conditionalPutOfVersions });
+      const copy = (): Promise<ObjectInfo> => backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+      expect(await copy()).toMatchObject({ etag: 'copied' });
+      await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
+      expect(seen(server, 'PUT')).toEqual(['/bucket/copy']);
+    },
+  );
+
   it('by parts under If-None-Match does not pass it on to a server that does not enforce it', async () => {
     const server = await serve((request, response) => {
       if (request.url === '/bucket') return response.end(); // HEAD of the bucket

@@ -164,7 +164,13 @@ async function isAboutSource(store: Store, { destination, options, ctx }: Copy, 
 /** Whether writing the destination with PutObject keeps the caller's condition. */
 async function isPutEnforced(store: Store, { options, destination, ctx }: Copy, profile: EndpointProfile): Promise<boolean> {
   if (options.ifNoneMatch === undefined) return true;
-  return profile.conditionalPut && !(await keepsUncomparedVersions(store, destination.bucket, profile, ctx));
+  if (!profile.conditionalPut) return false;
+  try {
+    return !(await keepsUncomparedVersions(store, destination.bucket, profile, ctx));
+  } catch (error) {
+    if (hasCode(error, 'access_denied')) return false; // the credentials may not ask, and the server may not compare
+    throw error;
+  }
 }
 
 async function copySmall(store: Store, copy: Copy): Promise<WrittenUnlessChanged> {
