@@ -161,6 +161,11 @@ const codeByText: Readonly<Record<string, number>> = {
   'file is not a database': sqlite.notadb,
 };
 
+/** For where SQLite only reports that it gave up waiting for another process, as a checkpoint does. */
+export function busyError(): Error {
+  return Object.assign(new Error('database is locked'), { code: 'ERR_SQLITE_ERROR', errcode: sqlite.busy });
+}
+
 /** Whether SQLite gave up waiting for another process. */
 export function isBusy(error: unknown): boolean {
   const code = sqliteCode(error);

@@ -89,6 +89,22 @@ it('a sweep removes no bytes whose row a power loss may bring back', async () =>
   expect(await backend.maintenance!.sweep({ olderThan: 0 }, noContext)).toEqual({ removed: 1, bytes: 1 });
 });
 
+it('after a failed sync of the log, the next one waits until no other process reads', async () => {
+  const index = await IndexFile.open(join(root, 'index.db'));
+  const other = new DatabaseSync(join(root, 'index.db'));
+  try {
+    failure.left = 1;
+    await expect(index.durable()).rejects.toMatchObject(failedDisk);
+    other.exec('BEGIN; SELECT * FROM objects');
+    const durable = index.durable(); // has tried once when it returns
+    other.exec('COMMIT');
+    await durable;
+  } finally {
+    other.close();
+    await index.close();
+  }
+});
+
 it('after a failed sync of the log, a full disk does not keep removals from being acknowledged', async () => {
   const index = await IndexFile.open(join(root, 'index.db'));
   try {

@@ -7,7 +7,7 @@ import type { StatementSync } from 'node:sqlite';
 import { storageError } from '@coffer/storage-core';
 
 import { CoalescedSync } from './coalesced-sync.ts';
-import { isBusy, isFailedWrite, isFull, toOpeningError, toStorageError } from './errors.ts';
+import { busyError, isBusy, isFailedWrite, isFull, toOpeningError, toStorageError } from './errors.ts';
 import { prepare } from './index-schema.ts';
 import { LogDoubt } from './log-doubt.ts';
 import { Reserve } from './reserve.ts';
@@ -178,7 +178,7 @@ export class IndexFile {
   }
 
   async #syncWal(): Promise<void> {
-    if (this.#doubt.isRaised()) await withReserve(this.#removalReserve, async () => this.#emptyWal());
+    if (this.#doubt.isRaised()) await withReserve(this.#removalReserve, () => retryWhileBusy(() => this.#emptyWal()));
     try {
       await datasync({ fd: this.#wal });
     } catch (error) {
@@ -193,7 +193,7 @@ export class IndexFile {
    */
   #emptyWal(): void {
     const { busy } = this.db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number };
-    if (busy !== 0) throw storageError('storage_unavailable', 'The index cannot be synced while another process reads it.');
+    if (busy !== 0) throw busyError(); // another process reads, or empties it as well
     this.#doubt.settle();
   }
 
