@@ -1,9 +1,23 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type * as threads from 'node:worker_threads';
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { HashThread } from './hash-thread.ts';
 import { startChild } from './testing/child.ts';
+
+const failure = vi.hoisted(() => ({ left: 0 }));
+vi.mock('node:worker_threads', async (original) => {
+  const real = await original<typeof threads>();
+  class Worker extends real.Worker {
+    constructor(...options: ConstructorParameters<typeof real.Worker>) {
+      // As where the user may start no more threads, which a limit does not keep root from.
+      if (failure.left-- > 0) throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+      super(...options);
+    }
+  }
+  return { ...real, Worker };
+});
 
 let thread: HashThread;
 
@@ -62,4 +76,10 @@ it('keeps the process alive while it has work, and no longer', async () => {
   const child = startChild(new URL('./testing/idle-thread.ts', import.meta.url), []);
   expect(await child.ended).toBe(0);
   expect(child.lines).toEqual([hex('md5', new Uint8Array(1))]);
+});
+
+it('is unavailable while the system starts no thread', async () => {
+  failure.left = 1;
+  expect(() => thread.begin()).toThrow(expect.objectContaining({ code: 'storage_unavailable', retryable: true }));
+  expect(await thread.begin().digest()).toMatchObject({ md5: hex('md5', Buffer.of()) });
 });

@@ -2,6 +2,8 @@ import { Worker } from 'node:worker_threads';
 
 import { storageError } from '@coffer/storage-core';
 
+import { toStorageError } from './errors.ts';
+
 /** Lower-case hex. */
 export interface Digests {
   readonly md5: string;
@@ -91,7 +93,7 @@ export class HashThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(program, { eval: true, name: 'coffer-hash' });
+    const worker = startWorker();
     worker.on('message', ({ id, digests }: ThreadResponse) => {
       const queue = this.#waiting.get(id);
       const waiting = queue?.shift();
@@ -111,6 +113,14 @@ export class HashThread {
     const error = ended(cause);
     for (const queue of this.#waiting.values()) for (const { reject } of queue) reject(error);
     this.#waiting.clear();
+  }
+}
+
+function startWorker(): Worker {
+  try {
+    return new Worker(program, { eval: true, name: 'coffer-hash' });
+  } catch (error) {
+    throw toStorageError(error);
   }
 }
 
