@@ -213,6 +213,27 @@ describe.skipIf(typeof minio === 'string').each(transports)('a copy on MinIO (%s
     }
   });
 
+  it('is one of several at once under If-None-Match, also where the credentials may not ask whether versions are kept', async () => {
+    if (typeof minio === 'string') throw new Error(minio);
+    const { backend: owner, bucket, stop } = await startOn({ ...(await accountOn(minio)), transport });
+    const account = await behindFront(minio, (method, path) => {
+      const isNewBucket = method === 'PUT' && /^\/coffer-probe-[^/]+\/?$/.test(path);
+      return isNewBucket || path.includes('?versioning') ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(async () => {
+      for (const opened of [backend, owner]) await opened.close?.();
+      await stop();
+    });
+    const [from, to] = [
+      { bucket, key: 'from' },
+      { bucket, key: 'to' },
+    ];
+    await backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    const copies = await Promise.allSettled(Array.from({ length: 6 }, () => backend.copy(from, to, { ifNoneMatch: '*' }, noContext)));
+    expect(copies.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
   it('is made by the server also if the credentials may not create a bucket, and only read that of the source', async () => {
     if (typeof minio === 'string') throw new Error(minio);
     const own = await accountOn(minio);

@@ -270,13 +270,16 @@ describe.each(transports)('a copy (%s)', (transport) => {
         isTaken ||= method === 'PUT';
         if (url.includes('versioning')) return refusal(403, 'AccessDenied')(request, response);
         if (method === 'HEAD' && url.startsWith('/bucket/copy') && !isTaken) return refusal(404, '')(request, response);
-        return copying(there('before', 3))(request, response);
+        if (method === 'PUT') return answering('', { etag: '"copied"' })(request, response);
+        return (isRead(request) ? reading('before', 3) : copying(there('before', 3)))(request, response);
       });
       const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false, conditionalPutOfVersions });
       const copy = (): Promise<ObjectInfo> => backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
       expect(await copy()).toMatchObject({ etag: 'copied' });
       await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
       expect(seen(server, 'PUT')).toEqual(['/bucket/copy']);
+      // Where the server does compare, it also refuses whoever comes in between.
+      expect(server.requests.find(({ method }) => method === 'PUT')?.headers).toMatchObject({ 'if-none-match': '*' });
     },
   );
 

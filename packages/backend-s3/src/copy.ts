@@ -161,15 +161,16 @@ async function isAboutSource(store: Store, { destination, options, ctx }: Copy, 
   return options.ifNoneMatch === undefined || isAbsent(store, destination, ctx).catch(() => false);
 }
 
-/** Whether writing the destination with PutObject keeps the caller's condition. */
+/** Whether writing the destination with PutObject keeps the caller's condition, as far as anybody may find out. @throws precondition_failed */
 async function isPutEnforced(store: Store, { options, destination, ctx }: Copy, profile: EndpointProfile): Promise<boolean> {
   if (options.ifNoneMatch === undefined) return true;
   if (!profile.conditionalPut) return false;
   try {
     return !(await keepsUncomparedVersions(store, destination.bucket, profile, ctx));
   } catch (error) {
-    if (hasCode(error, 'access_denied')) return false; // the credentials may not ask, and the server may not compare
-    throw error;
+    if (!hasCode(error, 'access_denied')) throw error;
+    await assertAbsent(store, destination, ctx); // the credentials may not ask, and the server may not compare
+    return true;
   }
 }
 
