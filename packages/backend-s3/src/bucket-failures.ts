@@ -1,12 +1,14 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageError } from '@coffer/storage-core';
 
+import { isAboutAccount } from './provider-error.ts';
+
 /** A refusal may be of every bucket. */
 const maxNamed = 20;
 
 /**
  * Collects the failures of a sweep. A failing bucket does not stop the sweep of the others; `maxConsecutive` failures in a row do, because then the
- * server is failing.
+ * server is failing, or no longer knows the keys.
  */
 export class BucketFailures {
   readonly #maxConsecutive: number;
@@ -30,7 +32,8 @@ export class BucketFailures {
       signal?.throwIfAborted();
       if (!isStorageError(cause)) throw cause;
       this.#errors.push(failureOf(bucket, cause));
-      if (!hasCode(cause, 'access_denied') && ++this.#consecutive >= this.#maxConsecutive) this.report(); // else it is only this bucket
+      const isOnlyBucket = hasCode(cause, 'access_denied') && !isAboutAccount(cause);
+      if (!isOnlyBucket && ++this.#consecutive >= this.#maxConsecutive) this.report();
       return fallback;
     }
   }

@@ -86,6 +86,27 @@ describe('a sweep', () => {
     expect(server.requests.filter(({ url = '' }) => url.startsWith('/mine')).length).toBeLessThan(9);
   });
 
+  it('fails soon once the keys are no longer valid, and does not take that for buckets that let nobody in', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `mine-${index}`);
+    const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
+    const server = await serve((request, response) => {
+      const { url = '' } = request;
+      const isFirst = server.requests.length < 9;
+      if (!isFirst) return refusal(403, 'ExpiredToken')(request, response);
+      if (url === '/' || url.startsWith('/?')) {
+        return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
+      }
+      return (url.includes('list-type') ? noObjects : noUploads)(request, response);
+    });
+    for (const among of [undefined, async (all: readonly string[]) => all]) {
+      server.requests.length = 0;
+      const swept = backendTo(server).maintenance!.sweep({ olderThan: 60, ...(among && { among }) }, noContext);
+      await expect(swept).rejects.toMatchObject({ code: 'access_denied' });
+      const asked = new Set(server.requests.map(({ url = '' }) => url.split(/[/?]/)[1]));
+      expect(asked.size).toBeLessThan(20);
+    }
+  });
+
   it('names all failing buckets, and continues past any number of them if others succeed in between', async () => {
     const names = Array.from({ length: 30 }, (_, index) => (index % 5 === 0 ? `broken-${index}` : `mine-${index}`));
     const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
