@@ -148,6 +148,12 @@ describe('toStorageError', () => {
     expect(toStorageError(late, about)).toMatchObject({ code: 'read_timeout', message, retryable: true });
   });
 
+  it('says how an SSO session that has ended is begun again', () => {
+    const ended = Object.assign(new Error('ended'), { name: 'SsoSessionEndedError' });
+    const message = expect.stringContaining('aws sso login') as string;
+    expect(toStorageError(ended, about)).toMatchObject({ code: 'access_denied', message, retryable: false });
+  });
+
   it('says why a connection could not be made, but not where to', () => {
     const messageOf = (code: string): string =>
       toStorageError(Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code }), about).message;

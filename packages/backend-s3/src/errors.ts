@@ -99,6 +99,10 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
     'access_denied',
     'There are no credentials for the storage provider: no keys are set, and the default chain of the AWS SDK has found none.',
   ],
+  SsoSessionEndedError: [
+    'access_denied',
+    'The credentials are those of an SSO session that has ended: "aws sso login" begins another one.',
+  ],
   NotSignedUp: ['access_denied', 'This account is not signed up for the storage provider.'],
   AccountProblem: ['access_denied', 'The storage provider has a problem with this account.'],
   UserSuspended: ['access_denied', 'The storage provider has suspended this account.'],

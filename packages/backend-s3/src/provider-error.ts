@@ -49,6 +49,7 @@ const accountErrors: ReadonlySet<string> = new Set([
   'NotSignedUp',
   'RequestTimeTooSkewed',
   'SignatureDoesNotMatch',
+  'SsoSessionEndedError',
   'UserSuspended',
 ]);
 

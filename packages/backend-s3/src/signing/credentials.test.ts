@@ -2,10 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { AnswerError } from '../documents/answer-error.ts';
 import { connectProxy } from '../testing/connect-proxy.ts';
+import { answering, scripted } from '../testing/scripted.ts';
 import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
 import type { Identity } from './credentials.ts';
@@ -169,6 +170,58 @@ describe('credentials', () => {
     expect(await credentials.replace(before, badKeys)).toBe(true);
     expect(credentials.known).toMatchObject({ accessKeyId: 'after' });
     await rm(folder, { recursive: true });
+  });
+
+  describe('whose source is named, and fails', () => {
+    const failed = { name: 'CredentialsFailedError' };
+    let folder: string;
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'coffer-credentials-'));
+      for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE', 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'])
+        vi.stubEnv(name, undefined);
+      vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(folder, 'none'));
+      vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
+      vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    });
+    afterEach(() => rm(folder, { recursive: true }));
+
+    it('have failed, not those of nobody: the endpoint of a container', async () => {
+      const server = await scripted((_request, response) => response.writeHead(500).end());
+      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${server.endpoint}/keys`);
+      await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject(failed);
+      expect(server.requests).not.toHaveLength(0);
+      await server.close();
+    });
+
+    it('have failed, not those of nobody: whatever gave some before', async () => {
+      const keys = { AccessKeyId: 'key', SecretAccessKey: 'secret', Token: 'token', Expiration: '2026-01-01T00:00:00Z' };
+      const server = await scripted(answering(JSON.stringify(keys)));
+      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `${server.endpoint}/keys`);
+      const credentials = new Credentials(undefined, new Clock());
+      expect(await credentials.load()).toMatchObject({ accessKeyId: 'key' });
+      await server.close();
+      vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', undefined);
+      await expect(credentials.load()).rejects.toMatchObject(failed);
+    });
+
+    it.each(['exit 1', 'echo rubbish', 'echo {}'])('have failed, not those of nobody: the credential_process "%s"', async (command) => {
+      await writeFile(join(folder, 'config'), `[default]\ncredential_process = ${command}\n[profile other]\nregion = eu-central-1\n`);
+      await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject(failed);
+      vi.stubEnv('AWS_PROFILE', 'other');
+      await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject({ name: 'CredentialsProviderError' });
+    });
+
+    it('have ended if they were those of an SSO session', async () => {
+      const sso = 'sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = coffer\n';
+      const session = '[sso-session corp]\nsso_region = eu-central-1\nsso_start_url = https://corp.example/start\n';
+      await writeFile(join(folder, 'config'), `[default]\n${sso}${session}`);
+      await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject({ name: 'SsoSessionEndedError' });
+    });
+  });
+
+  it('of a provider that somebody has given are not called missing', async () => {
+    const none = Object.assign(new Error('Could not load credentials from any providers'), { name: 'CredentialsProviderError' });
+    await expect(new Credentials(() => Promise.reject(none), new Clock()).load()).rejects.toMatchObject({ name: 'CredentialsFailedError' });
   });
 
   it('of a role are asked for through the proxy of the environment', async () => {

@@ -99,18 +99,25 @@ export class Credentials {
         throw new Error('It gave keys whose expiration is no valid Date.');
       return (this.#identity = identity as Identity);
     } catch (error) {
-      throw failureOf(error);
+      throw failureOf(error, this.#provide === defaultChain && this.#identity === undefined);
     } finally {
       clearTimeout(timer);
     }
   }
 }
 
-/** A provider's own failure, such as a refusal or a cut connection, would otherwise be taken for one of the storage provider. */
-function failureOf(error: unknown): Error {
+/**
+ * A provider's own failure, such as a refusal or a cut connection, would otherwise be taken for one of the storage provider.
+ * @param mayBeNone whether there may be no keys at all
+ */
+function failureOf(error: unknown, mayBeNone: boolean): Error {
   const { name, message } = (error ?? {}) as Partial<Error>;
-  // The first is ours. Providers of the SDK throw the second if there is nothing where they look.
-  if (name === 'CredentialsTimeoutError' || name === 'CredentialsProviderError') return error as Error;
+  if (name === 'CredentialsTimeoutError') return error as Error; // ours
+  const isOfSdk = name === 'CredentialsProviderError';
+  if (isOfSdk && message?.includes('aws sso login') === true)
+    return Object.assign(new Error(message, { cause: error }), { name: 'SsoSessionEndedError' });
+  // Providers of the SDK throw it both if they fail and if there is nothing where they look.
+  if (isOfSdk && mayBeNone) return error as Error;
   return Object.assign(new Error(`The provider of credentials failed: ${message}`, { cause: error }), { name: 'CredentialsFailedError' });
 }
 
@@ -134,5 +141,21 @@ async function defaultChain(): Promise<Identity> {
   const httpsAgent = proxiedAgent();
   // Services that exchange tokens may be behind the proxy too. Those of the machine itself are asked directly, without TLS.
   const clientConfig = httpsAgent && { requestHandler: new NodeHttpHandler({ httpsAgent }) };
-  return defaultProvider({ ignoreCache: true, ...(clientConfig && { clientConfig }) })();
+  try {
+    return await defaultProvider({ ignoreCache: true, ...(clientConfig && { clientConfig }) })();
+  } catch (error) {
+    // The chain goes on after a source that fails as after one that is not there, and at its end tells neither.
+    const source = (error as Error).message.includes('from any providers') ? await namedSource() : undefined;
+    throw source === undefined ? error : new Error(`${source} names a source of keys, which gave none.`, { cause: error });
+  }
+}
+
+/** What names a source of keys that the default chain only asks if it is named. */
+async function namedSource(): Promise<string | undefined> {
+  // oxlint-disable-next-line node/no-process-env -- variables of all tools for AWS
+  const variable = ['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI', 'AWS_CONTAINER_CREDENTIALS_FULL_URI'].find((name) => process.env[name]);
+  if (variable !== undefined) return variable;
+  const { getProfileName, parseKnownFiles } = await import('./default-chain.ts');
+  const profile = (await parseKnownFiles({ ignoreCache: true }))[getProfileName({})];
+  return profile?.['credential_process'] === undefined ? undefined : 'credential_process';
 }
