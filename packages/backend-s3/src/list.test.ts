@@ -112,6 +112,18 @@ describe.each(transports)('a list (%s)', (transport) => {
     expect(page).not.toHaveProperty('nextContinuationToken');
   });
 
+  it('of names that begin with a dot goes on while the folder above does', async () => {
+    const refused = refusal(400, 'XMinioInvalidObjectName');
+    const server = await serve(refused, answer(entry('a/.b'), true), answer(entry('a/.c') + entry('a/d')));
+    const backend = backendTo(server, { transport });
+    const page = await backend.list('bucket', { prefix: 'a/.' }, noContext);
+    expect(page).toMatchObject({ objects: [{ key: 'a/.b' }], isTruncated: true });
+    const next = await backend.list('bucket', { prefix: 'a/.', continuationToken: page.nextContinuationToken! }, noContext);
+    expect(next).toMatchObject({ objects: [{ key: 'a/.c' }], isTruncated: false });
+    const query = new URL(server.requests[2]!.url!, server.endpoint).searchParams;
+    expect([query.get('prefix'), query.get('continuation-token')]).toEqual(['a/', 'there']);
+  });
+
   it.each(['', 's.', 'k.', 'p.', 'd.', 'x.YQ', 'k.YQ==', 'p.Y Q', 'YQ'])(
     'takes no token that none of its pages ends with: %j',
     async (token) => {
