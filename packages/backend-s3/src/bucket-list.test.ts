@@ -74,3 +74,19 @@ describe.each(transports)('an endpoint whose address points into a bucket (%s)',
     await expect(backendTo(server, { transport }).buckets!.list(noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 });
+
+it.each(transports)('lists the buckets of a server that knows no versions (%s)', async (transport) => {
+  const bucket = '<Bucket><Name>plain</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>';
+  const server = await serve((request, response) => {
+    const isAll = new URL(request.url ?? '', 'http://localhost').pathname === '/';
+    const list = answering(`<ListAllMyBucketsResult><Buckets>${bucket}</Buckets></ListAllMyBucketsResult>`);
+    return (isAll ? list : refusal(501, 'NotImplemented'))(request, response);
+  });
+  expect(await backendTo(server, { transport }).buckets!.list(noContext)).toMatchObject([{ name: 'plain', versioningEnabled: false }]);
+});
+
+it.each(transports)('takes no redirect of a portal for a bucket that exists already (%s)', async (transport) => {
+  const server = await serve((_request, response) => response.writeHead(301, { location: 'https://portal.example/' }).end());
+  const creating = backendTo(server, { transport }).buckets!.create('bucket', {}, noContext);
+  await expect(creating).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
