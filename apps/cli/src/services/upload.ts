@@ -29,9 +29,9 @@ export async function uploadStdin(
   request: Omit<StdinSettings, 'session' | 'bucket'> & Pick<BulkOptions, 'concurrency' | 'dryRun'> & { readonly key: string },
   follower: Follower<Transfer>,
 ): Promise<void> {
-  const bucket = await session.bucket();
+  const settings = { ...request, session, bucket: await session.bucket() };
   const { stdinTask } = await import('../bulk/stdin-task.ts');
-  await runBulk(session, [stdinTask(request.key, { ...request, session, bucket })], request, follower);
+  await runBulk(session, [bucketHint(settings)(stdinTask(request.key, settings))], request, follower);
 }
 
 async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
@@ -45,7 +45,7 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
 }
 
 /** Without their bucket, all uploads fail alike: how to create it is said once. Tenants have commands of their own for that. */
-function bucketHint({ bucket, session: { note, ctx } }: UploadSettings): <R>(task: Task<R>) => Task<R> {
+function bucketHint({ bucket, session: { note, ctx } }: StdinSettings): <R>(task: Task<R>) => Task<R> {
   let isGiven = ctx.tenant !== undefined;
   const addHint = (error: unknown): never => {
     if (hasCode(error, 'no_such_bucket') && !isGiven) {

@@ -46,13 +46,16 @@ describeStores('upload', (bench, store) => {
     expect(await storage.getFileInfo('page.html')).toMatchObject({ contentType: 'text/html' });
   });
 
-  it('says once how to create the bucket that all files lack', async () => {
+  it('says once how to create the bucket that all files, or stdin, lack', async () => {
     const { folder, bucket, coffer } = bench();
     await putFiles(folder, { 'site/a': 'a', 'site/b': 'b' });
     const ended = await coffer(['upload', 'site', '-r', '--bucket', `${bucket}-new`]);
     expect(ended.code).toBe(1);
     expect(ended.stderr.match(/^no_such_bucket: site\/[ab]: /gm)).toHaveLength(2);
     expect(ended.stderr.match(new RegExp(`^note: "coffer storage buckets create ${bucket}-new"`, 'gm'))).toHaveLength(1);
+    expect((await coffer(['upload', '-', '--key', 'k', '--bucket', `${bucket}-new`])).stderr).toContain(
+      `note: "coffer storage buckets create ${bucket}-new"`,
+    );
   });
 
   it('lists files in the order in which they were named, whichever is there first', async () => {
