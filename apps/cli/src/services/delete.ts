@@ -29,36 +29,38 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
     await runBulk(session, planKeys(session, bucket, request), options, follower);
     return;
   }
+  const emptyPrefixes = new Set(request.keys.map(folderPrefix));
   // Some providers do not list what lies below an object until that object is gone, and others may write meanwhile.
   let before: number;
   do {
     before = follower.totals.count;
-    await runBulk(session, planDeletions(session, bucket, pagesToDelete(session, bucket, request, follower)), options, follower);
+    await runBulk(session, planDeletions(session, bucket, pagesToDelete(session, bucket, request, emptyPrefixes)), options, follower);
   } while (!request.dryRun && follower.totals.failed === 0 && follower.totals.count > before);
+  for (const prefix of emptyPrefixes) session.note(`note: there are no objects below ${prefix}.${patternHint(prefix)}`);
 }
 
-/** Yields pages: passing objects through the plan one by one costs more than deleting them. */
+/**
+ * Yields pages: passing objects through the plan one by one costs more than deleting them.
+ * @param emptyPrefixes loses the prefixes below which something was listed
+ */
 async function* pagesToDelete(
   session: Session,
   bucket: string,
   request: DeleteRequest,
-  { totals }: CountingFollower<Deleted>,
+  emptyPrefixes: Set<string>,
 ): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
   const filter = filterOf(request.include, request.exclude);
   const isSelected = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
   const prefixes = [...new Set(request.keys.map(folderPrefix))];
-  let isEmpty = totals.count === 0; // otherwise, this is another pass
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
     for await (const objects of pagesBelow(session, { bucket, prefix }, { isReadOnly: request.dryRun })) {
-      if (objects.length > 0) isEmpty = false;
+      // Not only `prefix`: what lies below several of them may be gone when the last of them is listed.
+      for (const each of emptyPrefixes) if (objects.some(({ key }) => key.startsWith(each))) emptyPrefixes.delete(each);
       // Counts each object once, even where one prefix lies below another.
       yield objects.filter(({ key }) => isSelected(key, prefix) && !before.some((earlier) => isSelected(key, earlier)));
     }
   }
-  if (!isEmpty) return;
-  for (const prefix of prefixes)
-    session.note(`note: there are no objects ${prefix === '' ? 'in the bucket' : `below ${prefix}`}.${patternHint(prefix)}`);
 }
 
 /** Looks up each object first, to report the size of what goes and which keys do not exist. */

@@ -80,7 +80,10 @@ describeStores('delete', (bench, store) => {
       for (const confirm of [[], ['--confirm']])
         expect(await coffer(['delete', prefix, '--prefix', ...confirm])).toMatchObject({ code: 0, stderr });
     }
-    expect(await coffer(['delete', 'docs', '--prefix', '--confirm'])).toMatchObject({ code: 0, stderr: '' });
+    const several = ['delete', 'docs', 'doc', 'docs/', 'docs/sub', 'dox', '--prefix'];
+    await putObjects(storage, { 'docs/sub/b': 'x' });
+    const stderr = 'note: there are no objects below doc/.\nnote: there are no objects below dox/.\n';
+    for (const confirm of [[], ['--confirm']]) expect(await coffer([...several, ...confirm])).toMatchObject({ code: 0, stderr });
   });
 
   it('takes more objects than a batch, a page or a request holds', async () => {
