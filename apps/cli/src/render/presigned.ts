@@ -1,4 +1,5 @@
 import type { Presigned } from '../services/presign.ts';
+import { quoted } from './shell.ts';
 
 export function presignedJson({ method, url, headers, fields, expiresIn, bucket, key }: Presigned): object {
   return { method, url, headers, fields, expires_in: expiresIn, bucket, key };
@@ -11,9 +12,4 @@ export function uploadCommand(presigned: Presigned): string {
   if (method === 'PUT') return ['curl', ...headerArgs, '-T FILE', quoted(url)].join(' ');
   const form = Object.entries(fields).map(([name, value]) => `--form-string ${quoted(`${name}=${value}`)}`);
   return ['curl', ...headerArgs, ...form, '-F file=@FILE', quoted(url)].join(' ');
-}
-
-/** Quotes text for a POSIX shell. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -105,6 +105,10 @@ describeStores('download', (bench, store) => {
       stderr: expect.stringMatching(/^file_not_found: nosuch: /) as string,
     });
     expect(await coffer(['download', 'nosuch', '-r', '-o', 'x'])).toMatchObject({ code: 1 });
+    await putObjects(storage, { "Bob's $HOME/": 'not nothing' });
+    expect((await coffer(['download', "Bob's $HOME", '-r', '-o', 'out'])).stderr).toContain(
+      String.raw`"download 'Bob'\''s $HOME/' --output -" writes it to stdout`,
+    );
     expect((await coffer(['download', 'docs/', '-o', 'x', '--json'])).json.failed).toMatchObject([
       { key: 'docs/', code: 'is_a_directory', message: expect.stringContaining('--recursive') as string },
     ]);
