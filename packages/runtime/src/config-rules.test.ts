@@ -150,16 +150,19 @@ describe('rules between variables', () => {
 });
 
 describe('warnings', () => {
+  const local = { STORAGE_BACKEND: 'local' };
   it.each([
     [{ AUTH_JWT_SECRET: `${'x'.repeat(40)}\n` }, /^AUTH_JWT_SECRET ends with a line end/],
     [{ AUTH_JWT_SECRET: `"${'x'.repeat(40)}"` }, /^AUTH_JWT_SECRET has quotes around it, which/],
-    [{ STORAGE_S3_ACCESS_KEY: "'a'", STORAGE_S3_SECRET_KEY: 'b' }, /^STORAGE_S3_ACCESS_KEY has quotes around it, which/],
-    [{ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: '"b"\n' }, /^STORAGE_S3_SECRET_KEY has quotes around it, which/],
+    [{ ...local, STORAGE_S3_ACCESS_KEY: "'a'", STORAGE_S3_SECRET_KEY: 'b' }, /^STORAGE_S3_ACCESS_KEY has quotes around it, which/],
+    [{ ...local, STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: '"b"\n' }, /^STORAGE_S3_SECRET_KEY has quotes around it, which/],
     [{ STORAGE_RETRY_MODE: 'legacy' }, /legacy is taken as standard/],
     [{ STORAGE_S3_VERIFY_SSL: 'false' }, /accepts any certificate/],
     [{ STORAGE_PRESIGN_EXPIRES: '9999999' }, /clamped to 604800/],
     [{ AUTH_JWKS_URL: 'http://id.example.com' }, /http:\/\//],
     [{ STORAGE_BACKEND: '@acme/x' }, /STORAGE_BUCKET is not set/],
+    [{ STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9000' }, /^STORAGE_BACKEND is not set: objects are kept on the local disk/],
+    [{ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: 'b' }, /^STORAGE_BACKEND is not set/],
     [{ STORAGE_BUKET: 'x' }, /^STORAGE_BUKET .*did you mean STORAGE_BUCKET\?$/],
     [{ AUTH_SECRET_OF_SOMETHING_ELSE: 'x' }, /^AUTH_SECRET_OF_SOMETHING_ELSE is no variable of Coffer$/],
     [{ COFFER_DATADIR: 'x' }, /did you mean COFFER_DATA_DIR\?/],
@@ -182,6 +185,7 @@ describe('warnings', () => {
     { STORAGE_BACKEND: 's3', STORAGE_BUCKET: 'x-y' },
     { STORAGE_BACKEND: 's3', STORAGE_ENABLE_MULTI_TENANCY: 'true' },
     { STORAGE_BACKEND: 's3', STORAGE_ENABLED: 'false' },
+    { ...local, STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9000' },
   ])('are not given for %j', (env) => {
     expect(parse(env).warnings).toEqual([]);
   });

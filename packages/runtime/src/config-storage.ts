@@ -126,6 +126,9 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
   const backend = env.value('STORAGE_BACKEND', backendName, 'local');
   const isLocal = backend === 'local';
   const isOurs = isOwnBackend(backend);
+  if (enabled && !env.isSet('STORAGE_BACKEND') && (env.isSet('STORAGE_S3_ENDPOINT') || env.isSet('STORAGE_S3_ACCESS_KEY'))) {
+    env.warnings.push('STORAGE_BACKEND is not set: objects are kept on the local disk, and STORAGE_S3_… variables have no effect.');
+  }
   const bucket = env.optional('STORAGE_BUCKET', bucketName) ?? (isLocal ? 'coffer-uploads' : undefined);
   const multiTenancy = env.value('STORAGE_ENABLE_MULTI_TENANCY', booleanText, false);
   if (enabled && bucket === undefined && !multiTenancy) {
