@@ -1,4 +1,5 @@
-import { realpath, stat } from 'node:fs/promises';
+import { readlink, realpath, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
@@ -87,12 +88,20 @@ function withPath(path: string, error: unknown): unknown {
 
 /** The target of the links that the user named. @throws LocalError `not_a_file` for pipes and devices, which a file would replace */
 async function endOfLinks(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return path;
+  const found = await stat(path).catch(({ code }: NodeJS.ErrnoException) => code);
+  if (found === 'ENOENT') return endOfDanglingLinks(path);
+  if (typeof found !== 'object') return path; // what is wrong there fails the download, unless the path is a link that can be replaced
   if (!found.isFile() && !found.isDirectory()) {
     throw new LocalError('not_a_file', `${path} is neither a file nor a directory; "--output -" writes to stdout.`);
   }
   return realpath(path);
+}
+
+/** The path of the file that links will lead to once it exists. */
+async function endOfDanglingLinks(path: string): Promise<string> {
+  const target = await readlink(path).catch(() => undefined); // not a link, or nothing at all
+  if (target === undefined) return path;
+  return endOfLinks(resolve(await realpath(dirname(path)), target));
 }
 
 /** Provider consoles create empty objects to represent folders. */

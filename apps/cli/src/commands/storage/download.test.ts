@@ -235,6 +235,10 @@ describeStores('download', (bench, store) => {
     expect(await coffer(['download', 'a', '-o', 'link'])).toMatchObject({ code: 0 });
     expect(await readlink(join(folder, 'link'))).toBe('real/file');
     expect(await filesIn(folder)).toEqual({ 'real/file': 'new' });
+    await symlink('link-to-none', join(folder, 'link-to-link'));
+    await symlink('real/none-yet', join(folder, 'link-to-none'));
+    expect(await coffer(['download', 'a', '-o', 'link-to-link'])).toMatchObject({ code: 0 });
+    expect(await filesIn(folder)).toEqual({ 'real/file': 'new', 'real/none-yet': 'new' });
     for (const output of ['socket', 'to-socket'])
       expect(await coffer(['download', 'a', '-o', output, '--json'])).toMatchObject({
         code: 1,
