@@ -61,6 +61,7 @@ describe('calling it', () => {
     [['move', 'a', 'a/b', '--recursive'], 'below the source'],
     [['delete', '', '--prefix', '--confirm'], 'buckets delete'],
     [['delete', '/', '--prefix', '--confirm'], 'buckets delete'],
+    [['list', '--recursive', '--delimiter', '/'], '--delimiter'],
     [['list', '--limit', '0'], '--limit: Expected an integer greater than or equal to 1'],
     [['presign', 'k', '--expires', '1h'], '--expires: Expected an integer but received: 1h'],
     [['list', '--nope'], 'There is no flag --nope. "coffer storage list --help" lists all flags.'],

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { startFront, testDatabase } from '@coffer/fixtures';
@@ -15,9 +15,10 @@ const statuses = ({ json }: Ended): Readonly<Record<string, string>> =>
 
 describeStores('check', (bench, store) => {
   it('tries out what is configured, and leaves nothing', async () => {
-    const { bucket, storage, coffer } = bench();
+    const { bucket, env, storage, coffer } = bench();
     const ended = await coffer(['check', '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
+    if (store === 'local') expect((await readdir(env['COFFER_DATA_DIR']!)).filter((name) => name.startsWith('.'))).toEqual([]);
     expect(ended.json.ok).toBe(true);
     expect(statuses(ended)).toMatchObject({ database: 'lacks', provider: 'ok', bucket: 'ok', round_trip: 'ok' });
     const { objects } = await storage.listFiles({ bucket });

@@ -35,6 +35,11 @@ describeStores('list and buckets', (bench) => {
       objects: [{ key: 'c' }],
       common_prefixes: ['a/', 'b/'],
     });
+    expect((await coffer(['list', '--delimiter', '/', '--limit', '1', '--json'])).json).toEqual({
+      objects: [],
+      common_prefixes: ['a/'],
+      truncated: true,
+    });
     expect((await coffer(['list', 'nothing/', '--json'])).json).toEqual({ objects: [], truncated: false });
   });
 

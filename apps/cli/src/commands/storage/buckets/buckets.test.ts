@@ -40,7 +40,7 @@ describeStores('buckets', (bench, store) => {
     });
     expect(await coffer(['buckets', 'delete', bucket, '--force'])).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('would delete') as string,
+      stdout: expect.stringMatching(/^would delete .*; nothing is deleted without --confirm\n$/) as string,
     });
     const refused = await coffer(['buckets', 'delete', bucket, '--confirm', '--json']);
     expect(refused).toMatchObject({ code: 1, json: { error: { code: 'bucket_not_empty' } } });

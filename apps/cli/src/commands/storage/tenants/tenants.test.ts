@@ -142,7 +142,7 @@ describe('tenants', () => {
   });
 });
 
-describeStores('tenants provision', (bench) => {
+describeStores('tenants provision', (bench, store) => {
   it("creates and registers a tenant's bucket, and may be repeated", async () => {
     const { storage, env: base, coffer } = bench();
     const database = await testDatabase();
@@ -157,9 +157,18 @@ describeStores('tenants provision', (bench) => {
     const conflict = await coffer(['tenants', 'provision', uuid, '--slug', 'globex', '--json'], env);
     expect(conflict).toMatchObject({ code: 1, json: { error: { code: 'tenant_conflict' } } });
     expect((await coffer(['tenants', 'list', '--json'], env)).json.tenants).toMatchObject([{ tenant_uuid: uuid, buckets: [bucket] }]);
+    if (store === 'local') {
+      const wanted = ['--region', 'eu-west-1', '--acl', 'public-read'];
+      expect(await coffer(['tenants', 'provision', other, '--slug', 'globex', ...wanted], env)).toMatchObject({ code: 0 });
+      const globex = `${bench().bucket}-globex`;
+      expect(await storage.getBucketInfo(globex)).toMatchObject({ region: 'eu-west-1' });
+      expect(JSON.stringify(await storage.getBucketAcl(globex))).toContain('AllUsers');
+      expect(await coffer(['buckets', 'delete', globex, '--confirm'], env)).toMatchObject({ code: 0 });
+    }
     // Deleting a bucket deletes its database records, too.
     expect(await coffer(['buckets', 'delete', bucket, '--confirm'], env)).toMatchObject({ code: 0 });
-    expect((await coffer(['tenants', 'list', '--json'], env)).json.tenants).toMatchObject([{ tenant_uuid: uuid, buckets: [] }]);
+    const { json } = await coffer(['tenants', 'list', '--json'], env);
+    expect(json.tenants).toContainEqual(expect.objectContaining({ tenant_uuid: uuid, buckets: [] }));
     await database.drop();
   });
 });
