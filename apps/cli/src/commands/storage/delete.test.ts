@@ -14,8 +14,8 @@ describeStores('delete', (bench, store) => {
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.json).toEqual({ dry_run: true, keys: ['old/a', 'old/sub/b'], count: 2, bytes: 4, failed: [] });
     expect((await coffer(['delete', 'old/', '-r', '--json'])).json).toEqual(ended.json); // -r as in other commands
-    const human = await coffer(['delete', 'older', 'nosuch']);
-    expect(human).toMatchObject({ code: 0, stderr: 'note: there is no object nosuch.\n' });
+    const human = await coffer(['delete', 'older', 'no\u202esuch']);
+    expect(human).toMatchObject({ code: 0, stderr: 'note: there is no object no\\u{202e}such.\n' });
     expect(human.stdout).toContain('would delete 1 object (1 B)');
     expect(await storage.fileExists('old/a')).toBe(true);
     expect(await storage.fileExists({ bucket, key: 'older' })).toBe(true);
