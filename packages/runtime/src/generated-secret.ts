@@ -59,9 +59,9 @@ async function createSecret(path: string): Promise<void> {
   const text = `${randomBytes(32).toString('base64url')}\n`;
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    await writeDurably(draft, text, 'wx');
+    await writeDurably(draft, text);
     // If this fails, the file exists, or the file system has no hard links.
-    await link(draft, path).catch(() => writeDurably(path, text, 'wx').catch(ignoreExisting));
+    await link(draft, path).catch(() => writeDurably(path, text).catch(ignoreExisting));
     await syncDirectory(dirname(path));
   } finally {
     await rm(draft, { force: true });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lchown, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { syncDirectory } from '@coffer/storage-core';
@@ -74,10 +74,12 @@ async function removeDrafts(data: string): Promise<void> {
 }
 
 async function chownTo({ owner }: Identity, path: string): Promise<void> {
-  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
+  if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
 }
 
+/** Any process of the user whose folder it is in could have put a link there, through which root would write, and give away, another file. */
 async function write(identity: Identity, path: string, text: string): Promise<void> {
-  await writeDurably(path, text, 'w');
+  await rm(path, { force: true });
+  await writeDurably(path, text);
   await chownTo(identity, path);
 }
