@@ -23,7 +23,7 @@ interface Owner {
 /**
  * PostgreSQL refuses to run as root. Root therefore runs it as `nobody`, or as the current owner of the data. If that user cannot reach the
  * programs or the data because a folder above them is root's own (a checkout in root's home), it also gets the one capability to search
- * folders and read files: CAP_DAC_READ_SEARCH.
+ * folders and read files: CAP_DAC_READ_SEARCH. Where that is not enough (programs installed under a umask of 077), it gets CAP_DAC_OVERRIDE.
  * @param paths paths that the user must be able to execute or enter
  * @throws StartupError when there is no way
  */
@@ -45,32 +45,54 @@ export async function identityFor(data: string, paths: readonly string[]): Promi
     );
   }
   if (await canReach(owner, paths)) return { prefix: [], owner };
-  const prefix = await searchPrefix(owner);
+  const prefix = await searchPrefix(owner, paths);
   if (prefix !== undefined) return { prefix, owner };
   throw new StartupError(
     `The embedded PostgreSQL runs as an unprivileged user (uid ${owner.uid}), who cannot reach ${paths.join(' or ')}: a folder above is closed to others. Open it for them (chmod o+x), move COFFER_DATA_DIR and the installation, or set DATABASE_URL.`,
   );
 }
 
+const shell = '/bin/sh';
+const tryAll = ['-c', 'for path; do test -x "$path" || exit 1; done', 'sh'];
+
 async function canReach(owner: Owner, paths: readonly string[]): Promise<boolean> {
-  const script = 'for path; do test -x "$path" || exit 1; done';
   try {
-    await run('/bin/sh', ['-c', script, 'sh', ...paths], { ...owner, cwd: '/' });
+    await run(shell, [...tryAll, ...paths], { ...owner, cwd: '/' });
     return true;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EPERM') return false;
+    const { code, message } = cause as Error & { readonly code?: unknown };
+    if (typeof code !== 'string' || code === 'EACCES') return false; // it says no, or a closed folder is above the shell itself
+    if (code === 'EPERM' || code === 'EINVAL') {
+      throw new StartupError(
+        `The embedded PostgreSQL refuses to run as root, and this process may not run it as another user (it lacks CAP_SETUID and CAP_SETGID, or its user namespace has no uid ${owner.uid}). Start Coffer as an unprivileged user, or set DATABASE_URL.`,
+        { cause },
+      );
+    }
     throw new StartupError(
-      'The embedded PostgreSQL refuses to run as root, and this process may not run it as another user (it lacks CAP_SETUID and CAP_SETGID). Start Coffer as an unprivileged user, or set DATABASE_URL.',
+      `The embedded PostgreSQL runs as an unprivileged user (uid ${owner.uid}), as whom nothing can be started now (${message}): check the limits of processes and open files, or set DATABASE_URL.`,
       { cause },
     );
   }
 }
 
-/** A `setpriv` (util-linux) command that grants the capability; undefined where that does not work. */
-async function searchPrefix({ uid, gid }: Owner): Promise<readonly string[] | undefined> {
-  const capability = capabilityOf(await readFile('/proc/self/status', 'utf8').catch(() => ''));
-  if (capability === undefined) return undefined;
-  const prefix = [
+/** A `setpriv` (util-linux) command that grants a capability with which the user reaches the paths; undefined where there is none. */
+async function searchPrefix(owner: Owner, paths: readonly string[]): Promise<readonly string[] | undefined> {
+  for (const capability of capabilitiesOf(await readFile('/proc/self/status', 'utf8').catch(() => ''))) {
+    const prefix = prefixFor(owner, capability);
+    const [file, ...args] = [...prefix, shell, ...tryAll, ...paths];
+    const isEnough = await run(file, args, { cwd: '/' }).then(
+      () => true,
+      () => false,
+    );
+    if (isEnough) return prefix;
+  }
+  return undefined;
+}
+
+type Capability = 'dac_read_search' | 'dac_override';
+
+function prefixFor({ uid, gid }: Owner, capability: Capability): readonly [string, ...string[]] {
+  return [
     'setpriv',
     `--reuid=${uid}`,
     `--regid=${gid}`,
@@ -80,19 +102,18 @@ async function searchPrefix({ uid, gid }: Owner): Promise<readonly string[] | un
     // Without it, access(2), with which PostgreSQL checks its own programs, ignores the capability for anybody but root.
     '--securebits=+no_setuid_fixup',
   ];
-  const [file, ...args] = [...prefix, '/bin/true'];
-  return run(file, args, { cwd: '/' }).then(
-    () => prefix,
-    () => undefined,
-  );
 }
 
 /**
- * The helpful capability that this process has: to search and read or, as in Docker's default set, only the one that also writes.
+ * The helpful capabilities that this process has: to search and read, and the one that also writes and executes, which Docker's default set
+ * has alone. The weaker one is first.
  * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
  */
-export function capabilityOf(status: string): 'dac_read_search' | 'dac_override' | undefined {
+export function capabilitiesOf(status: string): readonly Capability[] {
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  if ((effective & 4n) !== 0n) return 'dac_read_search';
-  return (effective & 2n) === 0n ? undefined : 'dac_override';
+  const helpful = [
+    ['dac_read_search', 4n],
+    ['dac_override', 2n],
+  ] as const;
+  return helpful.flatMap(([name, bit]) => ((effective & bit) === 0n ? [] : [name]));
 }
