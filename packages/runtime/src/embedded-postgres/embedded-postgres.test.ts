@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StartupError } from '../startup-error.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import type { EmbeddedPostgres } from './embedded-postgres.ts';
+import { withLock } from './lock.ts';
 import { startOf } from './process-table.ts';
 
 type Connection = EmbeddedPostgres['connection'];
@@ -354,6 +355,36 @@ describe('a server that is watched', () => {
     await writeFile(conf, settings);
     await expect.poll(() => messages.at(-1), { timeout: 20_000 }).toMatch(/was started again/);
     expect(messages.slice(1, -1)).toEqual([expect.stringMatching(/does not start again: .*work_mem/s)]);
+  });
+});
+
+describe('a server that died', () => {
+  it('gets no new database in place of one that is gone, but the old one once it is back', async () => {
+    const messages: string[] = [];
+    const server = await start((message) => messages.push(message));
+    await query(server.connection, (sql) => sql`create table kept as select 42 as answer`);
+    const pid = await serverPid();
+    const aside = join(home(), 'aside');
+    await rename(join(home(), 'data'), aside);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => messages).toEqual([expect.stringMatching(/does not start again: There is no database in .*data any more/)]);
+    await rename(aside, join(home(), 'data'));
+    await expect.poll(() => messages.at(-1)).toMatch(/was started again/);
+    expect(await query(server.connection, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
+  });
+
+  it('does not keep its user from stopping while the attempt to start it again lasts', async () => {
+    const server = await start();
+    const pid = await serverPid();
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    cleanUp.push(release);
+    const held = withLock(join(home(), 'lock'), { timeoutMs: 1000 }, () => released);
+    process.kill(pid, 'SIGKILL');
+    await delay(1_500); // one check, which now waits for the lock
+    const stopping = server.stop();
+    await expect.poll(() => readdir(join(home(), 'users'))).toEqual([]);
+    release();
+    await Promise.all([held, stopping]);
   });
 });
 

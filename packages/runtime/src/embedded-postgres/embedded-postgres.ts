@@ -71,8 +71,14 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   await makeDirectories(home, process.getuid?.() === 0 ? 0o711 : 0o700);
   const lock = join(home, 'lock');
 
-  const findOrStart = async (signal?: AbortSignal): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
+  const findOrStart = async (
+    signal: AbortSignal | undefined,
+    mayCreate: boolean,
+  ): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
     const exists = await isCluster(data);
+    if (!exists && !mayCreate) {
+      throw new StartupError(`There is no database in ${data} any more. Put it back, or start Coffer anew for another one.`);
+    }
     const identity = await identityFor(data, [binaries.postgres, home]);
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
     signal?.throwIfAborted();
@@ -89,7 +95,7 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
 
   const { signal, log = () => {} } = options;
   const { server, found, user } = await withLock(lock, { timeoutMs: startLockMs, signal }, async () => {
-    const started = await findOrStart(signal);
+    const started = await findOrStart(signal, true);
     try {
       return { ...started, user: await addUser(users) };
     } catch (error) {
@@ -98,8 +104,8 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     }
   });
 
-  const watch = watchServer(server, log, () =>
-    withLock(lock, { timeoutMs: startLockMs }, () => findOrStart()).then(
+  const watch = watchServer(server, log, (ended) =>
+    withLock(lock, { timeoutMs: startLockMs, signal: ended }, () => findOrStart(ended, false)).then(
       (restarted) => restarted.server,
       (cause: unknown) => {
         throw isSystemError(cause) ? unusableError(home, cause) : cause;
@@ -189,12 +195,13 @@ async function isCluster(data: string): Promise<boolean> {
   return false;
 }
 
-/** Restarts a server that died. Tries each second, and tells of a failure once. `end` returns the last one. */
+/** Restarts a server that died. Tries each second, and tells of a failure once. `end` gives up an attempt and returns the last server. */
 function watchServer(
   first: Postmaster,
   log: (message: string) => void,
-  restart: () => Promise<Postmaster>,
+  restart: (ended: AbortSignal) => Promise<Postmaster>,
 ): { end(): Promise<Postmaster> } {
+  const ending = new AbortController();
   let server = first;
   let checking: Promise<void> | undefined;
   let told = '';
@@ -202,10 +209,11 @@ function watchServer(
     // Without a descriptor left, nobody can tell; the next check may.
     if (await isAlive(server).catch(() => true)) return;
     try {
-      server = await restart();
+      server = await restart(ending.signal);
       told = '';
       log(`PostgreSQL had ended and was started again (pid ${server.pid}).`);
     } catch (error) {
+      if (ending.signal.aborted) return;
       const message = `PostgreSQL has ended and does not start again: ${error instanceof Error ? error.message : String(error)}`;
       const same = message.replaceAll(/\d+/g, ''); // it may quote the log, with times and pids
       if (same !== told) log(message);
@@ -218,6 +226,7 @@ function watchServer(
   return {
     async end() {
       clearInterval(timer);
+      ending.abort();
       await checking;
       return server;
     },
