@@ -138,10 +138,12 @@ describe('a new data directory', () => {
       server.connection,
       (sql) => sql`
       select current_user as "user", current_database() as database, usesuper, current_setting('listen_addresses') as tcp,
-        current_setting('fsync') as fsync, current_setting('full_page_writes') as pages, current_setting('synchronous_commit') as commit
+        current_setting('fsync') as fsync, current_setting('full_page_writes') as pages, current_setting('synchronous_commit') as commit,
+        current_setting('server_encoding') as encoding, (select datlocale from pg_database where datname = current_database()) as locale
       from pg_user where usename = current_user`,
     );
-    expect(row).toEqual({ user: 'coffer', database: 'coffer', usesuper: false, tcp: '', fsync: 'on', pages: 'on', commit: 'on' });
+    const own = { user: 'coffer', database: 'coffer', usesuper: false, encoding: 'UTF8', locale: 'C.UTF-8' };
+    expect(row).toEqual({ ...own, tcp: '', fsync: 'on', pages: 'on', commit: 'on' });
     for (const attempt of [{ password: 'wrong' }, { user: 'postgres', database: 'template1' }]) {
       await expect(query({ ...server.connection, ...attempt }, (sql) => sql`select 1`)).rejects.toThrow();
     }
@@ -251,6 +253,23 @@ describe('after kill -9', () => {
     expect(await query(next.connection, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
     await next.stop(); // the dead user does not count
     expect(await isGone(pid)).toBe(true);
+  });
+
+  it('of its user, who was stopping it, the next user waits for its end and starts it again', async () => {
+    const owner = await startOwner();
+    const sql = postgres({ ...owner.connection, max: 1, onnotice: () => {} });
+    cleanUp.push(() => sql.end({ timeout: 1 }));
+    await sql`select 1`;
+    process.kill(await serverPid(), 'SIGTERM'); // it stops once its last client leaves
+    const status = async (): Promise<string | undefined> => (await readFile(join(home(), 'data/postmaster.pid'), 'utf8')).split('\n')[7];
+    await expect.poll(status).toMatch(/^stopping/);
+    await killed(owner);
+    const starting = start();
+    await delay(500);
+    await sql.end();
+    const next = await starting;
+    expect(next.found).toBe('stopped');
+    expect(await query(next.connection, (again) => again`select 1 as one`)).toEqual([{ one: 1 }]);
   });
 
   it('of both, the next user starts it again with all that was committed', async () => {
