@@ -25,6 +25,8 @@ export interface ServerFiles {
 }
 
 const startTimeoutMs = 60_000;
+/** PostgreSQL logs every 10 s how far the recovery after a crash has come (log_startup_progress_interval). */
+const silenceMs = 30_000;
 const foreignTimeoutMs = 2_000;
 /** Error codes of connecting to a socket that nobody listens on. The last two mean that no socket can have this path. */
 const notListeningCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG']);
@@ -109,13 +111,20 @@ async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signa
 }
 
 /**
- * Starts the server and waits until it accepts connections. It outlives this process.
+ * Starts the server and waits until it accepts connections, and longer than `startTimeoutMs` while it tells of its progress. It outlives
+ * this process.
  * @throws StartupError when it does not start; the reason of `signal`; it is not left running then
  */
-export async function startPostmaster(postgres: string, files: ServerFiles, identity: Identity, signal?: AbortSignal): Promise<Postmaster> {
+export async function startPostmaster(
+  postgres: string,
+  files: ServerFiles,
+  identity: Identity,
+  signal?: AbortSignal,
+  timeouts: StartTimeouts = { startTimeoutMs, silenceMs },
+): Promise<Postmaster> {
   for (const deadline = performance.now() + 10_000; ; await delay(200)) {
     signal?.throwIfAborted();
-    const started = await startOnce(postgres, files, identity, signal);
+    const started = await startOnce(postgres, files, identity, { ...timeouts, signal });
     if (typeof started !== 'string') return started;
     // The last connections of a killed server need a moment to notice.
     const isTransient = started.includes('pre-existing shared memory block') || started.includes('is still in use');
@@ -127,12 +136,17 @@ export async function startPostmaster(postgres: string, files: ServerFiles, iden
   }
 }
 
+interface StartTimeouts {
+  readonly startTimeoutMs: number;
+  readonly silenceMs: number;
+}
+
 /** @returns the server, or what it wrote to its log when it has ended before it was ready */
 async function startOnce(
   postgres: string,
   files: ServerFiles,
   identity: Identity,
-  signal: AbortSignal | undefined,
+  { startTimeoutMs, silenceMs, signal }: StartTimeouts & { readonly signal: AbortSignal | undefined },
 ): Promise<Postmaster | string> {
   if ((await sizeOf(files.log)) > maxLogBytes) await rename(files.log, `${files.log}.1`);
   const logOffset = await sizeOf(files.log);
@@ -153,7 +167,8 @@ async function startOnce(
   });
   await log.close(); // not before: the server may have ended meanwhile
 
-  for (const deadline = performance.now() + startTimeoutMs; performance.now() < deadline && signal?.aborted !== true; await delay(5)) {
+  let logged = logOffset;
+  for (let deadline = performance.now() + startTimeoutMs; signal?.aborted !== true; await delay(5)) {
     const state = await readState(files.data);
     if (state !== undefined && state.pid === child.pid && state.status === 'ready') {
       return { pid: state.pid, start: (await startOf(state.pid)) ?? '', socketDir: state.socketDir };
@@ -161,12 +176,18 @@ async function startOnce(
     if (failure?.code === 'ENOENT') throw cannotRun(postgres, failure);
     if (failure !== undefined) throw failure;
     if (hasExited) return (await readFile(files.log)).subarray(logOffset).toString();
+    if (performance.now() < deadline) continue;
+    const size = await sizeOf(files.log);
+    if (size === logged) break;
+    [logged, deadline] = [size, performance.now() + silenceMs];
   }
   if (child.pid !== undefined) {
     await stopPostmaster({ pid: child.pid, start: (await startOf(child.pid)) ?? '', socketDir: files.socketDir });
   }
   signal?.throwIfAborted();
-  throw new StartupError(`The embedded PostgreSQL was not ready after ${startTimeoutMs / 1000} s; its log is ${files.log}.`);
+  throw new StartupError(
+    `The embedded PostgreSQL was not ready after ${startTimeoutMs / 1000} s, and says nothing any more; its log is ${files.log}.`,
+  );
 }
 
 /** Ends the server: connections are cut, what was committed is on disk. @returns false when it is still running after 15 s */
