@@ -3,6 +3,7 @@ import type { CallContext, ObjectAddress, StorageService, TenantContext } from '
 import type { Sql } from 'postgres';
 
 import { labelled, withoutSignal } from './call-context.ts';
+import { mayHaveCommitted } from './database/error.ts';
 import { systemAccess } from './file-access.ts';
 import { findFile } from './file-statements.ts';
 import { lowestId } from './ids.ts';
@@ -102,20 +103,21 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
     const sweepIn = options.keepSeconds - sweepDelay;
     if ((await switchLocation(sql, { ...move, claim: claimed.claim, etag: copied, sweepIn })).length > 0) return 'moved';
   } catch (error) {
-    const isThere = await withoutCopy(parts, file, to, tenantCtx).catch(() => true);
-    if (isThere || !hasCode(error, 'file_not_found')) throw error;
+    const bucket = await withoutCopy(parts, file, to, tenantCtx).catch(() => from);
+    if (bucket === to && mayHaveCommitted(error)) return 'moved'; // only the answer was lost
+    if (bucket === from || !hasCode(error, 'file_not_found')) throw error;
     return 'gone';
   }
-  return (await withoutCopy(parts, file, to, tenantCtx)) ? 'waits' : 'gone';
+  return (await withoutCopy(parts, file, to, tenantCtx)) === from ? 'waits' : 'gone';
 }
 
-/** Called when the copy did not become the file. @returns whether the file is still where it was */
-async function withoutCopy({ sql, storage }: Parts, file: StrayFile, to: string, ctx: CallContext): Promise<boolean> {
-  const { id, key, from } = file;
+/** Called when the copy did not become the file, as far as is known. @returns the bucket that the file is in; undefined if it was deleted */
+async function withoutCopy({ sql, storage }: Parts, file: StrayFile, to: string, ctx: CallContext): Promise<string | undefined> {
+  const { id, key } = file;
   const [found] = await abandonCopy(sql, { id, key, to, seconds: claimSeconds });
   const bucket = found?.bucket ?? undefined;
   if (bucket === undefined) await removeObject(storage, { bucket: to, key }, withoutSignal(ctx)); // if that fails, the sweep does it
-  return bucket === from;
+  return bucket;
 }
 
 /** @returns the ETag of the copy, which some stores change for objects of several parts. @throws checksum_mismatch */

@@ -5,10 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
-import { connectDatabase, FileService, TenantRepository } from '../index.ts';
+import { connectDatabase, FileService, TenantRepository, TenantService } from '../index.ts';
 import type { Database } from '../index.ts';
+import { keep } from '../testing/moving.ts';
 import { securedProxy } from '../testing/secured-proxy.ts';
-import { acme, codeOf, openRig, upload } from '../testing/support.ts';
+import { acme, admin, bytesOf, codeOf, openRig, upload } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
 
 describe('a database whose answers get lost', () => {
@@ -60,6 +61,26 @@ describe('a database whose answers get lost', () => {
     expect(codes).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
     expect(await rig.usage(acme)).toMatchObject({ reserved: 0 });
     expect(await rig.query(`select 1 from files where status <> 'available'`)).toEqual([]);
+  });
+
+  it('tells of a file that moved to the bucket of its tenant, although the answer to the last statement was lost', async () => {
+    const tenantService = new TenantService({ database, tenants, storage: rig.storage });
+    await rig.storage.createBucket('former');
+    for (const loses of [false, true]) {
+      const file = await upload(rig, 'moves', { tenantContext: acme });
+      const key = file.storageKey;
+      await rig.storage.moveFile({ source: { bucket: file.bucket, key }, destination: { bucket: 'former', key } });
+      await rig.query(`update files set bucket = 'former' where id = '${file.id}'`);
+      const { getFileInfo } = rig.storage;
+      vi.spyOn(rig.storage, 'getFileInfo').mockImplementationOnce(async (...call) => {
+        isLosing = loses; // of the copy: what follows is the statement that records its place
+        return getFileInfo.apply(rig.storage, call);
+      });
+      for await (const stray of tenantService.strayFiles()) expect(await tenantService.relocateFile(stray, keep)).toBe('moved');
+      expect(isLosing).toBe(false);
+      expect(await bytesOf(rig, await rig.files.get(file.id, admin))).toBe('moves');
+      await rig.files.delete(file.id, admin);
+    }
   });
 
   it('is given up when it says nothing any more, and found again', async () => {
