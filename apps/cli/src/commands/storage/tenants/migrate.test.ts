@@ -85,6 +85,20 @@ describeStores('tenants migrate', (bench) => {
     });
   });
 
+  it('skips a file that has to wait for a sweep, and promises no more in a dry run', async () => {
+    await withFiles(6, async ({ bucket, coffer }, setting) => {
+      const { env, runtime, texts } = setting;
+      const [id] = texts.keys();
+      // As after a presigned upload of which completing was tried twice.
+      await runtime.database.sql`update files set upload_key = 'incoming/' || id, complete_attempts = 2 where id = ${id!}`;
+      const dry = await coffer(['tenants', 'migrate', '--dry-run', '--json'], env);
+      expect(dry).toMatchObject({ code: 0, stderr: '', json: { count: 3, bytes: 18, skipped: 1, failed: [] } });
+      const { json } = await coffer(['tenants', 'migrate', '--json'], env);
+      expect({ ...json, moved: json.moved.toSorted(byId) }).toEqual({ ...dry.json, dry_run: false, moved: dry.json.moved.toSorted(byId) });
+      expect((await runtime.files.get(id!, admin)).bucket).toBe(bucket);
+    });
+  });
+
   it('may be killed at any time, and does the rest when it is called again', async () => {
     await withFiles(45, async ({ bucket, start, coffer }, setting) => {
       const { env, runtime, texts } = setting;
