@@ -5,7 +5,7 @@ import { getTableConfig } from 'drizzle-orm/pg-core';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import { describe, expect, it } from 'vitest';
 
-import { connectDatabase, files, migrateDatabase, tenantBuckets, tenants, tenantSlugs, tenantUsage } from '../index.ts';
+import { connectDatabase, files, migrateDatabase, pendingMigrations, tenantBuckets, tenants, tenantSlugs, tenantUsage } from '../index.ts';
 import type { Database } from '../index.ts';
 import { freedBuckets } from './schema.ts';
 import { codeOf } from '../testing/support.ts';
@@ -172,6 +172,7 @@ describe('migrateDatabase', () => {
       const error = await migrateDatabase(database).catch((failure: unknown) => failure as Error);
       expect(error).toMatchObject({ code: 'storage_unavailable', message });
       expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('hunter2');
+      await expect(pendingMigrations(database)).rejects.toMatchObject({ code: 'storage_unavailable', message });
       await database.close();
     }
     expect(() => connectDatabase({ url: 'postgres://user:hunter2@[bad/' })).toThrow(/cannot be read/);

@@ -4,7 +4,7 @@ import { connectDatabase } from '../index.ts';
 import { lockUsage } from '../tenants/rows.ts';
 import { acme, openRig, processBeside } from '../testing/support.ts';
 import type { Rig } from '../testing/support.ts';
-import { inTransaction } from './transaction.ts';
+import { inLongTransaction, inTransaction } from './transaction.ts';
 
 const readLimit = 'show idle_in_transaction_session_timeout';
 interface Limit {
@@ -69,6 +69,24 @@ describe('a transaction', () => {
     const beside = processBeside(rig); // connections made before do not notice the setting
     expect(await limitIn(beside.database)).toBe('7s');
     await beside.close();
+  });
+
+  it('runs again also where the conflict is told in the words of the server, as to a migration', async () => {
+    let attempts = 0;
+    await inLongTransaction(rig.database.sql, async (transaction) => {
+      if (++attempts === 1) await transaction.unsafe(`do $$ begin raise sqlstate '40P01'; end $$`);
+    });
+    expect(attempts).toBe(2);
+  });
+
+  it('is given up at some time when it conflicts each time', async () => {
+    let attempts = 0;
+    const conflicting = inTransaction(rig.database.sql, async (transaction) => {
+      attempts += 1;
+      await transaction.unsafe(`do $$ begin raise sqlstate '40001'; end $$`);
+    });
+    await expect(conflicting).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    expect(attempts).toBe(20);
   });
 
   it.each(['rolled back', 'committed'])('lets no statement run that comes after it was %s', async (end) => {
