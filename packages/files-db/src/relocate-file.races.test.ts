@@ -6,7 +6,7 @@ import type { FileRecord, Relocation } from './index.ts';
 import { connectDatabase, TenantRepository, TenantService } from './index.ts';
 import { inDays, keep, openMovingRig } from './testing/moving.ts';
 import type { MovingRig } from './testing/moving.ts';
-import { acme, admin, bytesOf, codeOf, defaultBucket, globex, presigning, upload, variant } from './testing/support.ts';
+import { acme, admin, bytesOf, codeOf, defaultBucket, globex, presigning, processBeside, upload, variant } from './testing/support.ts';
 
 /** Looks at a copy as `inner` does, but answers only after `end`. */
 function slowLook(inner: StorageBackend): {
@@ -283,6 +283,22 @@ describe.each(['embedded', 'debian'] as const)('moving files while others work, 
     expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
     expect(await rig.moveAll()).toEqual(['moved']);
     expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
+  });
+
+  it.each([
+    ['not known yet', 0],
+    ['known', 60],
+  ])('has nothing to move when the tenant is deleted meanwhile, with a bucket that is %s', async (_what, cacheSeconds) => {
+    await open();
+    for (const text of ['one', 'two', 'three']) await upload(rig, text, { tenantContext: acme });
+    rig.multiTenancy = true;
+    const { tenantService, close } = processBeside(rig, { cacheSeconds });
+    const [first, second, last] = await rig.strays(tenantService);
+    for (const stray of [first, second]) expect(await tenantService.relocateFile(stray!, keep)).toBe('moved');
+    await rig.tenantService.delete('acme', { force: true });
+    expect(await tenantService.relocateFile(last!, keep)).toBe('gone');
+    expect(await rig.keys()).toEqual([]);
+    await close();
   });
 
   it('leaves a file where it is when the bucket that is deleted became that of its tenant only after the deletion had begun', async () => {

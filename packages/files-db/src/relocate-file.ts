@@ -87,7 +87,10 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   if (file.waits) return 'waits';
   const { sql, storage, tenants } = parts;
   const { id, key, from, tenant } = file;
-  const to = await tenants.bucketFor(tenant, ctx);
+  const to = await tenants.bucketFor(tenant, ctx).catch((error: unknown) => {
+    if (hasCode(error, 'tenant_mismatch')) return from; // the tenant was deleted since, with its files
+    throw error;
+  });
   if (to === from) return 'gone';
   const tenantCtx = labelled(ctx, tenant);
   if (options.provision) await storage.ensureBucket(to, {}, tenantCtx, (bucket) => tenants.keeps(bucket));
