@@ -44,6 +44,28 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.usage(acme)).toEqual({ bytes: 19, files: 2, reserved: 0 });
   });
 
+  it('leaves what is in any bucket of its tenant, also where that is not on record yet', async () => {
+    rig.multiTenancy = true;
+    await upload(rig, 'in its place', { tenantContext: acme });
+    await rig.tenantService.createBucket({ bucket: 'acme-second', tenant: 'acme' });
+    await rig.query(`update files set bucket = 'acme-second'`);
+    expect(await rig.strays()).toEqual([]);
+    await rig.query('delete from tenant_buckets');
+    await rig.query(`update files set bucket = 'acme-uploads'`);
+    expect(await rig.strays()).toEqual([]);
+  });
+
+  it('finds files behind however many tenants, and files that are in their place', async () => {
+    const file = await upload(rig, 'of the last one', { tenantContext: acme });
+    await rig.query(`
+      insert into tenants (tenant_uuid, tenant_slug) select uuid, uuid from (select '00000000-' || n as uuid from generate_series(1, 2000) n) as t`);
+    await rig.query(`
+      insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status)
+      select lpad(n::text, 32, '0')::uuid, '${acme.tenantUuid}', 'alice', 'a', 'text/plain', 'acme-uploads', n, 'available'
+      from generate_series(1, 2000) n`);
+    expect(await rig.strays()).toMatchObject([{ id: file.id }]);
+  });
+
   it('keeps the old object for URLs already handed out, and then has the sweep remove it', async () => {
     const file = await upload(rig, 'kept', { tenantContext: acme });
     rig.multiTenancy = true;
