@@ -42,6 +42,20 @@ describe('a database that refuses statements because an operator told it to', ()
     });
   });
 
+  const refused = 'The database does not accept statements at the moment.';
+  it.each([
+    ['08006', 'of a pooler that has lost the server', { code: 'storage_unavailable', retryable: true, message: refused }],
+    ['53100', 'when its disk is full', { code: 'storage_unavailable', retryable: true, message: refused }],
+    ['55000', 'when it accepts no connections', { code: 'storage_unavailable', retryable: true, message: refused }],
+    ['58030', 'when its disk fails', { code: 'storage_unavailable', retryable: true, message: refused }],
+    ['42501', 'to a user without a privilege', { code: 'storage_unavailable', retryable: false }],
+    ['22P05', 'for a character that it cannot store', { code: 'validation_failed' }],
+    ['54001', 'for JSON that is too deep', { code: 'validation_failed' }],
+  ])('tells of %s, %s, in words of its own', async (state, _when, expected) => {
+    const statement = `do $$ begin raise sqlstate '${state}'; end $$`;
+    await expect(onDatabase(() => rig.database.sql.unsafe(statement))).rejects.toMatchObject(expected);
+  });
+
   it.each([
     ['statement_timeout=20', 'select pg_sleep(9)'],
     ['lock_timeout=20', 'lock table files'],
