@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 
@@ -97,6 +97,28 @@ describe('a pool of connections that are read-only', () => {
     expect([...after].filter((pid) => before.has(pid))).toEqual([]);
     expect(await codeOf(write(pool.sql, {}))).toBe('resolved');
   });
+  it('are searched for no longer when the pool is closed, also while the server says nothing', async () => {
+    const { hostname, port } = new URL(place.url);
+    const silent = Promise.withResolvers<Socket>();
+    let connections = 0;
+    const server = createServer((client) => {
+      if (++connections > 1) return silent.resolve(client.resume());
+      const upstream = connect(Number(port), hostname).on('error', () => {});
+      return client
+        .on('error', () => {})
+        .pipe(upstream)
+        .pipe(client);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = new URL(place.url);
+    url.port = String((server.address() as AddressInfo).port);
+    const database = connectDatabase({ url: url.href, max: 1, connectTimeout: 600, answerTimeout: 600 });
+    expect(await database.check()).toEqual({ readOnly: true });
+    const closing = once(await silent.promise, 'close');
+    await database.close();
+    await closing;
+    server.close();
+  });
 });
 
 describe('the search for a connection that is not', () => {
@@ -133,22 +155,5 @@ describe('the search for a connection that is not', () => {
     new WritableSearch(() => sql, onFound).begin();
     await expect.poll(() => end.mock.settledResults[0]?.type).toBe('fulfilled');
     expect(onFound).not.toHaveBeenCalled();
-  });
-
-  it('ends with the pool, also while the server says nothing', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const url = `postgres://u@127.0.0.1:${(server.address() as AddressInfo).port}/db`;
-    const search = new WritableSearch(
-      () => connectDatabase({ url, connectTimeout: 600, answerTimeout: 600 }).sql,
-      () => {},
-    );
-    const connecting = once(server, 'connection') as Promise<[Socket]>;
-    search.begin();
-    const [socket] = await connecting;
-    const closing = once(socket.resume(), 'close');
-    await search.close();
-    await closing;
-    server.close();
   });
 });
