@@ -52,7 +52,6 @@ interface Move {
 
 /** That the bucket is on record as the tenant's is read anew: another one may have it by now, and its own claims would not be ended. */
 const movableFile = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
-  and (upload_key is null or complete_attempts <= 1)
   and exists (select from tenant_buckets b where b.bucket = {to}::text and b.tenant_uuid = files.tenant_uuid)`;
 
 /** Tells apart the claims of a place: each has a time of its own. */
