@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import type { FileRecord, Relocation } from './index.ts';
 import { connectDatabase, TenantRepository, TenantService } from './index.ts';
+import { claimDestination, switchLocation } from './relocation-statements.ts';
 import { inDays, keep, openMovingRig } from './testing/moving.ts';
 import type { MovingRig } from './testing/moving.ts';
 import { acme, admin, bytesOf, codeOf, defaultBucket, globex, presigning, processBeside, upload, variant } from './testing/support.ts';
@@ -283,6 +284,27 @@ describe.each(['embedded', 'debian'] as const)('moving files while others work, 
     expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
     expect(await rig.moveAll()).toEqual(['moved']);
     expect(await bytesOf(rig, await rig.now(file))).toBe('stays');
+  });
+
+  it('claims no place at which another process is just recording the file: the sweep would clear it', async () => {
+    await open();
+    const { id, storageKey: key, etag, ...file } = await upload(rig, 'stays', { tenantContext: acme });
+    const move = { id, key, from: defaultBucket, to: await rig.tenants.bucketFor(acme) };
+    const [stray] = await rig.strays();
+    await rig.storage.createBucket(move.to);
+    const { sql } = rig.database;
+    const [claimed] = await claimDestination(sql, { ...move, seconds: 60 * 60 });
+    await rig.storage.copyFile({ source: { bucket: move.from, key }, destination: { bucket: move.to, key } });
+    const { late } = await sql.begin(async (transaction) => {
+      expect(await switchLocation(transaction, { ...move, claim: claimed!.claim, etag: etag!, sweepIn: 0 })).toEqual([{ id }]);
+      const moving = rig.tenantService.relocateFile(stray!, keep);
+      const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await expect.poll(() => rig.query(waiting)).toHaveLength(1);
+      return { late: moving };
+    });
+    expect(await late).toBe('gone');
+    await rig.files.sweep({ now: inDays(30) });
+    expect(await bytesOf(rig, await rig.now({ ...file, id, storageKey: key, etag }))).toBe('stays');
   });
 
   it.each([
