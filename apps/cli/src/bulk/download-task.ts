@@ -1,5 +1,5 @@
 import { readlink, realpath, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
@@ -101,7 +101,9 @@ async function endOfLinks(path: string): Promise<string> {
 async function endOfDanglingLinks(path: string): Promise<string> {
   const target = await readlink(path).catch(() => undefined); // not a link, or nothing at all
   if (target === undefined) return path;
-  return endOfLinks(resolve(await realpath(dirname(path)), target));
+  const end = isAbsolute(target) ? target : `${dirname(path)}/${target}`;
+  // Nothing is left out before: ".." behind a link is above the folder that the link leads to.
+  return endOfLinks(join(await realpath(dirname(end)), basename(end)));
 }
 
 /** Provider consoles create empty objects to represent folders. */

@@ -239,6 +239,11 @@ describeStores('download', (bench, store) => {
     await symlink('real/none-yet', join(folder, 'link-to-none'));
     expect(await coffer(['download', 'a', '-o', 'link-to-link'])).toMatchObject({ code: 0 });
     expect(await filesIn(folder)).toEqual({ 'real/file': 'new', 'real/none-yet': 'new' });
+    await symlink('real/deep', join(folder, 'into'));
+    await symlink('into/../beside', join(folder, 'link-through-link'));
+    await mkdir(join(folder, 'real/deep'));
+    expect(await coffer(['download', 'a', '-o', 'link-through-link'])).toMatchObject({ code: 0 });
+    expect(await filesIn(folder)).toEqual({ 'real/file': 'new', 'real/none-yet': 'new', 'real/beside': 'new' });
     for (const output of ['socket', 'to-socket'])
       expect(await coffer(['download', 'a', '-o', output, '--json'])).toMatchObject({
         code: 1,
