@@ -48,7 +48,7 @@ it('writes through no link that somebody else with the rights of its user has pu
     const creating = createCluster(data, binaries, await identityFor(data, [binaries.postgres, dir]));
     creating.catch(() => {}); // awaited below
     const made = async (): Promise<string> => join(dir, (await readdir(dir)).find((name) => name.startsWith('data.new-')) ?? 'none');
-    await expect.poll(async () => existsSync(join(await made(), 'pg_hba.conf')), { interval: 2 }).toBe(true);
+    await expect.poll(async () => existsSync(join(await made(), 'pg_ident.conf')), { interval: 2 }).toBe(true);
     const draft = await made();
     await rm(join(draft, 'pg_hba.conf'));
     for (const name of ['pg_hba.conf', 'coffer.password']) await symlink(others, join(draft, name));

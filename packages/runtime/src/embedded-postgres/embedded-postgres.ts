@@ -76,10 +76,10 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     mayCreate: boolean,
   ): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
     const exists = await isCluster(data);
+    const identity = await identityFor(data, [binaries.postgres, home]);
     if (!exists && !mayCreate) {
       throw new StartupError(`There is no database in ${data} any more. Put it back, or start Coffer anew for another one.`);
     }
-    const identity = await identityFor(data, [binaries.postgres, home]);
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
     signal?.throwIfAborted();
     if (!exists) {

@@ -24,9 +24,14 @@ export interface ServerFiles {
   readonly socketDir: string;
 }
 
-const startTimeoutMs = 60_000;
+/** How long a server is waited for that is starting or stopping, and then for each next line of its log. */
+interface Patience {
+  readonly startMs: number;
+  readonly silenceMs: number;
+}
+
 /** PostgreSQL logs every 10 s how far the recovery after a crash has come (log_startup_progress_interval). */
-const silenceMs = 30_000;
+const usualPatience: Patience = { startMs: 60_000, silenceMs: 30_000 };
 const foreignTimeoutMs = 2_000;
 /** Error codes of connecting to a socket that nobody listens on. The last two mean that no socket can have this path. */
 const notListeningCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG']);
@@ -54,13 +59,26 @@ export async function isAlive({ pid, start }: Postmaster): Promise<boolean> {
   return (await startOf(pid)) === start;
 }
 
+/** @returns tells whether the server has had its time, and says nothing any more */
+async function patienceFor(log: string, { startMs, silenceMs }: Patience): Promise<() => Promise<boolean>> {
+  let logged = await sizeOf(log);
+  let deadline = performance.now() + startMs;
+  return async () => {
+    if (performance.now() < deadline) return false;
+    const size = await sizeOf(log);
+    if (size === logged) return true;
+    [logged, deadline] = [size, performance.now() + silenceMs];
+    return false;
+  };
+}
+
 /**
  * The server that now runs on `data`, ready for connections; waits for one that is still starting or stopping. Undefined when there is
  * none: then leftovers of a killed server that would keep the next one from starting are removed.
  * @throws StartupError when a server runs that we cannot see, or does not answer; the reason of `signal`
  */
-export async function findRunning(files: ServerFiles, signal?: AbortSignal): Promise<Postmaster | undefined> {
-  for (const deadline = performance.now() + startTimeoutMs; performance.now() < deadline; await delay(10)) {
+export async function findRunning(files: ServerFiles, signal?: AbortSignal, patience = usualPatience): Promise<Postmaster | undefined> {
+  for (const isOver = await patienceFor(files.log, patience); !(await isOver()); await delay(10)) {
     signal?.throwIfAborted();
     const state = await readState(files.data);
     const start = state === undefined ? undefined : await startOf(state.pid);
@@ -111,8 +129,7 @@ async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signa
 }
 
 /**
- * Starts the server and waits until it accepts connections, and longer than `startTimeoutMs` while it tells of its progress. It outlives
- * this process.
+ * Starts the server and waits until it accepts connections, and longer than usual while it tells of its progress. It outlives this process.
  * @throws StartupError when it does not start; the reason of `signal`; it is not left running then
  */
 export async function startPostmaster(
@@ -120,11 +137,11 @@ export async function startPostmaster(
   files: ServerFiles,
   identity: Identity,
   signal?: AbortSignal,
-  timeouts: StartTimeouts = { startTimeoutMs, silenceMs },
+  patience = usualPatience,
 ): Promise<Postmaster> {
   for (const deadline = performance.now() + 10_000; ; await delay(200)) {
     signal?.throwIfAborted();
-    const started = await startOnce(postgres, files, identity, { ...timeouts, signal });
+    const started = await startOnce(postgres, files, identity, patience, signal);
     if (typeof started !== 'string') return started;
     // The last connections of a killed server need a moment to notice.
     const isTransient = started.includes('pre-existing shared memory block') || started.includes('is still in use');
@@ -136,17 +153,13 @@ export async function startPostmaster(
   }
 }
 
-interface StartTimeouts {
-  readonly startTimeoutMs: number;
-  readonly silenceMs: number;
-}
-
 /** @returns the server, or what it wrote to its log when it has ended before it was ready */
 async function startOnce(
   postgres: string,
   files: ServerFiles,
   identity: Identity,
-  { startTimeoutMs, silenceMs, signal }: StartTimeouts & { readonly signal: AbortSignal | undefined },
+  patience: Patience,
+  signal: AbortSignal | undefined,
 ): Promise<Postmaster | string> {
   if ((await sizeOf(files.log)) > maxLogBytes) await rename(files.log, `${files.log}.1`);
   const logOffset = await sizeOf(files.log);
@@ -167,8 +180,7 @@ async function startOnce(
   });
   await log.close(); // not before: the server may have ended meanwhile
 
-  let logged = logOffset;
-  for (let deadline = performance.now() + startTimeoutMs; signal?.aborted !== true; await delay(5)) {
+  for (const isOver = await patienceFor(files.log, patience); signal?.aborted !== true && !(await isOver()); await delay(5)) {
     const state = await readState(files.data);
     if (state !== undefined && state.pid === child.pid && state.status === 'ready') {
       return { pid: state.pid, start: (await startOf(state.pid)) ?? '', socketDir: state.socketDir };
@@ -176,17 +188,13 @@ async function startOnce(
     if (failure?.code === 'ENOENT') throw cannotRun(postgres, failure);
     if (failure !== undefined) throw failure;
     if (hasExited) return (await readFile(files.log)).subarray(logOffset).toString();
-    if (performance.now() < deadline) continue;
-    const size = await sizeOf(files.log);
-    if (size === logged) break;
-    [logged, deadline] = [size, performance.now() + silenceMs];
   }
   if (child.pid !== undefined) {
     await stopPostmaster({ pid: child.pid, start: (await startOf(child.pid)) ?? '', socketDir: files.socketDir });
   }
   signal?.throwIfAborted();
   throw new StartupError(
-    `The embedded PostgreSQL was not ready after ${startTimeoutMs / 1000} s, and says nothing any more; its log is ${files.log}.`,
+    `The embedded PostgreSQL was not ready after ${patience.startMs / 1000} s, and says nothing any more; its log is ${files.log}.`,
   );
 }
 
