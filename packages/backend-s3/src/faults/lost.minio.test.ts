@@ -101,17 +101,19 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
     },
   );
 
-  it.each([
-    ['other bytes', Buffer.from('theirs'), {}],
-    ['the same bytes, from somebody else', bodies['a small object'], { metadata: { by: 'them', of: 'all' } }],
-    ['the same bytes, of another type', bodies['a small object'], { contentType: 'text/css' }],
-  ])('is not confused with an object of somebody else: %s', async (_name, theirs, described) => {
-    const at = bench.at(`theirs-${theirs.length}`);
-    await bench.direct.put(at, { kind: 'buffer', data: theirs }, { ...options, ...described }, noContext);
-    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
-    loseAnswer(at.key);
-    const put = backend.put(at, { kind: 'buffer', data: bodies['a small object'] }, { ...options, ifNoneMatch: '*' }, noContext);
-    await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+  describe.each(cases)('is not confused with an object of somebody else: %s', (name, data) => {
+    it.each([
+      ['other bytes', Buffer.from('theirs'), {}],
+      ['the same bytes, from somebody else', data, { metadata: { by: 'them', of: 'all' } }],
+      ['the same bytes, of another type', data, { contentType: 'text/css' }],
+    ])('%s', async (_what, theirs, described) => {
+      const at = bench.at(`theirs-${theirs.length} for ${data.length}`);
+      await bench.direct.put(at, { kind: 'buffer', data: theirs }, { ...options, ...described }, noContext);
+      const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+      loseAnswer(encodeURI(at.key));
+      const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifNoneMatch: '*' }, noContext);
+      await expect(put, name).rejects.toMatchObject({ code: 'precondition_failed' });
+    });
   });
 
   it('is in doubt, and not refused, if the object cannot be looked at', async () => {
@@ -162,5 +164,15 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
     await expect(put).rejects.toMatchObject({ code: 'storage_unavailable' });
     expect((await bench.direct.head(at, noContext)).size).toBe(6);
     expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it('is not assumed if the upload is gone and the same bytes are described otherwise', async () => {
+    const at = bench.at('bytes that are there');
+    const body = { kind: 'buffer', data: bodies['an object of parts'] } as const;
+    await bench.direct.put(at, body, { ...options, metadata: { by: 'us before' } }, noContext);
+    bench.proxy.faults.answer = ({ method, target }) =>
+      method === 'POST' && target.includes('uploadId=') ? refusalOf(404, 'NoSuchUpload', method) : undefined;
+    await expect(bench.through().put(at, body, options, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect((await bench.direct.head(at, noContext)).metadata).toEqual({ by: 'us before' });
   });
 });

@@ -9,7 +9,7 @@ import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from '../transport.ts';
 import { maxPartsIn } from './part-size.ts';
-import { recoverLostWrite } from './recover-lost-write.ts';
+import { isDescribedBy, recoverLostWrite } from './recover-lost-write.ts';
 
 /** One part: bytes in memory, or a range of another object. */
 interface Part {
@@ -120,18 +120,13 @@ async function waitForCapacity(inFlight: ReadonlySet<Promise<void>>, maxInFlight
   else await Promise.race([...inFlight, delay(slowAfter, undefined, { ref: false })]);
 }
 
-async function complete(
-  store: Store,
-  upload: Upload,
-  sent: readonly SentPart[],
-  conditions: Pick<WriteHeaders, 'ifNoneMatch' | 'ifMatch'>,
-): Promise<Written> {
+async function complete(store: Store, upload: Upload, sent: readonly SentPart[], headers: WriteHeaders): Promise<Written> {
   try {
     // Not cancellable either: from here on the object may exist.
-    const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
+    const written = await store.transport.completeUpload(upload, sent, headers, noContext);
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
-    return recoverLostWrite(store, upload.at, error, (now) => now.etag === etagOfParts(sent));
+    return recoverLostWrite(store, upload.at, error, (now) => now.etag === etagOfParts(sent) && isDescribedBy(now, headers));
   }
 }
 

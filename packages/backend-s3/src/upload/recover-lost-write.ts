@@ -34,7 +34,11 @@ export async function recoverLostWrite(
 }
 
 /** Whether an object has these bytes, content type and metadata. */
-export function matchesWrite(now: ObjectHeaders, data: Uint8Array, { contentType, metadata = {} }: WriteHeaders): boolean {
-  if (now.etag !== hash('md5', data) || now.contentType !== contentType) return false;
-  return Object.entries(metadata).every(([name, value]) => now.metadata[name] === value);
+export function matchesWrite(now: ObjectHeaders, data: Uint8Array, headers: WriteHeaders): boolean {
+  return now.etag === hash('md5', data) && isDescribedBy(now, headers);
+}
+
+/** Whether an object has this content type and metadata: somebody else may have written the same bytes. */
+export function isDescribedBy(now: ObjectHeaders, { contentType, metadata = {} }: WriteHeaders): boolean {
+  return now.contentType === contentType && Object.entries(metadata).every(([name, value]) => now.metadata[name] === value);
 }
