@@ -26,3 +26,8 @@ function isInPlainWords(error: unknown): boolean {
 export function wasInDoubt(error: unknown): boolean {
   return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.wasInDoubt === true;
 }
+
+/** Whether the server may still be at work on what this StorageError says has failed: no attempt, or only some, got its own answer. */
+export function mayBeUnderWay(error: unknown): boolean {
+  return isStorageError(error) && (isInDoubt(error.cause) || wasInDoubt(error));
+}

@@ -120,6 +120,21 @@ describe.each(transports)('when a connection is cut (%s)', (transport) => {
       expect(await bench.direct.head(bench.at('complete'), noContext)).toMatchObject({ etag, size: large.length });
     });
 
+    it('instead of the only answer to such a completion, the upload is not aborted: Ceph may still be at it, and would drop the bytes of the object', async () => {
+      const at = bench.at(`completed unheard, ${cut}`);
+      bench.proxy.faults.cut = cut;
+      bench.proxy.faults.answer = ({ method, target }) => {
+        bench.proxy.faults.cutAfter = method === 'POST' && target.includes('uploadId') ? 0 : Infinity;
+        return undefined;
+      };
+      const writing = bench.through().put(at, { kind: 'buffer', data: large }, options, noContext);
+      await expect(writing).rejects.toMatchObject(unavailable);
+      expect(bench.proxy.count('DELETE')).toBe(0);
+      await eventually(() => bench.leftovers()).toEqual([]);
+      const { body } = (await bench.direct.get(at, {}, noContext)) as ObjectStream;
+      expect((await readAll(body)).equals(large)).toBe(true);
+    });
+
     it('in the middle of an upload, it fails and leaves nothing', async () => {
       const backend = bench.through();
       Object.assign(bench.proxy.faults, { cut, cutUploadAfter: 3_000_000 });

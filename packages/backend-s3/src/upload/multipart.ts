@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
+import { mayBeUnderWay } from '../in-doubt.ts';
 import { fewestMaxParts, maxParts } from '../limits.ts';
 import { causeName } from '../provider-error.ts';
 import type { Store } from '../store.ts';
@@ -34,7 +35,7 @@ const slowAfter = 250;
 /** Milliseconds that an aborted call waits for the cleanup. */
 const abortGrace = 1000;
 
-/** Writes an object part by part, several at a time. On any error, the upload is aborted. */
+/** Writes an object part by part, several at a time. On any error, the upload is aborted, unless it may be about to become the object. */
 export async function writeByParts(
   store: Store,
   at: ObjectAddress,
@@ -48,11 +49,16 @@ export async function writeByParts(
     void store.cleanup.run(creating.then((created) => abortUpload(store, created))); // in case it is created after all
     throw error;
   });
+  let isCompleting = false;
   try {
     const sent = await sendAll(store, upload, parts, ctx);
     ctx.signal?.throwIfAborted();
+    isCompleting = true;
     return await complete(store, upload, sent, headers);
   } catch (error) {
+    // Ceph lets an upload be aborted while it is being completed, and then drops the bytes of the new object. If nothing comes of it, it is
+    // left like that of a killed process.
+    if (isCompleting && mayBeUnderWay(error) && !hasCode(error, 'precondition_failed')) throw error;
     const aborting = store.cleanup.run(abortUpload(store, upload)); // leftovers are up to the lifecycle rule, or the sweep
     // A caller who has left does not wait for a provider that does not answer.
     await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(abortGrace, undefined, { ref: false })]) : aborting);
