@@ -22,6 +22,11 @@ function isInPlainWords(error: unknown): boolean {
   return /^text\/plain\b/i.test(headerOf(error, 'content-type') ?? '');
 }
 
+/** Records in the error of an attempt that an earlier one left such doubt. A refused connection says as little about that one as an answer. */
+export function noteDoubt(error: unknown): void {
+  if (error instanceof Error) Object.assign(error, { $metadata: { ...(error as ProviderError).$metadata, wasInDoubt: true } });
+}
+
 /** Whether an earlier attempt left such doubt, according to the cause of a StorageError. */
 export function wasInDoubt(error: unknown): boolean {
   return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.wasInDoubt === true;

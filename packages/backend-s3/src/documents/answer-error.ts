@@ -14,8 +14,7 @@ type Headers = Readonly<Record<string, string>>;
 export class AnswerError extends Error {
   /** S3's name for the error; empty if there is no document, as in answers to HEAD. */
   override readonly name: string;
-  /** `wasInDoubt`, once known: whether an earlier attempt may have been carried out. */
-  readonly $metadata: { readonly httpStatusCode: number; wasInDoubt?: boolean };
+  readonly $metadata: { readonly httpStatusCode: number };
   declare readonly $response: { readonly headers: Headers };
   /** The region of the bucket, if the answer is about that. */
   declare readonly region: string | undefined;

@@ -4,13 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
 import type { GetOptions, ObjectStream, StorageBackend } from '@coffer/storage-core';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
 import type { SeenRequest } from '../testing/proxy.ts';
+import { putObject } from '../upload/put.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
@@ -133,6 +135,23 @@ describe.each(transports)('when a connection is cut (%s)', (transport) => {
       await eventually(() => bench.leftovers()).toEqual([]);
       const { body } = (await bench.direct.get(at, {}, noContext)) as ObjectStream;
       expect((await readAll(body)).equals(large)).toBe(true);
+    });
+
+    it('instead of its answer, it is not aborted either if the server cannot be reached after that', async () => {
+      const at = bench.at(`completed at last, ${cut}`);
+      bench.proxy.faults.cut = cut;
+      bench.proxy.faults.answer = ({ method, target }) => {
+        if (method !== 'POST' || !target.includes('uploadId')) return undefined;
+        void bench.proxy.down();
+        return 'cut';
+      };
+      const store = openStore({ ...bench.account, transport, endpoint: bench.proxy.endpoint, maxRetries: 1 });
+      onTestFinished(() => store.connection.close());
+      const aborting = vi.spyOn(store.transport, 'abortUpload').mockResolvedValue();
+      const writing = putObject(store, at, { kind: 'buffer', data: large }, options, noContext);
+      await expect(writing).rejects.toMatchObject({ ...unavailable, cause: { code: 'ECONNREFUSED' } });
+      expect(aborting).not.toHaveBeenCalled();
+      await bench.direct.maintenance?.sweep({ olderThan: -60, bucket: bench.bucket }, noContext);
     });
 
     it('in the middle of an upload, it fails and leaves nothing', async () => {

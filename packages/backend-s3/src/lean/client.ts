@@ -15,7 +15,7 @@ import type { StreamRequest } from '../http/http-client.ts';
 import type { AnswerHead } from '../http/raw-answer.ts';
 import type { HttpRequest } from '../http/request.ts';
 import { cutError, StaleSocketError } from '../http/socket-errors.ts';
-import { isInDoubt } from '../in-doubt.ts';
+import { isInDoubt, noteDoubt } from '../in-doubt.ts';
 import { headerOf } from '../provider-error.ts';
 import { RetryPolicy } from '../retry.ts';
 import type { RetryCost } from '../retry.ts';
@@ -145,7 +145,7 @@ export class LeanClient {
         if (thrown instanceof LastAttemptError) throw thrown.cause;
         const isStale = thrown instanceof StaleSocketError;
         const error = isStale ? thrown.cause : thrown;
-        if (error instanceof AnswerError) error.$metadata.wasInDoubt = wasInDoubt;
+        if (wasInDoubt) noteDoubt(error);
         wasInDoubt ||= isInDoubt(error);
         const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;

@@ -4,7 +4,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from '../http/connection.ts';
 import { isConnectionLost } from '../http/socket-errors.ts';
-import { isInDoubt } from '../in-doubt.ts';
+import { isInDoubt, noteDoubt } from '../in-doubt.ts';
 import { isConnectError } from '../network-errors.ts';
 import { headerOf, nameOf, statusOf } from '../provider-error.ts';
 import type { Settings } from '../settings.ts';
@@ -79,8 +79,7 @@ export function trackInDoubt(client: S3Client): void {
         try {
           return await next(args);
         } catch (error) {
-          const { $metadata } = (error ?? {}) as { readonly $metadata?: object };
-          if ($metadata !== undefined) Object.assign($metadata, { wasInDoubt });
+          if (wasInDoubt) noteDoubt(error);
           wasInDoubt ||= isInDoubt(error);
           throw error;
         }
