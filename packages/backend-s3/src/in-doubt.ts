@@ -1,7 +1,7 @@
 import { isStorageError } from '@coffer/storage-core';
 
 import { isConnectError } from './network-errors.ts';
-import { headerOf, statusOf } from './provider-error.ts';
+import { headerOf, isOfGateway, statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { ProviderError } from './provider-error.ts';
 export function isInDoubt(error: unknown): boolean {
   const status = statusOf(error);
   if (status === undefined) return !isConnectError(error);
-  return status === 502 || status === 504 || (status === 503 && isInPlainWords(error));
+  return isOfGateway(status) || (status === 503 && isInPlainWords(error));
 }
 
 /**

@@ -61,6 +61,11 @@ export function statusOf(error: unknown): number | undefined {
   return (error as ProviderError | undefined)?.$metadata?.httpStatusCode;
 }
 
+/** Whether a gateway says that it got no answer from the server: a standard one, or Cloudflare, whose own statuses begin at 520. */
+export function isOfGateway(status = 0): boolean {
+  return status === 502 || status === 504 || (status >= 520 && status <= 530);
+}
+
 /** The bucket that the provider names in the error behind a StorageError; empty if it names none. */
 export function causeBucket(error: unknown): string {
   const { BucketName: bucket } = ((isStorageError(error) ? error.cause : undefined) ?? {}) as { readonly BucketName?: unknown };

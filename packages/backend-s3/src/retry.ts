@@ -5,7 +5,7 @@ import type { DefaultRateLimiter } from '@smithy/core/retry';
 
 import { isConnectionLost } from './http/socket-errors.ts';
 import { isConnectError } from './network-errors.ts';
-import { headerOf, secondsIn, statusOf } from './provider-error.ts';
+import { headerOf, isOfGateway, secondsIn, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
 
 /* The policy and the numbers of the AWS SDK. Delays are in milliseconds. */
@@ -35,8 +35,6 @@ const throttlingNames: ReadonlySet<string> = new Set([
 ]);
 /** `OperationAborted`: AWS is still at work on another change of the bucket, Swift on another write of the object. */
 const transientNames: ReadonlySet<string> = new Set(['OperationAborted', 'RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
-/** What a starting server, or a proxy in front of one that is down, answers. */
-const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** What a retry has cost, for `succeeded` to give back. */
 export interface RetryCost {
@@ -133,10 +131,11 @@ function isTransient(error: unknown): boolean {
   return isAbsent(error) || transientNames.has((error as Error).name) || statusOf(error) === 500;
 }
 
-/** Whether the server may not be there at all. */
+/** Whether the server may not be there at all, or is only starting. */
 function isAbsent(error: unknown): boolean {
+  const status = statusOf(error);
   const isOfNetwork = isConnectError(error) || isConnectionLost(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
-  return isOfNetwork || absentStatuses.has(statusOf(error) ?? 0);
+  return isOfNetwork || status === 503 || isOfGateway(status);
 }
 
 /** Milliseconds that the server asked for; 0 if it asked for none. */

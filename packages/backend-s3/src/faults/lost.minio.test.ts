@@ -82,6 +82,7 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
     ['a busy server', answerOf(503), 'precondition_failed'],
     ['a busy server, in words', refusalOf(503, 'SlowDown', 'PUT', { 'content-type': 'application/xml' }), 'precondition_failed'],
     ['a gateway before it', answerOf(504), undefined],
+    ['Cloudflare before it', answerOf(520, { 'content-type': 'text/html' }), undefined],
     ['Envoy before it', answerOf(503, { 'content-type': 'text/plain' }, 'upstream connect error or disconnect/reset'), undefined],
   ])(
     'is assumed only if the first answer leaves doubt, because somebody else may have written the same bytes: %s',

@@ -79,6 +79,7 @@ describe.each(transports)('when the server throttles (%s)', (transport) => {
     ['503 with a page of a proxy', '', answerOf(503, { 'content-type': 'text/html' }, '<html><body><h1>503</h1><hr></body></html>')],
     ['502 without words', '', answerOf(502)],
     ['504 without words', '', answerOf(504)],
+    ['524 of Cloudflare', '', answerOf(524, { 'content-type': 'text/html' }, '<html><body>A timeout occurred</body></html>')],
     ['429 of a gateway', 'TooManyRequestsException', refusalOf(429, 'TooManyRequestsException', 'PUT')],
   ])('%s is storage_unavailable, after its retries', async (_name, _code, answer) => {
     bench.proxy.faults.answer = () => answer;

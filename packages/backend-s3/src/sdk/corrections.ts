@@ -6,7 +6,7 @@ import type { Connection } from '../http/connection.ts';
 import { isConnectionLost } from '../http/socket-errors.ts';
 import { isInDoubt, noteDoubt } from '../in-doubt.ts';
 import { isConnectError } from '../network-errors.ts';
-import { headerOf, nameOf, statusOf } from '../provider-error.ts';
+import { headerOf, isOfGateway, nameOf, statusOf } from '../provider-error.ts';
 import type { Settings } from '../settings.ts';
 import { isRegion } from '../signing/bucket-endpoints.ts';
 
@@ -61,7 +61,8 @@ export function addTransientErrors(client: S3Client): void {
       try {
         return await next(args);
       } catch (error) {
-        const isTransient = isConnectError(error) || isConnectionLost(error) || nameOf(error) === 'OperationAborted';
+        const isTransient =
+          isConnectError(error) || isConnectionLost(error) || isOfGateway(statusOf(error)) || nameOf(error) === 'OperationAborted';
         if (error instanceof Error && isTransient) Object.assign(error, { $retryable: {} });
         throw error;
       }
