@@ -392,6 +392,20 @@ describe('a server that died', () => {
     expect(await query(server.connection, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
   });
 
+  it('ends with its last user also where another one has started it again, and that one has not looked since', async () => {
+    const messages: string[] = [];
+    const last = await start();
+    await delay(500); // each of them looks every second
+    const other = await start((message) => messages.push(message));
+    await delay(700);
+    process.kill(await serverPid(), 'SIGKILL');
+    await expect.poll(() => messages, { interval: 5 }).toEqual([expect.stringMatching(/was started again/)]);
+    const pid = await serverPid();
+    await other.stop();
+    await last.stop();
+    expect(await isGone(pid)).toBe(true);
+  });
+
   it('does not keep its user from stopping while the attempt to start it again lasts', async () => {
     const server = await start();
     const pid = await serverPid();

@@ -10,7 +10,7 @@ import type { Binaries } from './binaries.ts';
 import { createCluster, passwordFile, role } from './create-cluster.ts';
 import { identityFor } from './identity.ts';
 import { withLock } from './lock.ts';
-import { findRunning, hasCopiedPidFile, isAlive, startPostmaster, stopPostmaster } from './postmaster.ts';
+import { findRunning, hasCopiedPidFile, isAlive, serverOn, startPostmaster, stopPostmaster } from './postmaster.ts';
 import type { Postmaster } from './postmaster.ts';
 import { directoryOf } from './process-table.ts';
 import { socketDirIn } from './socket-dir.ts';
@@ -117,7 +117,9 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     const current = await watch.end();
     const endUnlessUsed = async (within: string): Promise<void> => {
       if ((await countUsers(within, user)) > 0) return;
-      if (!(await stopPostmaster(current))) log(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
+      // Another user may have started it again since this one looked.
+      const last = (await isAlive(current)) ? current : ((await serverOn(data)) ?? current);
+      if (!(await stopPostmaster(last))) log(`PostgreSQL (pid ${last.pid}) did not stop in time.`);
     };
     try {
       await removeUser(users, user);

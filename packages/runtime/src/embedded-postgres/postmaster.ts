@@ -96,6 +96,14 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal, pati
   throw new StartupError(`A PostgreSQL server runs on ${files.data} but does not answer; its log is ${files.log}.`);
 }
 
+/** The server that now runs on `data`, ready or not; undefined if there is none. */
+export async function serverOn(data: string): Promise<Postmaster | undefined> {
+  const state = await readState(data);
+  const start = state === undefined ? undefined : await startOf(state.pid);
+  if (state === undefined || start === undefined || !runsOn(data, await commandOf(state.pid))) return undefined;
+  return { pid: state.pid, start, socketDir: state.socketDir };
+}
+
 /**
  * Whether the pid file came here with a copy of a directory that was in use: it names a living server, which runs on the original. False
  * when the directory itself was moved under its server.
