@@ -1,13 +1,14 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { findBinaries } from './binaries.ts';
 import { createCluster } from './create-cluster.ts';
 import { identityFor } from './identity.ts';
-import { startPostmaster, stopPostmaster } from './postmaster.ts';
+import { findRunning, startPostmaster, stopPostmaster } from './postmaster.ts';
 import { socketDirIn } from './socket-dir.ts';
 
 describe('the start of a server', () => {
@@ -40,5 +41,32 @@ describe('the start of a server', () => {
   it('is given up once it says nothing any more', async () => {
     const reason = /was not ready after 2 s, and says nothing any more; its log is .*log\.$/;
     await expect(start('echo "LOG: starting"; exec sleep 60')).rejects.toThrow(reason);
+  });
+});
+
+describe('a server that another process left', () => {
+  let home = '';
+  beforeEach(async () => {
+    home = await mkdtemp(join(tmpdir(), 'coffer-postmaster-'));
+  });
+  afterEach(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
+
+  /** Waits for one that writes a line to its log again and again, and then ends. */
+  async function wait(status: string, line: string, lines: number): ReturnType<typeof findRunning> {
+    const files = { data: join(home, 'data'), log: join(home, 'log'), socketDir: join(home, 'socket') };
+    const script = `for line in $(seq ${lines}); do echo "${line}" >>"$2"; sleep 0.2; done`;
+    const server = spawn('/bin/sh', ['-c', script, 'bin/postgres', files.data, files.log], { stdio: 'ignore' });
+    onTestFinished(() => void server.kill());
+    await mkdir(files.data);
+    await writeFile(join(files.data, 'postmaster.pid'), `${server.pid}\n${files.data}\n0\n5432\n${files.socketDir}\n\n\n${status}\n`);
+    return findRunning(files, undefined, { startMs: 1_000, silenceMs: 5_000 });
+  }
+
+  it('is waited for while it recovers, and its log goes on', async () => {
+    expect(await wait('starting', 'LOG: redo in progress', 20)).toBe(undefined); // it has ended
+  });
+
+  it('is not waited for much longer while it stops, and only tells whom it refuses', async () => {
+    await expect(wait('stopping', 'FATAL: the database system is shutting down', 500)).rejects.toThrow('does not answer');
   });
 });

@@ -24,7 +24,7 @@ export interface ServerFiles {
   readonly socketDir: string;
 }
 
-/** How long a server is waited for that is starting or stopping, and then for each next line of its log. */
+/** How long a server is waited for that is starting or stopping, and while it is starting then for each next line of its log. */
 interface Patience {
   readonly startMs: number;
   readonly silenceMs: number;
@@ -59,14 +59,14 @@ export async function isAlive({ pid, start }: Postmaster): Promise<boolean> {
   return (await startOf(pid)) === start;
 }
 
-/** @returns tells whether the server has had its time, and says nothing any more */
-async function patienceFor(log: string, { startMs, silenceMs }: Patience): Promise<() => Promise<boolean>> {
+/** @returns tells whether the server has had its time, and says nothing any more; whatever one says that is not starting is no progress */
+async function patienceFor(log: string, { startMs, silenceMs }: Patience): Promise<(isStarting?: boolean) => Promise<boolean>> {
   let logged = await sizeOf(log);
   let deadline = performance.now() + startMs;
-  return async () => {
+  return async (isStarting = true) => {
     if (performance.now() < deadline) return false;
     const size = await sizeOf(log);
-    if (size === logged) return true;
+    if (!isStarting || size === logged) return true;
     [logged, deadline] = [size, performance.now() + silenceMs];
     return false;
   };
@@ -78,7 +78,9 @@ async function patienceFor(log: string, { startMs, silenceMs }: Patience): Promi
  * @throws StartupError when a server runs that we cannot see, or does not answer; the reason of `signal`
  */
 export async function findRunning(files: ServerFiles, signal?: AbortSignal, patience = usualPatience): Promise<Postmaster | undefined> {
-  for (const isOver = await patienceFor(files.log, patience); !(await isOver()); await delay(10)) {
+  const isOver = await patienceFor(files.log, patience);
+  // One that is stopping fills its log with the clients that it refuses, for as long as another one stays.
+  for (let status = ''; !(await isOver(status === 'starting')); await delay(10)) {
     signal?.throwIfAborted();
     const state = await readState(files.data);
     const start = state === undefined ? undefined : await startOf(state.pid);
@@ -90,8 +92,8 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal, pati
       await removeLeftovers(files.data, socketDirs);
       return undefined;
     }
-    if (state.status === 'ready' && (await acceptsConnections(state.socketDir)))
-      return { pid: state.pid, start, socketDir: state.socketDir };
+    ({ status } = state);
+    if (status === 'ready' && (await acceptsConnections(state.socketDir))) return { pid: state.pid, start, socketDir: state.socketDir };
   }
   throw new StartupError(`A PostgreSQL server runs on ${files.data} but does not answer; its log is ${files.log}.`);
 }
