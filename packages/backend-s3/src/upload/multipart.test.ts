@@ -125,6 +125,22 @@ it.each(transports)(
   },
 );
 
+it.each(transports.flatMap((transport) => [502, 504, 520, 524].map((status) => [status, transport] as const)))(
+  'an upload is not aborted if a gateway answers its completion with %i: the server may still be at it (%s)',
+  async (status, transport) => {
+    const server = await serve((request, response) => {
+      if (request.method !== 'POST' || request.url?.includes('uploads') === true) return taking(request, response);
+      request.resume();
+      return response.writeHead(status, { 'content-type': 'text/html' }).end('<html>It takes too long.</html>');
+    });
+    const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
+    const backend = backendTo(server, { transport, maxRetries: 0 });
+    const put = backend.put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'PUT', 'POST']);
+  },
+);
+
 it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {
   const sizes: number[] = [];
   const server = await serve((request, response) => {
