@@ -211,6 +211,15 @@ describe('credentials', () => {
       await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject({ name: 'CredentialsProviderError' });
     });
 
+    it.each([
+      'source_profile = base\n[profile base]\ncredential_process = exit 1',
+      'credential_source = EcsContainer',
+      'credential_source = Ec2InstanceMetadata',
+    ])('have failed, not those of nobody: the keys that take a role, %j', async (source) => {
+      await writeFile(join(folder, 'config'), `[default]\nrole_arn = arn:aws:iam::123456789012:role/coffer\n${source}\n`);
+      await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject(failed);
+    });
+
     it('have ended if they were those of an SSO session', async () => {
       const sso = 'sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = coffer\n';
       const session = '[sso-session corp]\nsso_region = eu-central-1\nsso_start_url = https://corp.example/start\n';

@@ -157,5 +157,6 @@ async function namedSource(): Promise<string | undefined> {
   if (variable !== undefined) return variable;
   const { getProfileName, parseKnownFiles } = await import('./default-chain.ts');
   const profile = (await parseKnownFiles({ ignoreCache: true }))[getProfileName({})];
-  return profile?.['credential_process'] === undefined ? undefined : 'credential_process';
+  // The last two: whose keys take the role.
+  return ['credential_process', 'credential_source', 'source_profile'].find((name) => profile?.[name] !== undefined);
 }
