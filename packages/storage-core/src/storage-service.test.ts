@@ -510,6 +510,22 @@ describe('copyFile and moveFile', () => {
     await expect(service.moveFile({ source: 'none', destination: 'k' })).rejects.toMatchObject({ code: 'file_not_found' });
     expect((await service.downloadFile('k')).toString()).toBe('bytes');
   });
+
+  it('say of a move whose source cannot be deleted that the copy is there', async () => {
+    const fail = async (): Promise<never> => {
+      throw storageError('storage_unavailable', 'No.', { retryAfter: 7 });
+    };
+    const { deleteIfMatch: _, ...others } = wrapBackend(backend);
+    for (const deletion of [{ delete: fail }, { deleteIfMatch: fail }]) {
+      const failing = new StorageService({ backend: { ...others, ...deletion }, defaultBucket: 'main' });
+      await expect(failing.moveFile({ source: 'k', destination: 'l' })).rejects.toMatchObject({
+        code: 'storage_unavailable',
+        message: 'The object was copied, but its source may still be there. No.',
+        retryAfter: 7,
+      });
+      expect(await keysOf()).toEqual(['k', 'l']);
+    }
+  });
 });
 
 describe('abilities that a backend lacks', () => {

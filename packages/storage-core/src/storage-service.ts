@@ -13,7 +13,7 @@ import { assertContext, assertTenant, noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
 import type { Given } from './defined.ts';
-import { hasCode, storageError } from './errors.ts';
+import { hasCode, isStorageError, storageError } from './errors.ts';
 import { checkHealth } from './health.ts';
 import type { HealthReport } from './health.ts';
 import { assertObjectKey, keyProblem } from './key.ts';
@@ -286,7 +286,8 @@ export class StorageService extends BucketService {
     const source = await this.#address(move.source, ctx);
     const destination = await this.#address(move.destination, ctx);
     const { sourceEtag, ...moved } = await this.#copy(source, destination, move, ctx);
-    if (source.bucket !== destination.bucket || source.key !== destination.key) await this.#deleteMoved(source, sourceEtag, ctx);
+    if (source.bucket !== destination.bucket || source.key !== destination.key)
+      await this.#deleteMoved(source, sourceEtag, ctx).catch(halfMoved);
     return moved;
   }
 
@@ -389,4 +390,12 @@ function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {
 function layered({ backend, observer, retry: policy }: StorageServiceOptions): StorageBackend {
   const layers = [...(observer === undefined ? [] : [observe(observer)]), ...(policy === undefined ? [] : [retry(policy)])];
   return layers.length === 0 ? backend : wrapBackend(backend, ...layers);
+}
+
+/** A move that fails leaves nothing behind, unless it fails here. */
+function halfMoved(error: unknown): never {
+  if (!isStorageError(error)) throw error;
+  const { code, message, retryable, retryAfter } = error;
+  const options = defined({ cause: error, retryable, retryAfter });
+  throw storageError(code, `The object was copied, but its source may still be there. ${message}`, options);
 }
