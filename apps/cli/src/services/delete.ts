@@ -1,5 +1,5 @@
 import { hasCode } from '@coffer/storage-core';
-import type { ObjectSummary } from '@coffer/storage-core';
+import type { ObjectAddress, ObjectSummary } from '@coffer/storage-core';
 
 import { planDeletions } from '../bulk/deletion.ts';
 import type { Deleted } from '../bulk/deletion.ts';
@@ -65,7 +65,7 @@ async function* pagesToDelete(
 
 /** Looks up each object first, to report the size of what goes and which keys do not exist. */
 async function* planKeys(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<Planned<Deleted>, void, undefined> {
-  const { storage, note, ctx } = session;
+  const { note, ctx } = session;
   const failures: Failure[] = [];
   const keys = [...new Set(request.keys)].filter(filterOf(request.include, request.exclude));
   if (keys.length === 0) note(noneSelectedNote);
@@ -73,7 +73,7 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
     for (let start = 0; start < keys.length; start += request.concurrency) {
       const lookups = keys.slice(start, start + request.concurrency).map(async (key) => {
         try {
-          return { key, size: (await storage.getFileInfo({ bucket, key }, ctx)).size };
+          return { key, size: await sizeOf(session, { bucket, key }) };
         } catch (error) {
           if (hasCode(error, 'file_not_found')) note(await missingNote(session, bucket, key));
           else failures.push({ subject: { key }, problem: problemOf(error) });
@@ -88,7 +88,20 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
   yield* failures;
 }
 
+/** Credentials that may delete an object, but not read it, may list it. What is not listed may exist: MinIO does not list all objects. */
+async function sizeOf({ storage, ctx }: Session, { bucket, key }: ObjectAddress): Promise<number> {
+  try {
+    return (await storage.getFileInfo({ bucket, key }, ctx)).size;
+  } catch (error) {
+    if (!hasCode(error, 'access_denied')) throw error;
+    const listed = Promise.resolve(storage.listFiles({ bucket, prefix: key, maxKeys: 1 }, ctx));
+    const first = (await listed.catch(() => undefined))?.objects[0];
+    if (first?.key !== key) throw error;
+    return first.size;
+  }
+}
+
 async function missingNote(session: Session, bucket: string, key: string): Promise<string> {
-  const isFolder = await isFolderKey(session, { bucket, key });
+  const isFolder = await isFolderKey(session, { bucket, key }).catch(() => false); // the credentials may not list
   return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}: use --prefix to delete those` : ''}.${patternHint(key)}`;
 }

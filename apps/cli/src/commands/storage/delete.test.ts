@@ -1,5 +1,7 @@
+import { startFront } from '@coffer/fixtures';
 import { expect, it } from 'vitest';
 
+import type { Ended } from '../../testing/cli.ts';
 import { objectsIn, putObjects } from '../../testing/files.ts';
 import { describeStores } from '../../testing/stores.ts';
 
@@ -84,6 +86,35 @@ describeStores('delete', (bench, store) => {
     await putObjects(storage, { 'docs/sub/b': 'x' });
     const stderr = 'note: there are no objects below doc/.\nnote: there are no objects below dox/.\n';
     for (const confirm of [[], ['--confirm']]) expect(await coffer([...several, ...confirm])).toMatchObject({ code: 0, stderr });
+  });
+
+  it('needs either to read or to list the objects that are named', async () => {
+    const { bucket, env, storage, coffer } = bench();
+    if (store === 'local') return;
+    const refusing = async (...refused: readonly ('list' | 'read')[]): Promise<Ended> => {
+      await putObjects(storage, { a: 'a', 'b/c': 'bc' });
+      const front = await startFront(env['STORAGE_S3_ENDPOINT'] ?? '', (method) => {
+        if (method === 'HEAD') return refused.includes('read') ? { status: 403, body: '' } : undefined;
+        const body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+        return method === 'GET' && refused.includes('list') ? { status: 403, body } : undefined;
+      });
+      const ended = await coffer(['delete', 'a', 'no', 'b/c', '--confirm', '--json'], { STORAGE_S3_ENDPOINT: front.endpoint });
+      front.stop();
+      return ended;
+    };
+    const unlisted = await refusing('list');
+    expect(unlisted).toMatchObject({
+      code: 0,
+      stderr: 'note: there is no object no.\n',
+      json: { keys: ['a', 'b/c'], bytes: 3, failed: [] },
+    });
+    expect(await objectsIn(storage, bucket)).toEqual({});
+    // Not even a listing tells for sure that an object does not exist: MinIO does not list what lies below another one.
+    const unread = await refusing('read');
+    expect(unread).toMatchObject({ code: 1, json: { keys: ['a', 'b/c'], bytes: 3, failed: [{ key: 'no', code: 'access_denied' }] } });
+    expect(await objectsIn(storage, bucket)).toEqual({});
+    expect((await refusing('list', 'read')).json).toMatchObject({ keys: [], failed: [{}, {}, {}] });
+    expect(await objectsIn(storage, bucket)).toEqual({ a: 'a', 'b/c': 'bc' });
   });
 
   it('takes more objects than a batch, a page or a request holds', async () => {
