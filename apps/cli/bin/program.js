@@ -1,6 +1,6 @@
 // Here and in coffer.js, getBuiltinModule: importing a built-in module evaluates all of its exports, which takes 4 ms for node:fs alone.
 const fs = process.getBuiltinModule('node:fs');
-const { dirname, isAbsolute, join } = process.getBuiltinModule('node:path');
+const { basename, dirname, isAbsolute, join } = process.getBuiltinModule('node:path');
 const { Script } = process.getBuiltinModule('node:vm');
 
 const cacheAfterMs = 2000;
@@ -193,6 +193,7 @@ class CodeCache {
     const temporary = `${this.#file}.${process.pid}`;
     try {
       this.#makeFolders();
+      removeUnfinished(this.#file);
       fs.writeFileSync(temporary, Buffer.concat([...parts, ...parts]), { mode: 0o600 });
       fs.renameSync(temporary, this.#file);
     } catch {
@@ -211,6 +212,15 @@ class CodeCache {
       if (name === this.#folders.at(-1)) removeUnused(parent);
     }
   }
+}
+
+/**
+ * Removes what processes left that were killed while they wrote this cache. A process that is writing it now fails to rename its own
+ * then, and keeps none.
+ * @param {string} file
+ */
+function removeUnfinished(file) {
+  for (const name of fs.readdirSync(dirname(file))) if (name.startsWith(`${basename(file)}.`)) remove(join(dirname(file), name));
 }
 
 /** @param {string} file */

@@ -93,6 +93,15 @@ describe('code that V8 has compiled', () => {
     expect(left).toHaveLength(2);
   });
 
+  it('is written without leaving what a killed process left of it', async () => {
+    await list();
+    const path = await file();
+    await rm(path);
+    await writeFile(`${path}.12345`, 'half of it');
+    expect(await list()).toMatchObject(listed);
+    expect(await file()).toBe(path); // and no other
+  });
+
   it('is not kept when the home folder cannot hold it, or caching is switched off', async () => {
     for (const place of ['/proc', '/dev/null', join(home, 'missing'), '', '.', 'relative'])
       expect(await list({ HOME: place })).toMatchObject(listed);
