@@ -18,6 +18,12 @@ export function bucketFields(bucket: BucketInfo): string {
   return fields(cells(bucket));
 }
 
+/** Credentials that may not list the buckets do not learn when one was created; its date is then 1970. */
 function cells({ name, region, createdAt, versioningEnabled }: BucketInfo): Readonly<Record<string, string>> {
-  return { name, region, created: createdAt.toISOString(), versioning: versioningEnabled ? 'on' : 'off' };
+  return {
+    name,
+    region,
+    created: createdAt.getTime() === 0 ? 'unknown' : createdAt.toISOString(),
+    versioning: versioningEnabled ? 'on' : 'off',
+  };
 }

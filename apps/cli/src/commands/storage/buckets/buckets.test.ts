@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import { startFront } from '@coffer/fixtures';
 import { expect, it } from 'vitest';
 
 import { describeServers, describeStores } from '../../../testing/stores.ts';
@@ -100,5 +101,18 @@ describeServers('buckets that keep versions', (bench) => {
       stdout: `would delete ${bucket} with 0 objects (0 B); nothing is deleted without --force and --confirm\n`,
       stderr: `note: ${bucket} keeps versions: older versions and versions of deleted objects go as well, and are not counted.\n`,
     });
+  });
+});
+
+describeServers('a bucket whose date the credentials may not learn', (bench) => {
+  it('is shown without one', async () => {
+    const { bucket, env, coffer } = bench();
+    const body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+    const front = await startFront(env['STORAGE_S3_ENDPOINT'] ?? '', (_method, path) =>
+      /^\/(?:\?|$)/.test(path) ? { status: 403, body } : undefined,
+    );
+    const { code, stdout } = await coffer(['buckets', 'info', bucket], { STORAGE_S3_ENDPOINT: front.endpoint });
+    front.stop();
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^created +unknown$/m)]);
   });
 });
