@@ -147,8 +147,9 @@ async function copyLarge(
   try {
     return await copyByParts(store, copy);
   } catch (error) {
-    // Google and Storj copy whole objects, but no parts.
-    if (hasCode(error, 'not_supported', 'invalid_argument')) return whole === undefined ? copyByParts(store, copy, true) : whole();
+    // Google and Storj copy whole objects, but no parts. Nor does Ceph of what is another account's, which only a policy lets it read.
+    if (hasCode(error, 'not_supported', 'invalid_argument', 'access_denied'))
+      return whole === undefined ? copyByParts(store, copy, true) : whole();
     const isOfOther = mayTakeOtherVersion(store, copy) && (await isAboutSource(store, copy, error)) && (await isUnchanged(store, copy));
     if (!isOfOther) throw error;
     return copyByParts(store, copy, true);

@@ -9,6 +9,7 @@ import { isEtag } from './etag.ts';
 import { wasInDoubt } from './in-doubt.ts';
 import { keyClassesOf } from './key-classes.ts';
 import { assertKeySupported, refusedKeys } from './key-support.ts';
+import { causeName } from './provider-error.ts';
 import { headObject } from './read.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
@@ -189,11 +190,16 @@ const brokenNames: ReadonlySet<string> = new Set(['InternalError', 'UnknownError
 /** Also deletes single versions. @returns what could not be deleted */
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
   const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
-    // GCS has no batches, and calls them an invalid argument.
-    if (hasCode(error, 'not_supported', 'invalid_argument')) return undefined;
+    // GCS has no batches, and calls them an invalid argument. Ceph looks for a policy of the bucket itself, not of what is in it.
+    if (hasCode(error, 'not_supported', 'invalid_argument') || causeName(error) === 'AccessDenied') return error as StorageError;
     throw error;
   });
-  if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
+  if (isStorageError(failed)) {
+    const failures = await deleteEach(store, bucket, objects, ctx);
+    const isRefused = failures.length === objects.length && failures.every(({ code }) => code === 'access_denied');
+    if (isRefused && failed.code === 'access_denied') throw failed;
+    return failures;
+  }
   if (failed.length === 0) return [];
   const requested = new Set(objects.map(({ key }) => key));
   // Only the server knows which key such a failure belongs to.
