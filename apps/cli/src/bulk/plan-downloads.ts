@@ -4,7 +4,7 @@ import { isDirectory } from '@coffer/storage-core';
 import type { ObjectSummary } from '@coffer/storage-core';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
-import { quotedIfNeeded } from '../render/shell.ts';
+import { keyArgument } from '../render/shell.ts';
 import type { Filter } from './filter.ts';
 import { folderPrefix, lastPart, nothingBelowError } from './prefix.ts';
 import { SortedNames } from './sorted-names.ts';
@@ -109,13 +109,10 @@ function conflictError(earlierKey: string): Error {
 
 /** For an object with content whose key a file system can only represent as a folder. */
 export function folderWithContentError(key: string): Error {
-  const hint = `"download ${quotedIfNeeded(key)} --output -" writes it to stdout`;
+  const hint = `"download --output - ${keyArgument(key)}" writes it to stdout`;
   return new LocalError('is_a_directory', `The key ends in "/", like a folder, but the object has content; ${hint}.`);
 }
 
 function folderKeyError(key: string): Error {
-  return new LocalError(
-    'is_a_directory',
-    `The key stands for a folder; use "download ${quotedIfNeeded(key)} --recursive" for what is in it.`,
-  );
+  return new LocalError('is_a_directory', `The key stands for a folder; use "download --recursive ${keyArgument(key)}" for what is in it.`);
 }

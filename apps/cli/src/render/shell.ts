@@ -4,6 +4,11 @@ export function quoted(text: string): string {
 }
 
 /** The same where a shell would otherwise take the text for something else. */
-export function quotedIfNeeded(text: string): string {
+function quotedIfNeeded(text: string): string {
   return /[^\w./:@%+=,-]/.test(text) ? quoted(text) : text;
+}
+
+/** A key as the last argument of a command. */
+export function keyArgument(key: string): string {
+  return `${key.startsWith('-') ? '-- ' : ''}${quotedIfNeeded(key)}`;
 }

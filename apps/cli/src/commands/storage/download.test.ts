@@ -97,7 +97,7 @@ describeStores('download', (bench, store) => {
         ['docs/e/f', 'unsafe_path'],
       ]),
     );
-    expect(ended.stderr).toContain('"download docs/ --output -" writes it to stdout');
+    expect(ended.stderr).toContain('"download --output - docs/" writes it to stdout');
     expect(await filesIn(folder)).toMatchObject({ 'out/b': 'b', 'elsewhere/g': 'g' });
     expect(Object.keys(await filesIn(folder)).filter((name) => name.includes('.part'))).toEqual([]);
     expect(await coffer(['download', 'nosuch', '-o', 'x'])).toMatchObject({
@@ -107,11 +107,12 @@ describeStores('download', (bench, store) => {
     expect(await coffer(['download', 'nosuch', '-r', '-o', 'x'])).toMatchObject({ code: 1 });
     await putObjects(storage, { "Bob's $HOME/": 'not nothing' });
     expect((await coffer(['download', "Bob's $HOME", '-r', '-o', 'out'])).stderr).toContain(
-      String.raw`"download 'Bob'\''s $HOME/' --output -" writes it to stdout`,
+      String.raw`"download --output - 'Bob'\''s $HOME/'" writes it to stdout`,
     );
     expect((await coffer(['download', 'docs/', '-o', 'x', '--json'])).json.failed).toMatchObject([
       { key: 'docs/', code: 'is_a_directory', message: expect.stringContaining('--recursive') as string },
     ]);
+    expect((await coffer(['download', '-o', 'x', '--', '-d/'])).stderr).toContain('use "download --recursive -- -d/" for');
     expect(await readdir(folder)).not.toContain('x');
   });
 
