@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { exchange } from './exchange.ts';
 import { poolOver } from './pool.ts';
@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 /** A server that gives this answer to each request, and a client with `maxSockets` sockets to it. */
-async function between(answer: (socket: Socket, asked: number) => unknown, { timeout = 20_000, maxSockets = 2 } = {}) {
+async function between(answer: (socket: Socket, asked: number, chunk: Buffer) => unknown, { timeout = 20_000, maxSockets = 2 } = {}) {
   const sockets = new Set<Socket>();
   let connections = 0;
   let asked = 0;
@@ -26,7 +26,7 @@ async function between(answer: (socket: Socket, asked: number) => unknown, { tim
     connections++;
     sockets.add(socket);
     socket.on('error', () => {}).once('close', () => sockets.delete(socket));
-    socket.on('data', () => answer(socket, ++asked));
+    socket.on('data', (chunk: Buffer) => answer(socket, ++asked, chunk));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -41,8 +41,11 @@ async function between(answer: (socket: Socket, asked: number) => unknown, { tim
     agent,
     sockets,
     connections: () => connections,
-    ask: (hostname = '127.0.0.1') =>
-      exchange({ method: 'GET', hostname, port, path: '/', headers: ['host', hostname] }, { agent, wires, timeout, signal: undefined }),
+    ask: (hostname = '127.0.0.1', body?: Uint8Array) =>
+      exchange(
+        { method: 'PUT', hostname, port, path: '/', headers: ['host', hostname], body },
+        { agent, wires, timeout, signal: undefined },
+      ),
   };
 }
 
@@ -102,7 +105,55 @@ describe('a connection between two requests', () => {
   });
 });
 
+it('a request keeps its bytes while the system has not taken all of them, whatever others send meanwhile', async () => {
+  const [body, other] = ['a', 'b'].map((letter) => Buffer.from(`${letter.repeat(60_000)}.`)) as [Buffer, Buffer];
+  const received: Buffer[] = [];
+  let slow: Socket | undefined;
+  const { agent, ask } = await between((socket, _asked, chunk) => {
+    slow ??= socket;
+    if (socket === slow) received.push(chunk);
+    else if (chunk.toString().endsWith('.')) socket.write(empty);
+  });
+  const isWaiting = (): boolean =>
+    Object.values(agent.sockets).some((sockets) => sockets!.some(({ connecting, writableLength }) => !connecting && writableLength > 0));
+  let asked = ask('127.0.0.1', body);
+  let sent = 1;
+  await expect.poll(() => slow).toBeDefined();
+  slow!.pause();
+  // Each is answered without being read, until the system holds as much as it can.
+  for (; !isWaiting(); sent++) {
+    slow!.write(empty);
+    await asked;
+    asked = ask('127.0.0.1', body);
+  }
+  for (let turn = 0; turn < 2; turn++) await ask('127.0.0.1', other); // over a new connection, and over a kept one
+  slow!.resume();
+  const text = (): string => Buffer.concat(received).toString();
+  const [head] = /^.*?\r\n\r\n/s.exec(text())!;
+  const expected = `${head}${body.toString()}`.repeat(sent);
+  await expect.poll(() => text().length).toBe(expected.length);
+  slow!.write(empty);
+  await asked;
+  expect(text() === expected).toBe(true);
+});
+
 describe('a request that has waited for its connection', () => {
+  it('and is over by then harms nobody if the connection fails at once', async () => {
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtExceptionMonitor', note);
+    onTestFinished(() => void process.off('uncaughtExceptionMonitor', note));
+    const { ask } = await between((socket) => socket.write(empty), { maxSockets: 1 });
+    const first = ask();
+    const body = new Uint8Array(10);
+    const second = ask('255.255.255.255', body); // no connection leads there
+    structuredClone(body.buffer, { transfer: [body.buffer] });
+    await first;
+    await expect(second).rejects.toThrow('10 were announced');
+    await ask();
+    expect(uncaught).toEqual([]);
+  });
+
   it('may take as long as something comes of its answer', async () => {
     const { ask } = await between(
       async (socket, asked) => {

@@ -59,9 +59,10 @@ export class Wire {
     this.socket.unref(); // a kept socket does not keep the process alive
   }
 
-  /** Returns the socket to the agent, for anybody. */
+  /** Returns the socket to the agent, for anybody. One that was closed it finds by itself. */
   giveBack(): void {
     const { socket } = this;
+    if (socket.destroyed) return; // its error may still follow, and needs a listener
     socket.off('data', this.#read);
     socket.off('error', this.#fail);
     socket.off('end', this.#end);
@@ -128,6 +129,6 @@ export class KeptWires {
 
   /** Call before somebody else wants a socket of the agent. */
   giveBack(): void {
-    for (let wire = this.#kept.pop(); wire !== undefined; wire = this.#kept.pop()) if (!wire.socket.destroyed) wire.giveBack();
+    for (let wire = this.#kept.pop(); wire !== undefined; wire = this.#kept.pop()) wire.giveBack();
   }
 }
