@@ -122,6 +122,27 @@ describe('a pull', () => {
     expect([server.requests.length, size > 0, size < data.length]).toEqual([1, true, true]);
   });
 
+  it.each<[string, (response: ServerResponse) => unknown]>([
+    ['is cut short', (response) => setTimeout(() => response.destroy(), 20)],
+    [
+      'does not end',
+      (response) => {
+        const more = setInterval(() => response.write('x'.repeat(16_384)), 1);
+        response.once('close', () => clearInterval(more));
+      },
+    ],
+  ])('that is refused fails as soon as the refusal says why, even if its document %s', async (_what, go) => {
+    const { server, backend } = await serve([
+      (_request, response) => {
+        response.writeHead(404, { 'content-length': 1e9 }).write('<Error><Code>NoSuchKey</Code>');
+        go(response);
+      },
+    ]);
+    await expect(read(backend)).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(server.requests).toHaveLength(1);
+    await expect.poll(() => server.sockets.size).toBe(0);
+  });
+
   it('fails with read_timeout if its bytes stop arriving', async () => {
     const stuck: Answer = (_request, response) => {
       response.writeHead(200, { ...described, 'content-length': data.length });

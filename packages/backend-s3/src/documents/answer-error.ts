@@ -33,6 +33,14 @@ export class AnswerError extends Error {
   }
 }
 
+/** Statuses that stand for one kind of refusal, whatever the body says. */
+const clearStatuses: ReadonlySet<number> = new Set([412, 413, 416]);
+
+/** Whether this much of the document of a refusal is enough to tell which one it is. */
+export function saysEnough(status: number, document: string): boolean {
+  return status >= 500 || clearStatuses.has(status) || document.length > longestError || document.includes('</Code>');
+}
+
 /** Reads a document, up to the length that an error may have. If it was cut short, this is what there is of it. */
 export async function documentIn(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
   destroyOnAbort(answer, signal);

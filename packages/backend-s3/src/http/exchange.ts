@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { onAbort, sizeMismatch, wholeBody } from '@coffer/storage-core';
 
-import { longestError } from '../documents/answer-error.ts';
+import { longestError, saysEnough } from '../documents/answer-error.ts';
 import { AnswerBody } from './answer-body.ts';
 import { assertDocumentSize } from './foreign-answer.ts';
 import type { Pool } from './pool.ts';
@@ -42,8 +42,6 @@ interface Options {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Statuses that stand for one kind of refusal, whatever the body says. */
-const clearStatuses: ReadonlySet<number> = new Set([412, 413, 416]);
 /** Bodies up to this size (bytes) are collected instead of becoming a stream that holds a socket. */
 const maxBuffered = 64 * 1024;
 /** Bytes. Up to this total size, the body is copied behind the head: one write costs less than two. */
@@ -299,9 +297,7 @@ class Exchange implements WireUser {
   /** Whether enough of a refusal has arrived to tell which one it is. */
   #saysEnough(): boolean {
     const { status } = this.#answer.head ?? { status: 0 };
-    if (status < 300) return false;
-    if (status >= 500 || clearStatuses.has(status) || this.#size > longestError) return true;
-    return Buffer.concat(this.#chunks).includes('</Code>');
+    return status >= 300 && saysEnough(status, Buffer.concat(this.#chunks).toString('latin1'));
   }
 
   #detach(): void {

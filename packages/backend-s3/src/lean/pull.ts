@@ -1,5 +1,5 @@
 import { call } from '../call.ts';
-import { AnswerError, longestError } from '../documents/answer-error.ts';
+import { AnswerError, longestError, saysEnough } from '../documents/answer-error.ts';
 import { readPermission } from '../errors.ts';
 import { assertNoPage } from '../http/foreign-answer.ts';
 import type { AnswerHead } from '../http/raw-answer.ts';
@@ -27,7 +27,8 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
             },
             sink(chunk: Buffer): void | Promise<void> {
               if (refusal.head !== undefined) {
-                if (refusal.document.length < longestError) refusal.document += chunk.toString();
+                refusal.document += chunk.toString();
+                if (refusal.document.length > longestError) throw new Error('an error without end');
                 return;
               }
               hasPassed = true;
@@ -37,7 +38,8 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
           try {
             await sockets.exchange(signed, reception, abortSignal);
           } catch (error) {
-            throw hasPassed ? new LastAttemptError('after some bytes', { cause: error }) : error;
+            if (hasPassed) throw new LastAttemptError('after some bytes', { cause: error });
+            if (refusal.head === undefined || !saysEnough(refusal.head.status, refusal.document)) throw error;
           }
           const { head, document } = refusal;
           if (head !== undefined) throw new AnswerError(head.status, head.headers, document);
