@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -6,7 +7,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { newStage } from '../testing/lean.ts';
-import { ok } from '../testing/scripted.ts';
+import { ok, refusal } from '../testing/scripted.ts';
 import type { Answer } from '../testing/scripted.ts';
 
 const at = { bucket: 'bucket', key: 'key' };
@@ -63,7 +64,11 @@ describe('a request with its body in memory', () => {
       response.writeHead(404, { 'content-length': 1000 });
       response.write('<Error><Code>NoSuch', () => response.destroy());
     };
-    const server = await serve(early, cut, cutSooner, ok);
+    const cutAtOnce: Answer = (request, response) => {
+      request.resume();
+      response.writeHead(412, { 'content-length': 1000 }).write('<', () => response.destroy());
+    };
+    const server = await serve(early, cut, cutSooner, cutAtOnce, ok);
     const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 1 });
     await expect(transport.put(at, payload(50_000_000), described, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
     await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({ code: 'access_denied' });
@@ -71,6 +76,7 @@ describe('a request with its body in memory', () => {
       code: 'storage_unavailable',
       retryable: true,
     });
+    await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(await transport.put(at, payload(10), described, noContext)).toEqual({ etag: 'made' });
   });
 
@@ -181,6 +187,16 @@ describe('a request with its body in memory', () => {
       return held.filter((ref) => ref.deref() !== undefined).length;
     };
     await expect.poll(left).toBe(0);
+  });
+
+  it('leaves no listener on its signal, however it ends', async () => {
+    const cut: Answer = (request) => request.socket.destroy();
+    const transport = transportTo(await serve(ok, refusal(404, 'NoSuchKey'), cut), { maxRetries: 0 });
+    const { signal } = new AbortController();
+    for (const status of ['fulfilled', 'rejected', 'rejected']) {
+      const [outcome] = await Promise.allSettled([transport.put(at, payload(10), described, { signal })]);
+      expect([outcome.status, getEventListeners(signal, 'abort')]).toEqual([status, []]);
+    }
   });
 
   it('stops reading an endless refusal once it knows which one it is, or that it never will', async () => {

@@ -138,20 +138,23 @@ it('a request keeps its bytes while the system has not taken all of them, whatev
 });
 
 describe('a request that has waited for its connection', () => {
-  it('and is over by then harms nobody if the connection fails at once', async () => {
+  it.each([
+    ['leaves it to the next one', '127.0.0.1', 1],
+    ['harms nobody if it fails at once', '255.255.255.255', 2],
+  ])('and is over by then %s', async (_what, host, connected) => {
     const uncaught: unknown[] = [];
     const note = (error: unknown): void => void uncaught.push(error);
     process.on('uncaughtExceptionMonitor', note);
     onTestFinished(() => void process.off('uncaughtExceptionMonitor', note));
-    const { ask } = await between((socket) => socket.write(empty), { maxSockets: 1 });
+    const { ask, connections } = await between((socket) => socket.write(empty), { maxSockets: 1 });
     const first = ask();
     const body = new Uint8Array(10);
-    const second = ask('255.255.255.255', body); // no connection leads there
+    const second = ask(host, body);
     structuredClone(body.buffer, { transfer: [body.buffer] });
     await first;
     await expect(second).rejects.toThrow('10 were announced');
     await ask();
-    expect(uncaught).toEqual([]);
+    expect([connections(), uncaught]).toEqual([connected, []]);
   });
 
   it('may take as long as something comes of its answer', async () => {
