@@ -157,12 +157,16 @@ describe('a connection of pulls', () => {
     expect(text).toBe('ok');
   });
 
-  it('does not keep the process alive once it is free', async () => {
+  it('keeps the process alive only while it serves a request', async () => {
     const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
     await expect.poll(held).toBe(0); // from earlier tests
     const { socket, ask } = await connected((peer) => peer.unref().write(whole));
     await ask(() => {});
     expect([socket.isFree, held()]).toEqual([true, 0]);
+    const next = ask(() => {});
+    expect(held()).toBe(1);
+    await next;
+    expect(held()).toBe(0);
   });
 
   it('leaves no listener on the signal of a request that is over', async () => {

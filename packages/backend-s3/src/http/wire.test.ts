@@ -90,13 +90,16 @@ describe('a connection between two requests', () => {
     await expect.poll(() => sockets.size).toBe(0);
   });
 
-  it('does not keep the process alive', async () => {
+  it('does not keep the process alive, but the next request does', async () => {
     const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
     await expect.poll(held).toBe(0); // from earlier tests
-    const { ask, sockets } = await between((socket) => socket.unref().write(empty));
+    const { ask, sockets, connections } = await between((socket) => socket.unref().write(empty));
     await ask();
-    expect(sockets.size).toBe(1);
-    expect(held()).toBe(0);
+    expect([sockets.size, held()]).toEqual([1, 0]);
+    const next = ask();
+    expect(held()).toBe(1);
+    await next;
+    expect([connections(), held()]).toEqual([1, 0]);
   });
 
   it('goes back to the pool when the next request goes elsewhere', async () => {
