@@ -1,14 +1,16 @@
 import { once } from 'node:events';
 import { createServer, get } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 import { expect, it, onTestFinished } from 'vitest';
 
 import { settingsOf } from '../settings.ts';
 import { connect } from './connection.ts';
+import { exchange } from './exchange.ts';
 
 async function answering(text: string): Promise<number> {
   const server = createServer((_request, response) => void response.end(text)).listen(0, '127.0.0.1');
+  server.keepAliveTimeout = 0; // otherwise its answers would mention it, which those of stores do not
   await once(server, 'listening');
   onTestFinished(() => {
     server.close();
@@ -49,6 +51,16 @@ it('gives the places back that it was lent, once nobody needs them', async () =>
   expect([leases.filter((lease) => lease !== undefined).length, agent.maxSockets]).toEqual([5, 1]);
   for (const release of leases) release?.();
   expect(agent.maxSockets).toBe(5);
+});
+
+it('may have a place that is merely kept for the next request', async () => {
+  const port = await answering('');
+  const { rawSockets, agent, wires } = connection();
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+  await Promise.all(Array.from({ length: 5 }, () => exchange(request, { agent, wires, timeout: 20_000, signal: undefined })));
+  expect(rawSockets.lease()).toBeDefined();
+  const open = [agent.sockets, agent.freeSockets].flatMap(Object.values<Socket[]>).flat();
+  expect(open.filter(({ destroyed }) => !destroyed)).toHaveLength(4);
 });
 
 it('lets a request in that waits, once a place is given back', async () => {

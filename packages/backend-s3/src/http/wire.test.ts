@@ -103,8 +103,9 @@ describe('a connection between two requests', () => {
   });
 
   it('goes back to the pool when the next request goes elsewhere', async () => {
-    const { ask } = await between((socket) => socket.write(empty), { timeout: 2000, maxSockets: 1 });
+    const { ask, connections } = await between((socket) => socket.write(empty), { timeout: 2000, maxSockets: 1 });
     for (const host of ['127.0.0.1', 'localhost', '127.0.0.1', 'localhost']) expect(await ask(host)).toMatchObject({ status: 200 });
+    expect(connections()).toBe(4); // each to its own host
   });
 });
 
