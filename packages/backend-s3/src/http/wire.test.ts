@@ -72,6 +72,18 @@ describe('a connection between two requests', () => {
     expect(connections()).toBe(2);
   });
 
+  it('has no listener of the requests that it has served', async () => {
+    const { ask, agent } = await between((socket) => socket.write(empty.replace('\r\n\r\n', '\r\nkeep-alive: timeout=9\r\n\r\n')));
+    const listeners = () => {
+      const [socket] = Object.values(agent.freeSockets).flat();
+      return socket!.eventNames().map((name) => [name, socket!.listenerCount(name)]);
+    };
+    await ask();
+    const before = listeners();
+    for (let turn = 0; turn < 3; turn++) await ask();
+    expect(listeners()).toEqual(before);
+  });
+
   it('is closed when unrequested bytes arrive', async () => {
     const { ask, connections, sockets } = await between((socket, asked) => {
       socket.write(empty);
