@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 
 import { onAbort } from '@coffer/storage-core';
@@ -65,10 +65,7 @@ export class Http {
         sent.destroy(reason);
       };
       const waiting = setTimeout(() => end(timeoutError(null)), this.#timeout);
-      const timeOut = (): void => {
-        if (head?.complete === true) sent.socket?.destroy(); // all that is left to read has arrived
-        else (head ?? sent).destroy(timeoutError(sent.socket));
-      };
+      const timeOut = (): void => void (head ?? sent).destroy(timeoutError(sent.socket));
       const settle = (): void => {
         clearTimeout(waiting);
         stopWaiting();
@@ -83,21 +80,16 @@ export class Http {
       sent.once('response', (answer: IncomingMessage) => {
         settle();
         head = answer;
-        const isSuccess = answer.statusCode! >= 200 && answer.statusCode! < 300;
-        if (!isSuccess) stopSending(sent, answer, body);
+        // A server that refuses a body need not wait for the rest of it.
+        if (answer.statusCode! >= 300) body.unpipe(sent);
+        // Whatever the answer, the connection is of no more use if some of the body is still to be sent. node:http would hold it for ever.
+        answer.once('end', () => {
+          if (!sent.writableFinished) sent.destroy();
+        });
         resolve(answer);
       });
       body.once('error', (error) => sent.destroy(error));
       body.pipe(sent);
     });
   }
-}
-
-/** A server that refuses a body need not wait for the rest of it. */
-function stopSending(sent: ClientRequest, answer: IncomingMessage, body: Readable): void {
-  if (sent.writableFinished) return;
-  body.unpipe(sent);
-  answer.once('end', () => {
-    if (!sent.writableFinished) sent.destroy();
-  });
 }

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
 import { noContext } from '@coffer/storage-core';
@@ -12,6 +13,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openStore } from '../open-store.ts';
 import { newStage } from '../testing/lean.ts';
 import { answering, ok, refusal } from '../testing/scripted.ts';
+import type { Answer } from '../testing/scripted.ts';
 
 const at = { bucket: 'bucket', key: 'a b' };
 const data = Buffer.from('ten bytes!');
@@ -300,6 +302,63 @@ it('a stream waits for a connection no longer than the timeout', async () => {
   const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
   await expect(put).rejects.toMatchObject({ code: 'connect_timeout' });
   read.body.destroy();
+});
+
+it.each<[string, Answer, string]>([
+  ['its answer', (request) => request.resume(), 'read_timeout'],
+  ['the rest of it', (request, response) => void request.resume().once('end', () => response.write('<')), 'storage_unavailable'],
+])('a stream waits for %s no longer than the timeout', async (_what, answer, code) => {
+  const stream = Readable.from([data], { objectMode: false });
+  const put = transportTo(await serve(answer), { timeout: 0.5 }).put(
+    at,
+    { kind: 'stream', stream, size: data.length },
+    described,
+    noContext,
+  );
+  await expect(put).rejects.toMatchObject({ code });
+});
+
+it('a stream that is answered before it has ended holds no connection', async () => {
+  const server = await serve((_request, response) => response.writeHead(200, { etag: '"made"' }).end());
+  const endless = new Readable({ read: () => {} });
+  endless.push(data);
+  const put = transportTo(server).put(at, { kind: 'stream', stream: endless, size: 1e9 }, described, noContext);
+  expect(await put).toEqual({ etag: 'made' });
+  endless.destroy();
+  await expect.poll(() => server.requests[0]?.socket.destroyed).toBe(true);
+});
+
+it('a stream may take longer than the timeout while it flows', async () => {
+  const slow = Readable.from(
+    (async function* () {
+      for (const byte of data) {
+        await delay(100);
+        yield Buffer.of(byte);
+      }
+    })(),
+    { objectMode: false },
+  );
+  const transport = transportTo(await serve(ok), { timeout: 0.5 });
+  const put = transport.put(at, { kind: 'stream', stream: slow, size: data.length }, described, noContext);
+  expect(await put).toEqual({ etag: 'made' });
+});
+
+it('a stream that is given up leaves no connection, no listener, and nothing to be sent later', async () => {
+  const server = await serve((request) => request.resume(), ok);
+  const transport = transportTo(server, { maxPoolConnections: 1 });
+  const put = (signal: AbortSignal) => {
+    const stream = Readable.from([data], { objectMode: false });
+    return transport.put(at, { kind: 'stream', stream, size: data.length }, described, { signal });
+  };
+  const [sent, waiting, kept] = [new AbortController(), new AbortController(), new AbortController()] as const;
+  const outcome = Promise.allSettled([put(sent.signal), put(waiting.signal)]);
+  await expect.poll(() => server.requests.length).toBe(1);
+  waiting.abort();
+  sent.abort();
+  expect((await outcome).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await expect.poll(() => server.requests[0]?.socket.destroyed).toBe(true);
+  expect(await put(kept.signal)).toEqual({ etag: 'made' });
+  expect([server.requests.length, getEventListeners(kept.signal, 'abort')]).toEqual([2, []]);
 });
 
 it('the page of a proxy that answers a stream holds no connection', async () => {
