@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, get } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 
 import { expect, it, onTestFinished } from 'vitest';
 
@@ -59,7 +59,7 @@ it('may have a place that is merely kept for the next request', async () => {
   const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
   await Promise.all(Array.from({ length: 5 }, () => exchange(request, { agent, wires, timeout: 20_000, signal: undefined })));
   expect(rawSockets.lease()).toBeDefined();
-  const open = [agent.sockets, agent.freeSockets].flatMap(Object.values<Socket[]>).flat();
+  const open = [agent.sockets, agent.freeSockets].flatMap((byHost) => Object.values(byHost).flatMap((sockets = []) => sockets));
   expect(open.filter(({ destroyed }) => !destroyed)).toHaveLength(4);
 });
 
