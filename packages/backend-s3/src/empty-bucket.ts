@@ -15,17 +15,20 @@ const maxIdleRounds = 3;
 /** Each round by key leaves delete markers. If removing those brings the object back, that is no progress. */
 const maxRoundsByKey = 3;
 
-/** Deletes objects, versions, delete markers and open uploads, again and again until the server lets the bucket go. */
+/** Deletes open uploads, objects, versions and delete markers, again and again until the server lets the bucket go. */
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   let idleRounds = 0;
   let roundsByKey = 0;
-  for (;;) {
-    const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
+  for (let round = 1; ; round++) {
+    let removed = await removeUploads(store, bucket, ctx);
+    // The first round looks only whether it is permitted to delete the bucket: one that has to stay keeps what it holds.
+    if (round > 1) removed += await removeVersions(store, bucket, ctx);
     try {
       return await deleteEmptyBucket(store, bucket, ctx);
     } catch (error) {
       const isDisturbed = causeStatus(error) === 499; // MinIO, if another call is deleting the bucket at the same time
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
+      if (round === 1) continue;
       idleRounds = removed === 0 ? idleRounds + 1 : 0;
       if (idleRounds >= maxIdleRounds) throw error;
       if (idleRounds !== 1 || roundsByKey === maxRoundsByKey) continue;
