@@ -66,6 +66,20 @@ describe.each(transports)('a list (%s)', (transport) => {
     expect(place).toBe('b-\u{10FFFF}');
   });
 
+  it('continues after a common prefix with the note of a token of MinIO, which otherwise may end the list', async () => {
+    const [note, cut] = ['[minio_cache:v2,return:]', '<CommonPrefixes><Prefix>a/b-</Prefix></CommonPrefixes>'];
+    const theirs = Buffer.from(`a/b-c/${note}`).toString('base64');
+    const page = `<IsTruncated>true</IsTruncated><NextContinuationToken>${theirs}</NextContinuationToken>${cut}`;
+    const server = await serve(answering(`<ListBucketResult>${page}</ListBucketResult>`), answering('<ListBucketResult/>'));
+    const backend = backendTo(server, { transport });
+    const asked = { delimiter: '-', maxKeys: 1 };
+    const { nextContinuationToken } = await backend.list('bucket', asked, noContext);
+    await backend.list('bucket', { ...asked, continuationToken: nextContinuationToken! }, noContext);
+    const { searchParams } = new URL(server.requests[1]!.url!, server.endpoint);
+    expect(Buffer.from(searchParams.get('continuation-token') ?? '', 'base64').toString()).toBe(`a/b-\u{10FFFF}${note}`);
+    expect(searchParams.has('start-after')).toBe(false);
+  });
+
   it('is empty if the server rejects a prefix as an argument and holds no key that begins with it', async () => {
     const backend = backendTo(
       await serve((request, response) =>

@@ -114,9 +114,9 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
   if (page.nextContinuationToken === undefined) return page;
   const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
   const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
-  if (endsWithPrefix) return { ...page, nextContinuationToken: tokenOf('p', prefix) };
+  if (endsWithPrefix) return { ...page, nextContinuationToken: tokenAfter('p', prefix, page.nextContinuationToken) };
   // Such a key is not a common prefix if the delimiter begins inside the prefix of the list. Ceph takes it for one, and continues after it.
-  if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenOf('k', object + lowest) };
+  if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenAfter('k', object, page.nextContinuationToken) };
   return { ...page, nextContinuationToken: serverTokenPrefix + page.nextContinuationToken };
 }
 
@@ -153,6 +153,19 @@ const lowest = '\t';
 
 function tokenOf(kind: 'k' | 'p', name: string): string {
   return `${kind}.${Buffer.from(name).toString('base64url')}`;
+}
+
+/**
+ * After a place in a folder, MinIO counts the neighbours of that folder towards the page before it leaves them out, and then reports that
+ * nothing is left; but not if the place comes with the note that ends its own tokens.
+ * @param token the server's own, of a page that ends with `name`
+ */
+function tokenAfter(kind: 'k' | 'p', name: string, token: string): string {
+  const place = name + (kind === 'p' ? highest : lowest);
+  const told = Buffer.from(token, 'base64').toString();
+  const note = told.startsWith(name) ? /\[minio_cache:[^\]]*\]$/.exec(told)?.[0] : undefined;
+  if (note !== undefined) return serverTokenPrefix + Buffer.from(place + note).toString('base64');
+  return kind === 'p' ? tokenOf('p', name) : tokenOf('k', place);
 }
 
 function positionOf(token: string): Position {

@@ -163,6 +163,14 @@ function pagesOfAnyDelimiter(suite: Suite): void {
       }
     }
   });
+
+  suite.test('goes on within a folder that has many neighbours, by any delimiter', async (t) => {
+    const neighbours = Array.from({ length: 9 }, (_, index) => `a+${index}`);
+    await fill(t, ...neighbours, 'a/b-c/d', 'a/d', 'a/e-f', 'b', 'c-d');
+    const expected = [...neighbours, 'a/b-', 'a/d', 'a/e-', 'b', 'c-'];
+    for (const maxKeys of [1, 2, 3, 5])
+      assert.deepEqual((await t.keys({ delimiter: '-', maxKeys })).sort(compareKeys), expected, `in pages of ${maxKeys}`);
+  });
 }
 
 function pages(suite: Suite): void {
