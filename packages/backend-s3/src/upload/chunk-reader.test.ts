@@ -52,6 +52,17 @@ describe('a reader of chunks', () => {
     }
   });
 
+  it('fills one target after the other from a chunk that is larger than several of them', async () => {
+    const reader = new ChunkReader(pieces([250, 20, 250]));
+    const got: Buffer[] = [];
+    for (let end = 100; end === 100;) {
+      const target = Buffer.alloc(100);
+      end = await reader.fill(target);
+      got.push(target.subarray(0, end));
+    }
+    expect(Buffer.concat(got).equals(expected(520))).toBe(true);
+  });
+
   it('reads a stream from which somebody has read before and put the bytes back', async () => {
     const stream = pieces([100, 100]);
     await new Promise((resolve) => stream.once('readable', resolve));
