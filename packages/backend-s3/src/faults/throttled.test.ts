@@ -92,7 +92,7 @@ describe.each(transports)('when the server throttles (%s)', (transport) => {
     await bench.direct.put(bench.at('batch/000'), { kind: 'buffer', data: small }, options, noContext);
     const refused = new Set([2]);
     bench.proxy.faults.answer = (request) =>
-      refused.has(bench.proxy.count('POST')) ? refusalOf(403, 'AccessDenied', request.method) : undefined;
+      refused.has(bench.proxy.count('POST')) ? refusalOf(403, 'InvalidAccessKeyId', request.method) : undefined;
     const { deleted, errors } = await bench.through().batchDelete!.deleteMany(bench.bucket, keys, noContext);
     expect([deleted.length + errors.length, new Set([...deleted, ...errors.map(({ key }) => key)]).size]).toEqual([600, 600]);
     expect([100, 250]).toContain(errors.length);
