@@ -512,8 +512,9 @@ describe('copyFile and moveFile', () => {
   });
 
   it('say of a move whose source cannot be deleted that the copy is there', async () => {
+    const cause = new Error('of the provider');
     const fail = async (): Promise<never> => {
-      throw storageError('storage_unavailable', 'No.', { retryAfter: 7 });
+      throw storageError('storage_unavailable', 'No.', { retryAfter: 7, cause });
     };
     const { deleteIfMatch: _, ...others } = wrapBackend(backend);
     for (const deletion of [{ delete: fail }, { deleteIfMatch: fail }]) {
@@ -522,6 +523,7 @@ describe('copyFile and moveFile', () => {
         code: 'storage_unavailable',
         message: 'The object was copied, but its source may still be there. No.',
         retryAfter: 7,
+        cause,
       });
       expect(await keysOf()).toEqual(['k', 'l']);
     }

@@ -395,7 +395,7 @@ function layered({ backend, observer, retry: policy }: StorageServiceOptions): S
 /** A move that fails leaves nothing behind, unless it fails here. */
 function halfMoved(error: unknown): never {
   if (!isStorageError(error)) throw error;
-  const { code, message, retryable, retryAfter } = error;
-  const options = defined({ cause: error, retryable, retryAfter });
+  const { code, message, cause, retryable, retryAfter } = error;
+  const options = defined({ cause, retryable, retryAfter }); // the cause is the provider's own, as of any other error
   throw storageError(code, `The object was copied, but its source may still be there. ${message}`, options);
 }
