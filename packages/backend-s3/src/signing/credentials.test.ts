@@ -220,6 +220,11 @@ describe('credentials', () => {
       await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject(failed);
     });
 
+    it('are those of nobody where no role is named that the keys would take: the chain asks for none then', async () => {
+      await writeFile(join(folder, 'config'), '[default]\nsource_profile = base\n[profile base]\nregion = eu-central-1\n');
+      await expect(new Credentials(undefined, new Clock()).load()).rejects.toMatchObject({ name: 'CredentialsProviderError' });
+    });
+
     it('have ended if they were those of an SSO session', async () => {
       const sso = 'sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = coffer\n';
       const session = '[sso-session corp]\nsso_region = eu-central-1\nsso_start_url = https://corp.example/start\n';

@@ -157,6 +157,7 @@ async function namedSource(): Promise<string | undefined> {
   if (variable !== undefined) return variable;
   const { getProfileName, parseKnownFiles } = await import('./default-chain.ts');
   const profile = (await parseKnownFiles({ ignoreCache: true }))[getProfileName({})];
-  // The last two: whose keys take the role.
-  return ['credential_process', 'credential_source', 'source_profile'].find((name) => profile?.[name] !== undefined);
+  // Whose keys take the role. Without a role, the chain passes them over.
+  const ofRole = profile?.['role_arn'] === undefined ? [] : ['credential_source', 'source_profile'];
+  return ['credential_process', ...ofRole].find((name) => profile?.[name] !== undefined);
 }
