@@ -21,7 +21,7 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
   let roundsByKey = 0;
   for (let round = 1; ; round++) {
     let removed = await removeUploads(store, bucket, ctx);
-    // The first round looks only whether it is permitted to delete the bucket: one that has to stay keeps what it holds.
+    // The first round looks only whether it is permitted to delete the bucket: one that has to stay keeps its objects.
     if (round > 1) removed += await removeVersions(store, bucket, ctx);
     try {
       return await deleteEmptyBucket(store, bucket, ctx);
