@@ -11,6 +11,7 @@ import { authOptions } from './auth/auth-options.ts';
 import { tokenVerifier } from './auth/token-verifier.ts';
 import { listen } from './listen.ts';
 import { metricsServer } from './metrics.ts';
+import { reportMissingBucket } from './missing-bucket.ts';
 import { allObservers, logObserver } from './observe/log-observer.ts';
 import { answerError } from './responses.ts';
 import { createApiServer } from './server.ts';
@@ -66,7 +67,8 @@ export async function serve(config: Config, log: Logger, signal: AbortSignal): P
     const drain = drainOf(server);
     await listen(server, { ...config.server, variable: 'PORT' });
     const endSweeps = sweepRegularly(runtime, log);
-    started.push(async () => void (await Promise.all([endSweeps(), drain(drainMs, idleMs)])));
+    const endLook = reportMissingBucket(runtime, log);
+    started.push(async () => void (await Promise.all([endSweeps(), endLook(), drain(drainMs, idleMs)])));
     return { server, ...(runtime.generatedSecret !== undefined && { generatedSecret: runtime.generatedSecret }), stop };
   } catch (error) {
     await stop();
