@@ -167,8 +167,9 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     const connection = await RawConnection.open(api.url);
     const { authorization } = ann;
     await connection.write(
-      `PATCH ${routes}/${id} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
+      `PATCH ${routes}/${id} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n`,
     );
+    await connection.continued(); // Node 22 takes a reset that comes together with data for the end of the data
     connection.socket.resetAndDestroy();
     await expect.poll(() => counted('PATCH', 499, `${routes}/{id}`)).toBe(1);
 
