@@ -125,8 +125,10 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
  * delete what is listed
  */
 async function fetchPage(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
-  const page = await store.transport.list(bucket, options, ctx);
   const { prefix = '', continuationToken } = options;
+  const page = await store.transport.list(bucket, options, ctx);
+  const unremembered = page.nextContinuationToken === undefined ? tokenOfNoList(continuationToken, prefix) : undefined;
+  if (unremembered !== undefined) return fetchPage(store, bucket, { ...options, continuationToken: unremembered }, ctx);
   const isBelow = page.objects.every(({ key }) => key.startsWith(prefix)) && page.commonPrefixes.every((name) => name.startsWith(prefix));
   if (!isBelow) {
     if (await isRefused(store, bucket, prefix, ctx)) return emptyPage;
@@ -166,6 +168,18 @@ function tokenAfter(kind: 'k' | 'p', name: string, token: string): string {
   const note = told.startsWith(name) ? /\[minio_cache:[^\]]*\]$/.exec(told)?.[0] : undefined;
   if (note !== undefined) return serverTokenPrefix + Buffer.from(place + note).toString('base64');
   return kind === 'p' ? tokenOf('p', name) : tokenOf('k', place);
+}
+
+/**
+ * MinIO forgets a list 15 minutes after its last page, or when it is restarted. A token that names such a list is then a place only, and what
+ * `tokenAfter` tells of may end the list; that it has ended is believed of a token that asks for a new list.
+ * @returns such a token; undefined if the given one names no list, or a place that is in no folder of this one
+ */
+function tokenOfNoList(token = '', prefix: string): string | undefined {
+  const told = Buffer.from(token, 'base64').toString();
+  const place = told.replace(/(\[minio_cache:[^,\]]*),id:[^\]]*\]$/, '$1,return:]');
+  const isInFolder = told.includes('/', prefix.lastIndexOf('/') + 1);
+  return place === told || !isInFolder ? undefined : Buffer.from(place).toString('base64');
 }
 
 function positionOf(token: string): Position {
