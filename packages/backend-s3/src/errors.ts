@@ -1,6 +1,7 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
+import { wasInDoubt } from './in-doubt.ts';
 import { networkError } from './network-errors.ts';
 import { nameOf, secondsIn, statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
@@ -139,6 +140,12 @@ function explanationOf(name: string, message = ''): readonly [StorageErrorCode, 
 /** Turns whatever the provider, the SDK or the network failed with into a StorageError. Nothing else does. */
 export function toStorageError(cause: unknown, about: About): StorageError {
   if (isStorageError(cause)) return cause;
+  const error = translated(cause, about);
+  // Callers may have to look for what an earlier attempt leaves behind, whatever the last one was told.
+  return wasInDoubt(error) ? Object.assign(error, { inDoubt: true }) : error;
+}
+
+function translated(cause: unknown, about: About): StorageError {
   const error = cause as ProviderError;
   const name = nameOf(error);
   const headers = error.$response?.headers ?? {};

@@ -132,7 +132,7 @@ async function uploadClaimed(
         .catch((error: unknown) => {
           // A provider that has received all bytes stores them, even if the client has gone or the answer is lost, or after a removal.
           const mayHaveAll = limited.kind === 'buffer' || limited.stream.readableEnded;
-          mayCome = mayHaveAll && (!isStorageError(error) || error.retryable);
+          mayCome = mayHaveAll && (!isStorageError(error) || error.retryable || error.inDoubt === true);
           throw error;
         });
       const record = await settle(parts, { id, tenant, contentType, info, sha256, late: await lateFields(file, ctx) });

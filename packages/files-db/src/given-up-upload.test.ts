@@ -25,23 +25,25 @@ describe('an upload that is given up', () => {
     await rig.close();
   });
 
+  const gone = new Error('The client is gone.');
+  const refused = storageError('access_denied', 'The retry was refused.', { inDoubt: true });
   it.each([
-    ['came whole', () => 'abc'],
-    ['came in pieces', () => streamOf(['x'.repeat(5000), 'y'])],
-  ])('lets the sweep remove an object that %s, and arrives after its upload was given up', async (_how, body) => {
+    ['came whole', () => 'abc', gone],
+    ['came in pieces', () => streamOf(['x'.repeat(5000), 'y']), gone],
+    ['came before the permission was withdrawn', () => 'abc', refused],
+  ])('lets the sweep remove an object that %s, and arrives after its upload was given up', async (_how, body, failure) => {
     const inner = memoryBackend();
-    const gone = new Error('The client is gone.');
     let store: (() => Promise<unknown>) | undefined;
     const backend = variant(inner, {
       put: async (at, sent, options) => {
         // Like a provider that has all bytes when the connection closes, and stores them a little later.
         const data = sent.kind === 'buffer' ? sent.data : await readAll(sent.stream);
         store = () => inner.put(at, { kind: 'buffer', data }, options, {});
-        throw gone;
+        throw failure;
       },
     });
     const rig = await openRig({ backend });
-    await expect(upload(rig, '', { tenantContext: acme, body: body() })).rejects.toBe(gone);
+    await expect(upload(rig, '', { tenantContext: acme, body: body() })).rejects.toBe(failure);
     await store?.();
     expect(await rig.keys()).toHaveLength(1);
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });

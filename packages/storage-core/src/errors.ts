@@ -51,6 +51,8 @@ export interface StorageErrorOptions {
   readonly retryable?: boolean;
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number;
+  /** Whether the call may have been carried out, or may yet be: an earlier attempt, whose answer got lost, was not refused. */
+  readonly inDoubt?: boolean;
   /** The mistakes of a request, for validation_failed. */
   readonly errors?: readonly FieldError[];
   /** Size of the object in bytes, for errors about a range of it. */
@@ -69,6 +71,8 @@ export class StorageError extends Error {
   // Only declared, so that an error has no fields beyond those it was given.
   /** Seconds after which a retry makes sense. */
   declare readonly retryAfter?: number;
+  /** Whether the call may have been carried out, or may yet be, although its last attempt was refused. Retryable errors never rule it out. */
+  declare readonly inDoubt?: boolean;
   /** The mistakes of a request, for validation_failed. */
   declare readonly errors?: readonly FieldError[];
   /** Size of the object in bytes, for range_not_satisfiable. */
@@ -80,6 +84,7 @@ export class StorageError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? retryableCodes.has(code);
     if (options.retryAfter !== undefined) this.retryAfter = options.retryAfter;
+    if (options.inDoubt !== undefined) this.inDoubt = options.inDoubt;
     if (options.errors !== undefined) this.errors = options.errors;
     if (options.objectSize !== undefined) this.objectSize = options.objectSize;
     Object.defineProperty(this, brand, { value: true });

@@ -122,6 +122,33 @@ describe.each(transports)('when a connection is cut (%s)', (transport) => {
       expect(await bench.direct.head(bench.at('complete'), noContext)).toMatchObject({ etag, size: large.length });
     });
 
+    it.each([
+      ['a small object', small],
+      ['an object of parts', large],
+    ])(
+      'instead of the answer to a write, and a refusal after it, the object may be there, which the refusal says: %s',
+      async (_what, data) => {
+        const at = bench.at(`refused later, ${cut}, ${data.length}`);
+        bench.proxy.faults.cut = cut;
+        let asked = 0;
+        bench.proxy.faults.answer = ({ method, target }) => {
+          const isWrite = method === 'PUT' && !target.includes('partNumber=');
+          if (!isWrite && !(method === 'POST' && target.includes('uploadId='))) return undefined;
+          bench.proxy.faults.cutAfter = ++asked === 1 ? 0 : Infinity;
+          return asked === 1 ? undefined : refusalOf(403, 'AccessDenied', method);
+        };
+        const writing = bench.through({ maxRetries: 1 }).put(at, { kind: 'buffer', data }, options, noContext);
+        await expect(writing).rejects.toMatchObject({ code: 'access_denied', retryable: false, inDoubt: true });
+        await eventually(() => bench.direct.head(at, noContext)).toMatchObject({ size: data.length });
+        const again: unknown = await bench
+          .through({ maxRetries: 1 })
+          .put(at, { kind: 'buffer', data }, options, noContext)
+          .catch((error: unknown) => error);
+        expect(again).toMatchObject({ code: 'access_denied' });
+        expect(again).not.toHaveProperty('inDoubt');
+      },
+    );
+
     it('instead of the only answer to such a completion, the upload is not aborted: Ceph may still be at it, and would drop the bytes of the object', async () => {
       const at = bench.at(`completed unheard, ${cut}`);
       bench.proxy.faults.cut = cut;
