@@ -104,7 +104,7 @@ export class Endpoint {
 function withoutBucketDetails(error: unknown): never {
   if (!lacksPermission(error)) throw error;
   const message =
-    'This depends on how the storage provider behaves, which has to be tried out first; for that, the credentials must be allowed to create a bucket or to write here.';
+    'This depends on how the storage provider behaves, which has to be tried out first; for that, the credentials must be allowed to write and read objects, here or in a bucket that they may create.';
   throw storageError('access_denied', `${message} ${error.message}`, { cause: error }); // which names a permission, and no bucket
 }
 

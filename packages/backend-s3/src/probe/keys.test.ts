@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { probeEndpoint, s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import { transports } from '../testing/fault-bench.ts';
-import { behindFront } from '../testing/front.ts';
+import { behindFront, errorDocument } from '../testing/front.ts';
 import { rewritten } from '../testing/rewriting-front.ts';
 import { ok, scripted } from '../testing/scripted.ts';
 import type { Answer } from '../testing/scripted.ts';
@@ -21,6 +21,28 @@ it('takes a key that is not listed for one that the server does not hold', async
     path.includes('prefix=back%5Cslash') ? { status: 200, body: '<ListBucketResult></ListBucketResult>' } : undefined,
   );
   expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
+});
+
+it.each([
+  ['in a bucket of its own', undefined],
+  ['in a bucket that it may not look at', 'create'],
+])('takes no key for refused where the credentials may list nothing: %s', async (_where, denied) => {
+  const isList = (method: string, path: string): boolean => method === 'GET' && path.includes('list-type=2');
+  const isBucket = (path: string): boolean => /^\/[^/?]+\/?$/.test(path);
+  const account = await behindFront(ceph, (method, path) => {
+    const isOfBucket = isList(method, path) || (method === 'HEAD' && isBucket(path));
+    const isCreation = denied === 'create' && method === 'PUT' && path.startsWith('/coffer-probe-') && isBucket(path);
+    return isOfBucket || isCreation ? { status: 403, body: method === 'HEAD' ? '' : errorDocument('AccessDenied') } : undefined;
+  });
+  const backend = s3Backend({ ...account, endpoint: ceph.endpoint });
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  onTestFinished(async () => {
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+  expect(await probeEndpoint(account, bucket)).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: false, conditionalPut: true });
+  expect((await backend.list(bucket, {}, noContext)).objects).toEqual([]);
 });
 
 it('takes 500 for a refusal of a key, as of servers whose file systems cannot hold it', async () => {

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 
-import { noContext, readAll } from '@coffer/storage-core';
+import { hasCode, noContext, readAll } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { toStorageError } from '../errors.ts';
 import { keyClasses } from '../key-classes.ts';
 import type { KeyClass } from '../key-classes.ts';
 import type { Store } from '../store.ts';
-import { isAccepted } from './refusals.ts';
+import { answerTo, isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 import { write } from './writes.ts';
 
@@ -17,7 +17,8 @@ const parallel = 8;
 /** The kinds of keys that the server refuses, does not list under their name, or confuses with others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyClasses) as KeyClass[];
-  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyClasses[name].twins));
+  const mayList = await maySeeLists(store, sandbox);
+  const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyClasses[name].twins, mayList));
   return classes.filter((_name, index) => !held[index]);
 }
 
@@ -25,15 +26,23 @@ export async function refusedKeys(store: Store, sandbox: Sandbox): Promise<reado
 export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox): Promise<boolean> {
   const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
   await write(store, above, 'x');
+  const mayList = await maySeeLists(store, sandbox);
   const isShown = async (): Promise<boolean> => {
     await write(store, below, 'y');
+    if (!mayList) return true;
     const { objects } = await store.transport.list(sandbox.bucket, { prefix: above.key }, noContext);
     return objects.some(({ key }) => key === below.key);
   };
   return !(await isAccepted(sandbox, isShown));
 }
 
-function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string]): Promise<boolean> {
+/** Otherwise every key is missing from them, which says nothing about the server. */
+async function maySeeLists(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const { bucket, key } = sandbox.at('listed');
+  return !hasCode(await answerTo(sandbox, () => store.transport.list(bucket, { prefix: key, maxKeys: 1 }, noContext)), 'access_denied');
+}
+
+function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], mayList: boolean): Promise<boolean> {
   const [odd, plain] = [sandbox.at(oddKey), sandbox.at(plainKey)];
   return isAccepted(sandbox, async () => {
     for (const at of [odd, plain]) await write(store, at, at.key);
@@ -41,6 +50,7 @@ function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonl
       const result = await store.transport.get(at, {}, noContext);
       if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
     }
+    if (!mayList) return true;
     // Some keys are listed only under their own name. Whether `x/` exists beside `x` is another question.
     const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));

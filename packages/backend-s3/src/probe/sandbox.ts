@@ -32,7 +32,7 @@ export interface Sandbox extends Asked {
 export async function openSandbox(store: Store, bucket: string, { signal }: CallContext): Promise<Sandbox> {
   const name = sandboxName();
   const isOwn = await isCreated(store, name);
-  if (!isOwn) await store.transport.headBucket(bucket, noContext);
+  if (!isOwn) await assertThere(store, bucket);
   const location = isOwn ? { bucket: name, prefix: '' } : { bucket, prefix: sandboxPrefix(name) };
   const used = new Map<string, ObjectAddress>();
   const deleteUsed = (versionId?: string, kept?: ObjectAddress): Promise<unknown> =>
@@ -66,6 +66,15 @@ export async function openSandbox(store: Store, bucket: string, { signal }: Call
       await removeVersions(store, bucket, noContext, location.prefix).catch(() => {});
     },
   };
+}
+
+/** Credentials that may not look at a bucket may still write into it, which the first object shows. @throws no_such_bucket */
+async function assertThere(store: Store, bucket: string): Promise<void> {
+  try {
+    await store.transport.headBucket(bucket, noContext);
+  } catch (error) {
+    if (!hasCode(error, 'access_denied')) throw error;
+  }
 }
 
 async function isCreated(store: Store, name: string): Promise<boolean> {
