@@ -1,8 +1,9 @@
-import { aclOf, cannedAcls, hasCode } from '@coffer/storage-core';
+import { aclOf, cannedAcls, hasCode, storageError } from '@coffer/storage-core';
 import type { Acl, AclGrant, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
 
 import { accessDenied } from './errors.ts';
 import { lacksAcls } from './profile.ts';
+import { isAboutAccount } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -20,16 +21,24 @@ export async function carriedAcl(
   const { bucket } = destination; // the credentials may only read the source
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
-    if (!isAboutAcls || !lacksAcls(await store.endpoint.profile(bucket, ctx))) throw error;
+    if (!isAboutAcls || !lacksAcls(await store.endpoint.profile(bucket, ctx))) throw explained(error);
     return undefined;
   });
   if (acl?.owner.id === '') store.endpoint.reportsOwners = false;
   const canned = acl && cannedOf(acl);
   if (acl === undefined || canned === 'private') return undefined;
   const profile = await store.endpoint.profile(bucket, ctx);
-  if (profile.aclDenied) throw accessDenied('s3:PutObjectAcl');
+  if (profile.aclDenied) throw explained(accessDenied('s3:PutObjectAcl'));
   if (!profile.acl) return undefined;
   return canned === undefined ? { acl } : { canned };
+}
+
+/** Whoever may not carry the ACL over may still copy the object without it. */
+function explained(error: unknown): unknown {
+  if (!hasCode(error, 'access_denied') || isAboutAccount(error)) return error;
+  return storageError('access_denied', `${error.message} A copy made with the ACL "private" does not need it.`, {
+    cause: error.cause,
+  });
 }
 
 /**

@@ -152,8 +152,9 @@ describe.each(transports)('a copy from a bucket that the credentials may only re
     await expect(copying).rejects.toMatchObject({ code: 'access_denied', message: expect.stringMatching(/permission s3:PutObject\.$/) });
   });
 
-  it('names the permission that is missing where they may not see its ACL', async () => {
-    const message = 'The storage provider refused; the credentials may lack the permission s3:GetObjectAcl.';
+  it('names the permission that is missing where they may not see its ACL, and the copies that do without', async () => {
+    const message =
+      'The storage provider refused; the credentials may lack the permission s3:GetObjectAcl. A copy made with the ACL "private" does not need it.';
     await expect(copied(/^\/from-.*\?acl/, 403, 'AccessDenied')).rejects.toMatchObject({ code: 'access_denied', message });
   });
 });
