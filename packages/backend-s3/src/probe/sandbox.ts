@@ -3,7 +3,7 @@ import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
 import { createBucket } from '../create-bucket.ts';
-import { deleteBucketByForce, removeVersions } from '../empty-bucket.ts';
+import { deleteBucketByForce, deleteEmptyBucket, removeVersions } from '../empty-bucket.ts';
 import { isAboutAccount } from '../provider-error.ts';
 import { deleteObject } from '../remove.ts';
 import type { Store } from '../store.ts';
@@ -61,7 +61,9 @@ export async function openSandbox(store: Store, bucket: string, { signal }: Call
     clear: async (kept) => void (await deleteUsed(undefined, kept)),
     async close() {
       await deleteUsed(isOwn ? 'null' : undefined); // first by key: not every server lists every key as it is
-      if (isOwn) return deleteBucketByForce(store, location.bucket, noContext);
+      // Empty by now, as a rule: only what is left takes the permissions to list and delete uploads and versions.
+      if (isOwn)
+        return deleteEmptyBucket(store, location.bucket, noContext).catch(() => deleteBucketByForce(store, location.bucket, noContext));
       // Noncurrent versions, if the bucket keeps them. Credentials that may not see them leave them.
       await removeVersions(store, bucket, noContext, location.prefix).catch(() => {});
     },
