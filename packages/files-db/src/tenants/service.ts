@@ -1,4 +1,4 @@
-import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
 
 import { assertWanted, labelled, withoutSignal } from '../call-context.ts';
@@ -131,7 +131,7 @@ export class TenantService {
     } catch (error) {
       const isRolledBack = info === undefined || (await this.#storage.deleteBucket(bucket, {}, withoutSignal(ctx)).then(yes, no));
       if (claimed && isRolledBack) await this.#tenants.removeBucket(bucket);
-      throw error;
+      throw isRolledBack ? error : leftBehind(bucket, error);
     }
     await this.#assertKept(bucket, ctx);
     return info;
@@ -278,6 +278,14 @@ const no = (): boolean => false;
 
 function deletedMeanwhile(): Error {
   return storageError('tenant_not_found', 'The tenant or its bucket was deleted in the meantime.');
+}
+
+/** Whoever mends the cause, and tries again, is told that the bucket exists: nothing else would say that it has no rules. */
+function leftBehind(bucket: string, error: unknown): unknown {
+  if (!isStorageError(error)) return error;
+  const { code, message, cause, retryable, retryAfter } = error;
+  const left = `The bucket "${bucket}" is the tenant's by now, but may lack its rules: delete it before another attempt.`;
+  return storageError(code, `${message} ${left}`, { cause, retryable, ...(retryAfter !== undefined && { retryAfter }) });
 }
 
 function notEmpty(): Error {
