@@ -12,7 +12,7 @@ export interface Check {
   readonly code?: string;
 }
 
-export const notTriedMessage = 'not tried out: the credentials may not create a bucket for the test';
+export const notTriedMessage = 'not tried out: the credentials may not create a bucket for the test, or may not do this in it';
 
 /** The check as failed with what an error says. */
 export function failure(name: string, error: unknown): Check {

@@ -43,7 +43,7 @@ export default class Sweep extends StorageCommand {
     const retained = swept.files?.retained ?? 0;
     if (retained === 0) return;
     process.exitCode = 1;
-    const message = `What ${countText(retained, 'file')} left behind could not be removed: the provider refused, or a table still refers to it. The next sweep tries again.`;
+    const message = `What ${countText(retained, 'file')} left behind could not be removed: the provider refused, as it does without the permission to list and to delete objects, or a table still refers to it. The next sweep tries again.`;
     this.output.error(storageError('storage_unavailable', message));
   }
 }
