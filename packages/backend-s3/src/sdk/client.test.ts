@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { noContext } from '@coffer/storage-core';
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 
@@ -79,6 +81,29 @@ it.each([
     await closed.promise;
     expect(others).toBe(0);
     expect(server.requests).toHaveLength(1 + late.length);
+  },
+);
+
+it.each([
+  ['a success', (_request, response) => void response.writeHead(200, { etag: '"made"' }).end(), 'fulfilled'],
+  ['a refusal', (_request, response) => void response.writeHead(412).end(), 'rejected'],
+] satisfies [string, Answer, string][])(
+  'an upload that is a stream holds no place once it is answered, even if some of it was not sent: %s',
+  async (_what, early, outcome) => {
+    const server = await serve(early, ok);
+    const keys = { accessKey: 'who', secretKey: 'secret' };
+    const store = openStore({ endpoint: server.endpoint, ...keys, transport: 'sdk', maxPoolConnections: 1, maxRetries: 0, timeout: 600 });
+    open.push(() => store.connection.close());
+    const at = { bucket: 'bucket', key: 'key' };
+    const stream = Readable.from(
+      Array.from({ length: 50 }, () => Buffer.alloc(1_000_000)),
+      { objectMode: false },
+    );
+    const put = store.transport.put(at, { kind: 'stream', stream, size: 50_000_000 }, { contentType: 'text/plain' }, noContext);
+    const [{ status }] = await Promise.allSettled([put]);
+    stream.destroy();
+    await store.transport.put(at, { kind: 'buffer', data: Buffer.from('next') }, { contentType: 'text/plain' }, noContext);
+    expect([status, server.connections()]).toEqual([outcome, 2]);
   },
 );
 

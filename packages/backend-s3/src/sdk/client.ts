@@ -24,7 +24,10 @@ export interface Sdk {
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function nothing(): void {}
 
-/** Ends a request once its answer has arrived, even if some of it was not sent: its memory may then be reused. */
+/**
+ * Ends a request once its answer has arrived, even if some of it was not sent: its memory may then be reused, and a stream would hold its
+ * place in the pool for as long as the server does not read it.
+ */
 class Handler extends NodeHttpHandler {
   readonly #wires: Connection['wires'];
 
@@ -43,7 +46,7 @@ class Handler extends NodeHttpHandler {
     this.#wires.giveBack();
     const output = await super.handle(mayBeRespelled(request) ? streamed(request) : request, options);
     const answer = output.response.body as IncomingMessage & { readonly req: ClientRequest };
-    if (body instanceof Uint8Array && !answer.req.writableFinished) {
+    if (!answer.req.writableFinished) {
       answer.once('end', () => {
         if (!answer.req.writableFinished) answer.req.destroy();
       });
