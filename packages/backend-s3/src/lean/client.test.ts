@@ -57,6 +57,20 @@ describe('what a server finds wrong', () => {
     expect(await transportTo(server, { maxRetries: 0 }).head(at, noContext)).toMatchObject({ etag: 'made' });
   });
 
+  it.each(['lean', 'sdk'] as const)('with both the clock and the region is corrected within one call (%s)', async (transport) => {
+    const ahead = 3_600_000;
+    const server = await serve((request, response) => {
+      const date = new Date(Date.now() + ahead).toUTCString();
+      if (timeOf(request) - Date.now() < ahead / 2) return refusal(403, 'RequestTimeTooSkewed', { date })(request, response);
+      if (regionOf(request) === 'eu-west-1') return ok(request, response);
+      return refusal(400, 'AuthorizationHeaderMalformed', { date }, '<Region>eu-west-1</Region>')(request, response);
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    expect(await store.transport.put(at, payload, described, noContext)).toEqual({ etag: 'made' });
+    expect(server.requests).toHaveLength(3);
+  });
+
   it('with the keys is not blamed on a clock that is right', async () => {
     const server = await serve(refusal(403, 'AccessDenied'));
     await expect(transportTo(server).head(at, noContext)).rejects.toMatchObject({ code: 'access_denied' });

@@ -29,25 +29,28 @@ export class LearnedRegion {
 }
 
 /**
- * Repeats a request once if its refusal has taught something: the time, the region, or other keys. The SDK itself keeps keys that do not
- * expire, and does not notice that a clock is right again.
+ * Repeats a request if its refusal has taught something: the time, the region, or other keys; once for each. The SDK itself keeps keys that
+ * do not expire, and does not notice that a clock is right again.
  */
 export function addCorrections(client: S3Client, { clock, credentials }: Connection, region: LearnedRegion): void {
   client.middlewareStack.add(
     (next) => async (args) => {
-      const used = credentials.known ?? (await credentials.load());
-      const { offset } = clock;
-      const usedRegion = region.current;
-      try {
-        return await next(args);
-      } catch (error) {
-        const status = statusOf(error) ?? 0;
-        const isRefusal = (status >= 400 && status <= 403) || status === 301 || status === 307;
-        if (!(error instanceof Error) || !isRefusal || (args.input as { Body?: unknown }).Body instanceof Readable) throw error;
-        const isCorrected =
-          clock.learn(headerOf(error, 'date'), offset) || region.learn(usedRegion, error) || (await credentials.replace(used, error));
-        if (!isCorrected) throw error;
-        return next(args);
+      const corrected: string[] = [];
+      for (;;) {
+        const used = credentials.known ?? (await credentials.load());
+        const { offset } = clock;
+        const usedRegion = region.current;
+        try {
+          return await next(args);
+        } catch (error) {
+          const status = statusOf(error) ?? 0;
+          const isRefusal = (status >= 400 && status <= 403) || status === 301 || status === 307;
+          if (!(error instanceof Error) || !isRefusal || (args.input as { Body?: unknown }).Body instanceof Readable) throw error;
+          const learned = clock.learn(headerOf(error, 'date'), offset) ? 'clock' : region.learn(usedRegion, error) ? 'region' : undefined;
+          const correction = learned ?? ((await credentials.replace(used, error)) ? 'credentials' : undefined);
+          if (correction === undefined || corrected.includes(correction)) throw error;
+          corrected.push(correction);
+        }
       }
     },
     { step: 'initialize', name: 'corrections', priority: 'low' },
