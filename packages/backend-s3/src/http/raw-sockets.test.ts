@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 
 import { expect, it, onTestFinished } from 'vitest';
 
@@ -63,18 +64,54 @@ it('may have a place that is merely kept for the next request', async () => {
   expect(open.filter(({ destroyed }) => !destroyed)).toHaveLength(4);
 });
 
-it('lets a request in that waits, once a place is given back', async () => {
+/** A server that answers everything but `/slow`. */
+async function serving(): Promise<number> {
   const server = createServer((request, response) => void (request.url === '/slow' || response.end())).listen(0, '127.0.0.1');
+  server.keepAliveTimeout = 0;
   await once(server, 'listening');
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
   });
+  return (server.address() as AddressInfo).port;
+}
+
+it('lets a request in that waits, once a place is given back', async () => {
+  const port = await serving();
   const { rawSockets, agent } = connection();
   const leases = Array.from({ length: 4 }, () => rawSockets.lease());
-  const { port } = server.address() as AddressInfo;
   const [slow, waiting] = ['/slow', '/'].map((path) => get({ agent, host: '127.0.0.1', port, path }).on('error', () => {}));
   await once(slow!, 'socket');
   for (const release of leases) release?.();
   await once(waiting!, 'response');
+});
+
+it('lets a request in that waits, as soon as a download is over, rather than keep its connection for another one', async () => {
+  const port = await serving();
+  const { rawSockets, agent } = connection();
+  const leases = Array.from({ length: 4 }, () => rawSockets.lease());
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+  await Promise.all(leases.map(() => rawSockets.exchange(request, { begin() {}, sink() {} }, undefined)));
+  const [slow, waiting] = ['/slow', '/'].map((path) => get({ agent, host: '127.0.0.1', port, path }).on('error', () => {}));
+  await once(slow!, 'socket');
+  expect(agent.hasWaiters).toBe(true);
+  leases[0]?.();
+  await turn();
+  expect(agent.hasWaiters).toBe(false);
+  await once(waiting!, 'response');
+});
+
+it('keeps the connection of a download for one that follows at once, whoever waits', async () => {
+  const port = await serving();
+  const { rawSockets, agent } = connection();
+  const leases = Array.from({ length: 4 }, () => rawSockets.lease());
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+  const read = (): Promise<void> => rawSockets.exchange(request, { begin() {}, sink() {} }, undefined);
+  await Promise.all(leases.map(read));
+  const [slow] = ['/slow', '/'].map((path) => get({ agent, host: '127.0.0.1', port, path }).on('error', () => {}));
+  await once(slow!, 'socket');
+  leases[0]?.();
+  expect(rawSockets.lease()).toBeDefined();
+  await turn();
+  expect(agent.hasWaiters).toBe(true);
 });

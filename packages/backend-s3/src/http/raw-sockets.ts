@@ -44,6 +44,8 @@ export class RawSockets {
     return () => {
       this.#leases--;
       this.#resizeAgent();
+      // Downloads that wait for a place of their own take over the socket before that.
+      if (this.#agent.hasWaiters) setImmediate(() => this.giveWay());
     };
   }
 
