@@ -153,9 +153,7 @@ export class Slots {
     return new Promise((resolve, reject) => {
       const since = performance.now();
       const giveUp = (reason: Error): void => {
-        const index = this.#queue.indexOf(waiter);
-        if (index < 0) return; // it has been granted
-        this.#queue.splice(index, 1);
+        this.#queue.splice(this.#queue.indexOf(waiter), 1);
         settle();
         reject(reason);
         this.#serve(); // the next in line may ask for less
