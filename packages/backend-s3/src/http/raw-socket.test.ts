@@ -162,6 +162,27 @@ describe('a connection of pulls', () => {
     expect(taken).toBe(1);
   });
 
+  it.each([
+    ['TLS is not there in time', false, 'could not establish a connection in time'],
+    ['TLS is there, and no answer comes', true, 'no answer in time'],
+  ])('tells what took too long: %s', async (_what, speaksTls, message) => {
+    const never = (socket: Socket): void =>
+      void open.push(() =>
+        socket
+          .on('error', () => {})
+          .resume()
+          .destroy(),
+      );
+    const server = speaksTls ? createTlsServer(selfSigned(), never) : createServer(never);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    open.push(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const socket = new RawSocket({ hostname: '127.0.0.1', port, isTls: true, verifySsl: false, timeout: 1000 }, () => {});
+    const asked = socket.exchange('GET / HTTP/1.1\r\n\r\n', { begin() {}, sink() {} }, undefined);
+    await expect(asked).rejects.toMatchObject({ name: 'TimeoutError', message });
+  });
+
   it('does not time out over a sink that takes its time', async () => {
     const { ask } = await connected((peer) => peer.write(whole), { timeout: 200 });
     let text = '';

@@ -109,7 +109,7 @@ export class RawSocket {
           this.#exchange = undefined;
           // Synchronously: the next exchange may begin before anybody else learns of this.
           this.#socket.unref(); // a kept socket does not keep the process alive
-          this.#socket.setTimeout(Math.min(this.#timeout, idleTimeout));
+          this.#socket.setTimeout(idleTimeout);
           if (error === undefined) resolve();
           // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever the sink or the signal came with
           else reject(error);
@@ -178,7 +178,6 @@ export class RawSocket {
         this.#spare?.push(next.buffer);
       }
     } catch (error) {
-      this.#isBusy = false;
       return this.#fail(error);
     }
     this.#isBusy = false;

@@ -52,9 +52,8 @@ export class RawSockets {
   /** Call before a request of the agent: a merely kept socket must not make it wait. */
   giveWay(): void {
     if (this.#open.size <= this.#leases || open(this.#agent.sockets).length < this.#agent.maxSockets) return;
-    for (let socket = this.#idle.shift(); socket !== undefined; socket = this.#idle.shift()) {
-      if (socket.isFree) return this.#drop(socket);
-    }
+    const longestKept = this.#idle.shift();
+    if (longestKept !== undefined) this.#drop(longestKept);
   }
 
   /** Requires a lease. */
@@ -91,7 +90,6 @@ export class RawSockets {
       this.#resizeAgent();
     });
     this.#open.set(socket, origin);
-    this.#resizeAgent();
     return socket;
   }
 
