@@ -138,6 +138,15 @@ describe('a connection of pulls', () => {
     await expect(ask(() => {})).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
+  it('ends its request when it is closed from here while its sink is busy', async () => {
+    const { socket, ask, closed } = await connected((peer) => peer.write(whole.replace('length: 2', 'length: 3')));
+    const sink = async (): Promise<void> => {
+      socket.close();
+      await closed;
+    };
+    await expect(ask(sink)).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
   it.each([
     ['chunks', false],
     ['records of TLS', true],
