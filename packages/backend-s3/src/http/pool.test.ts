@@ -64,3 +64,19 @@ it('makes no connection for those who gave up while they waited', async () => {
   for (const { status } of await Promise.all([first, last])) expect(status).toBe(200);
   expect(server.connections()).toBe(1);
 });
+
+it('lets nobody pass those who wait, when somebody gives up and asks again at once', async () => {
+  const { server, agent, port } = await between(({ url }, response) => void (url === '/held' || response.end()), 1);
+  const wires = new KeptWires(agent);
+  const ask = (path: string, signal?: AbortSignal) =>
+    exchange({ method: 'GET', hostname: 'one.test', port, path, headers: ['host', 'x'] }, { agent, wires, timeout: 20_000, signal });
+  const giveUp = new AbortController();
+  const held = ask('/held', giveUp.signal).catch((error: unknown) => error);
+  const waiting = ask('/waiting');
+  await expect.poll(() => server.requests.length).toBe(1);
+  giveUp.abort(new Error('gone'));
+  const again = ask('/again');
+  expect(await held).toMatchObject({ message: 'gone' });
+  await Promise.all([waiting, again]);
+  expect(server.requests.map(({ url }) => url)).toEqual(['/held', '/waiting', '/again']);
+});
