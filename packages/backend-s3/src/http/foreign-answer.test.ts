@@ -293,12 +293,20 @@ describe.each(['lean', 'sdk'] as const)('an answer that is not from an S3 server
   });
 });
 
-it.each(['lean', 'sdk'] as const)('a switch to another protocol is no answer, and nobody waits for one (%s)', async (name) => {
-  const upgrading: Answer = ({ socket }) => void socket.write('HTTP/1.1 101 -\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
-  const { transport } = await driverTo(name, upgrading);
-  const put = transport.put(at, { kind: 'stream', stream: Readable.from([data]), size: data.length }, described, noContext);
-  await expect(put).rejects.toMatchObject(blame);
-});
+it.each(['lean', 'sdk'] as const)(
+  'a switch to another protocol is no answer, and nobody waits for one, nor keeps the connection (%s)',
+  async (name) => {
+    const closed = Promise.withResolvers<void>();
+    const upgrading: Answer = ({ socket }) => {
+      socket.once('close', closed.resolve);
+      socket.write('HTTP/1.1 101 -\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+    };
+    const { transport } = await driverTo(name, upgrading);
+    const put = transport.put(at, { kind: 'stream', stream: Readable.from([data]), size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject(blame);
+    await closed.promise;
+  },
+);
 
 it.each(['lean', 'sdk'] as const)('an interim status without a final answer is no success, whatever headers it has (%s)', async (name) => {
   for (const headers of ['connection: upgrade\r\nupgrade: x', 'etag: "e"']) {
