@@ -134,12 +134,13 @@ describe('toStorageError', () => {
       failure('TimeoutError', 'the request socket did not establish a connection with the server'),
       failure('TimeoutError', 'the request socket timed out after 60 ms of inactivity'),
       failure('TimeoutError', 'read ECONNRESET', 'ECONNRESET'),
+      failure('Error', 'write EPIPE', 'EPIPE'),
       failure('Error', 'connect ECONNREFUSED 127.0.0.1:9', 'ECONNREFUSED'),
       failure('Error', 'connect ETIMEDOUT 10.0.0.7:9000', 'ETIMEDOUT'),
       failure('Error', 'read ETIMEDOUT', 'ETIMEDOUT'),
     ].map((error) => toStorageError(error, about).code);
     const unavailable = 'storage_unavailable';
-    expect(codes).toEqual(['connect_timeout', 'read_timeout', unavailable, unavailable, 'connect_timeout', 'read_timeout']);
+    expect(codes).toEqual(['connect_timeout', 'read_timeout', unavailable, unavailable, unavailable, 'connect_timeout', 'read_timeout']);
   });
 
   it('distinguishes a late credential provider from a late server', () => {

@@ -28,6 +28,7 @@ describe('retries', () => {
     ['SlowDown', answer(503, 'SlowDown')],
     ['RequestTimeout', answer(400, 'RequestTimeout')],
     ['a cut connection', failure('ECONNRESET')],
+    ['a connection that is cut while a request is written', failure('EPIPE')],
     ['a missing server', failure('ECONNREFUSED')],
     ['no file for its socket', failure('EMFILE')],
     ['a timeout', Object.assign(new Error('late'), { name: 'TimeoutError' })],
