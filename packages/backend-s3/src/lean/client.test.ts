@@ -40,17 +40,27 @@ describe('what a server finds wrong', () => {
     expect(server.requests.map((request) => timeOf(request) - Date.now() > ahead / 2)).toEqual([false, true, true]);
   });
 
-  it('with the clock is corrected also by the refusal of a stream, which itself is gone', async () => {
-    const ahead = 3_600_000;
-    const date = new Date(Date.now() + ahead).toUTCString();
-    const server = await serve(refusal(403, 'RequestTimeTooSkewed', { date }), ok);
-    const transport = transportTo(server, { maxRetries: 0 });
-    const stream = Readable.from([data], { objectMode: false });
-    const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
-    await expect(put).rejects.toMatchObject({ code: 'access_denied' });
-    await transport.head(at, noContext);
-    expect(server.requests.map((request) => timeOf(request) - Date.now() > ahead / 2)).toEqual([false, true]);
-  });
+  it.each(['lean', 'sdk'] as const)(
+    'with the clock is corrected also by the refusal of a stream, which itself is gone (%s)',
+    async (driver) => {
+      const ahead = 3_600_000;
+      const date = new Date(Date.now() + ahead).toUTCString();
+      const server = await serve(refusal(403, 'RequestTimeTooSkewed', { date }), ok);
+      const { transport, connection } = openStore({
+        endpoint: server.endpoint,
+        accessKey: 'who',
+        secretKey: 'secret',
+        maxRetries: 0,
+        transport: driver,
+      });
+      open.push(() => connection.close());
+      const stream = Readable.from([data], { objectMode: false });
+      const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+      await expect(put).rejects.toMatchObject({ code: 'access_denied' });
+      await transport.head(at, noContext);
+      expect(server.requests.map((request) => timeOf(request) - Date.now() > ahead / 2)).toEqual([false, true]);
+    },
+  );
 
   it('with the clock shows at a HEAD by the date alone', async () => {
     const server = await serve(refusal(403, '', { date: new Date(Date.now() - 3_600_000).toUTCString() }), ok);
@@ -71,9 +81,12 @@ describe('what a server finds wrong', () => {
     expect(server.requests).toHaveLength(3);
   });
 
-  it('with the keys is not blamed on a clock that is right', async () => {
-    const server = await serve(refusal(403, 'AccessDenied'));
-    await expect(transportTo(server).head(at, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+  it.each(['lean', 'sdk'] as const)('with the keys is not blamed on a clock or a region that is right (%s)', async (driver) => {
+    const server = await serve(refusal(403, 'AccessDenied', { 'x-amz-bucket-region': 'us-east-1' }));
+    const keys = { accessKey: 'who', secretKey: 'secret' };
+    const { transport, connection } = openStore({ endpoint: server.endpoint, ...keys, transport: driver });
+    open.push(() => connection.close());
+    await expect(transport.head(at, noContext)).rejects.toMatchObject({ code: 'access_denied' });
     expect(server.requests).toHaveLength(1);
   });
 

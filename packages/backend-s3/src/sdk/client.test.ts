@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 
+import { selfSigned } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 
@@ -51,6 +55,7 @@ it('buckets of other regions, to which an endpoint of AWS does not lead, do not 
   const refused = ['far-1', 'far-2'].map((bucket) => expect(put(bucket)).rejects.toMatchObject({ code: 'invalid_argument' }));
   await Promise.all(refused);
   await expect(put('near')).resolves.toMatchObject({ etag: 'made' });
+  expect(server.requests).toHaveLength(3);
 });
 
 it.each([
@@ -106,6 +111,22 @@ it.each([
     expect([status, server.connections()]).toEqual([outcome, 2]);
   },
 );
+
+it.each(['lean', 'sdk'] as const)('a certificate of unknown origin is accepted only if none is verified (%s)', async (transport) => {
+  const server = createServer(selfSigned(), ok).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  open.push(() => server.close());
+  const head = (verifySsl: boolean): Promise<unknown> => {
+    const { port } = server.address() as AddressInfo;
+    const keys = { accessKey: 'who', secretKey: 'secret' };
+    const store = openStore({ endpoint: `https://127.0.0.1:${port}`, ...keys, transport, maxRetries: 1, verifySsl });
+    open.push(() => store.connection.close());
+    return store.transport.head({ bucket: 'bucket', key: 'key' }, noContext);
+  };
+  expect(await head(false)).toMatchObject({ etag: 'made' });
+  const message = expect.stringContaining('certificate is not trusted') as string;
+  await expect(head(true)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false, message });
+});
 
 it.each(['', 'http://127.0.0.1:9'])(
   'the endpoint is the configured one, whatever AWS_… variables say (endpoint "%s")',
