@@ -115,3 +115,13 @@ it('keeps the connection of a download for one that follows at once, whoever wai
   await turn();
   expect(agent.hasWaiters).toBe(true);
 });
+
+it('ends the downloads that are under way when it is closed', async () => {
+  const port = await serving();
+  const { rawSockets, close } = connection();
+  rawSockets.lease();
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/slow', headers: ['host', 'x'] } as const;
+  const asked = rawSockets.exchange(request, { begin() {}, sink() {} }, undefined);
+  close();
+  await expect(asked).rejects.toMatchObject({ code: 'ECONNRESET' });
+});
