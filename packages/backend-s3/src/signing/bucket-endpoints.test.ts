@@ -29,9 +29,13 @@ describe('places', () => {
     ['another server with hosts', { endpoint: 'https://storage.test', forcePathStyle: false }, 'bucket.storage.test/'],
     ['a path', { endpoint: 'https://storage.test/s3/' }, 'storage.test/s3/bucket/'],
     ['an address, which has no hosts below it', { endpoint: 'http://127.0.0.1:9000', forcePathStyle: false }, '127.0.0.1:9000/bucket/'],
-    ['an address of version 6', { endpoint: 'http://[::1]:9000' }, '[::1]:9000/bucket/'],
+    ['an address of version 6', { endpoint: 'http://[::1]:9000', forcePathStyle: false }, '[::1]:9000/bucket/'],
   ])('are those of %s', (_name, options, url) => {
     expect(urlOf(options)).toBe(url);
+  });
+
+  it('of requests about the account have no name in their path', () => {
+    expect(urlOf({ endpoint: 'http://storage.test:9000' }, '')).toBe('storage.test:9000/');
   });
 
   it('tell where to connect', () => {
