@@ -4,7 +4,7 @@ import type { CallContext, ObjectAddress, ResolvedRange } from '@coffer/storage-
 import { unexpectedNotModified } from './conditions.ts';
 import { sourceOf } from './http/answer-body.ts';
 import type { AnswerBody, BodySource, Resumer } from './http/answer-body.ts';
-import { isConnectionLost } from './http/socket-errors.ts';
+import { isInterrupted } from './http/socket-errors.ts';
 import { lengthOf, rangeHeader } from './ranges.ts';
 import type { SlotHolder } from './slot-holders.ts';
 import type { Store } from './store.ts';
@@ -116,9 +116,7 @@ export class BodyResumer implements Resumer, SlotHolder {
     const { received } = this.#open.body;
     if (received - this.#cutAt >= minBytes) this.#retries = maxRetries;
     this.#cutAt = received;
-    // The system gives up a connection whose probes remain unanswered, long before our own timeout.
-    const isGivenUp = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
-    if (!(isConnectionLost(error) || isGivenUp) || this.#retries-- <= 0) return false;
+    if (!isInterrupted(error) || this.#retries-- <= 0) return false;
     this.onDemand();
     return true;
   }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { untilAborted } from '@coffer/storage-core';
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
-import { isConnectionLost } from './http/socket-errors.ts';
+import { isInterrupted } from './http/socket-errors.ts';
 import { isConnectError } from './network-errors.ts';
 import { headerOf, isOfGateway, secondsIn, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
@@ -134,7 +134,7 @@ function isTransient(error: unknown): boolean {
 /** Whether the server may not be there at all, or is only starting. */
 function isAbsent(error: unknown): boolean {
   const status = statusOf(error);
-  const isOfNetwork = isConnectError(error) || isConnectionLost(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+  const isOfNetwork = isConnectError(error) || isInterrupted(error);
   return isOfNetwork || status === 503 || isOfGateway(status);
 }
 

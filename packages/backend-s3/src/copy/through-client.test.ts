@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 
 import { noContext } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { copyObject } from '../copy.ts';
 import { openStore } from '../open-store.ts';
@@ -120,6 +122,31 @@ describe.each(transports)('a copy through this process (%s)', (transport) => {
     const settings = { transport, copyByPartsFrom: 10 * mib, maxRetries: 1, uploadMemory: 8 * mib };
     const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
     await backend.copy({ ...source, key }, destination, { ifMatch: 'before' }, noContext);
+    expect(reads).toBe(size > 8 * mib ? 3 : 2);
+  });
+
+  it.each([
+    ['whole', 6 * mib],
+    ['by parts', 12 * mib],
+  ])('is made although the server falls silent, until the system gives up the connection: %s', async (_how, size) => {
+    const opened: Socket[] = [];
+    const collect = (message: unknown): void => void opened.push((message as { readonly socket: Socket }).socket);
+    subscribe('net.client.socket', collect);
+    onTestFinished(() => void unsubscribe('net.client.socket', collect));
+    const givenUp = Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT', syscall: 'read' });
+    let reads = 0;
+    const server = await serve((request, response) => {
+      if (isWrite(request)) return sent(request, response);
+      if (!isRead(request)) return copying(there('before', size))(request, response);
+      if (reads++ > 0) return reading('before', size)(request, response);
+      const reader = opened.find(({ localPort }) => localPort === request.socket.remotePort);
+      response.writeHead(200, { etag: '"before"', 'content-length': size });
+      return response.write(Buffer.alloc(mib, 'x'), () => setTimeout(() => reader?.destroy(givenUp), 100));
+    });
+    const settings = { transport, copyByPartsFrom: 10 * mib, maxRetries: 1 };
+    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
+    const from = { ...source, key: 'a%b' }; // the parts of which no server copies
+    expect(await backend.copy(from, destination, { ifMatch: 'before' }, noContext)).toMatchObject({ size });
     expect(reads).toBe(size > 8 * mib ? 3 : 2);
   });
 

@@ -5,7 +5,7 @@ import type { CallContext } from '@coffer/storage-core';
 
 import { putMatchFor } from '../etag.ts';
 import { AnswerBody } from '../http/answer-body.ts';
-import { isConnectionLost } from '../http/socket-errors.ts';
+import { isInterrupted } from '../http/socket-errors.ts';
 import { guardBody } from '../open-body.ts';
 import { wrongLength } from '../ranges.ts';
 import type { Store } from '../store.ts';
@@ -54,7 +54,7 @@ export async function readSource(
       await fill(read.into, body);
       return true;
     } catch (error) {
-      const isCut = isConnectionLost(isStorageError(error) ? error.cause : error);
+      const isCut = isStorageError(error) && isInterrupted(error.cause);
       if (!isCut || retries <= 0) throw error;
     }
   }

@@ -32,6 +32,11 @@ export function isConnectionLost(error: unknown): boolean {
   return isDamaged || isCut(error);
 }
 
+/** Whether the connection is lost, or the system has given it up: its probes remain unanswered, long before our own timeout. */
+export function isInterrupted(error: unknown): boolean {
+  return isConnectionLost(error) || (error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT';
+}
+
 /** The error of a request on a socket that had served others before. @param bytesBefore bytes that had been received for those */
 export function failureOnKept(error: unknown, socket: Socket | undefined, bytesBefore: number): unknown {
   const isStale = isCut(error) && socket?.bytesRead === bytesBefore;
