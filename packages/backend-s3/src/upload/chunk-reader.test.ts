@@ -108,18 +108,26 @@ describe('a reader of chunks', () => {
     stream.destroy();
   });
 
-  it.each([
-    ['fails', (stream: Readable) => stream.destroy(new Error('failed')), 'failed'],
-    ['is closed', (stream: Readable) => stream.destroy(), 'closed before its end'],
-  ])('rejects when the stream %s, before, during and after a read', async (_what, end, message) => {
-    const stream = pieces([100]);
-    const reader = new ChunkReader(stream);
-    const filling = reader.fill(Buffer.alloc(1000));
-    end(stream);
-    await expect(filling).rejects.toThrow(message);
-    await expect(reader.hasMore()).rejects.toThrow(message);
-    await new Promise((resolve) => setImmediate(resolve));
-    await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
+  describe.each([
+    ['to fill memory', (reader: ChunkReader) => reader.fill(Buffer.alloc(1000))],
+    ['for chunks', (reader: ChunkReader) => reader.chunks(1000)],
+    ['to the end', async (reader: ChunkReader) => ((await reader.chunks(100)).length > 0 ? reader.hasMore() : undefined)],
+  ])('while it reads %s', (_how, read: (reader: ChunkReader) => Promise<unknown>) => {
+    it.each([
+      ['fails', (stream: Readable) => stream.destroy(new Error('failed')), 'failed'],
+      ['is closed', (stream: Readable) => stream.destroy(), 'closed before its end'],
+    ])('rejects when the stream %s, before, during and after a read', async (_what, end, message) => {
+      const stream = new Readable({ read() {} });
+      stream.push(Buffer.alloc(100));
+      const reader = new ChunkReader(stream);
+      const reading = read(reader);
+      await new Promise((resolve) => setImmediate(resolve)); // until then, it has not had all there is
+      end(stream);
+      await expect(reading).rejects.toThrow(message);
+      await expect(reader.hasMore()).rejects.toThrow(message);
+      await new Promise((resolve) => setImmediate(resolve));
+      await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
+    });
   });
 
   it('rejects at once, and ever after, when a stream fails whose generator does not end', async () => {
