@@ -64,7 +64,6 @@ export class FlowingSource implements ChunkSource {
       this.#wake = resolve;
       this.#stream.resume();
     });
-    this.#wake = undefined;
     return true;
   }
 
