@@ -4,6 +4,9 @@ import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { Endpoint } from './endpoint.ts';
+import { listObjects } from './list.ts';
+import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
@@ -11,7 +14,7 @@ import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
-const { serve, backendTo, clear } = newStage();
+const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
 describe.each(transports)('a list (%s)', (transport) => {
@@ -96,6 +99,16 @@ describe.each(transports)('a list (%s)', (transport) => {
     await expect(backend.list('bucket', { prefix: 'a/' }, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
     const none = backendTo(await serve(refusal(404, 'NoSuchBucket')), { transport }, { ...awsProfile, refusedKeys: ['empty segments'] });
     await expect(none.list('bucket', { prefix: 'a//' }, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+  });
+
+  it('is empty if the server takes its prefix for another one, also before anybody knows that it does', async () => {
+    const key = '<Contents><Key>a/b</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>';
+    const { endpoint } = await serve(answering(`<ListBucketResult>${key}</ListBucketResult>`));
+    const opened = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', transport });
+    open.push(() => opened.connection.close());
+    const store = { ...opened, endpoint: new Endpoint(undefined, async () => ({ ...awsProfile, refusedKeys: ['empty segments'] })) };
+    expect(await listObjects(store, 'bucket', { prefix: 'a//' }, noContext)).toMatchObject({ objects: [], isTruncated: false });
+    expect((await listObjects(store, 'bucket', { prefix: 'a/' }, noContext)).objects).toMatchObject([{ key: 'a/b' }]);
   });
 
   const entry = (key: string): string =>
