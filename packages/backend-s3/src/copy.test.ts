@@ -1,6 +1,8 @@
+import { EventEmitter, once } from 'node:events';
+
 import { noContext } from '@coffer/storage-core';
 import type { ObjectInfo } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { awsProfile } from './profile.ts';
 import { copying, destination, isRead, isWrite, mib, reading, seen, source, there } from './testing/copying.ts';
@@ -86,6 +88,25 @@ describe.each(transports)('a copy (%s)', (transport) => {
     const refused = backendTo(other, { transport }).copy(source, destination, { onlyIf }, noContext);
     await expect(refused).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(seen(other, 'PUT')).toEqual([]);
+  });
+
+  it('fails once, with the error of its source, if whatever else is asked about it fails as well', async () => {
+    const failures: unknown[] = [];
+    const collect = (error: unknown): void => void failures.push(error);
+    process.on('unhandledRejection', collect);
+    onTestFinished(() => void process.off('unhandledRejection', collect));
+    const told = new EventEmitter();
+    const others = Promise.all(['acl', 'versioning'].map((what) => once(told, what)));
+    const server = await serve((request, response) => {
+      const [what = ''] = ['acl', 'versioning'].filter((each) => request.url?.includes(each));
+      response.once('finish', () => told.emit(what));
+      if (what === '') return others.then(() => refusal(501, 'NotImplemented')(request, response));
+      return refusal(503, 'ServiceUnavailable')(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, conditionalPutOfVersions: false });
+    await expect(backend.copy(source, destination, {}, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failures).toEqual([]);
   });
 
   it('is refused if the server does not report the size of the source', async () => {
