@@ -169,6 +169,21 @@ describe.each(transports)('a copy (%s)', (transport) => {
       expect(seen(server, 'GET').filter((url) => !/acl|versioning/.test(url))).toHaveLength(reads);
       expect(seen(server, 'POST').filter((url) => url.includes('uploadId='))).toHaveLength(1);
     });
+
+    it.each([3, 9 * mib])('keeps its tags (%i bytes)', async (size) => {
+      const described = { etag: '"before"', 'content-length': size, 'x-amz-tagging-count': 1 };
+      const tags = '<Tagging><TagSet><Tag><Key>name</Key><Value>of it</Value></Tag></TagSet></Tagging>';
+      const server = await serve((request, response) => {
+        const { method, url = '' } = request;
+        if (url.includes('versioning')) return suspended(request, response);
+        if (method === 'GET' && url.includes('tagging')) return answering(tags)(request, response);
+        if (isWrite(request)) return answering('', { etag: '"sent"' })(request, response);
+        const look: Answer = (_request, answer) => answer.writeHead(200, described).end();
+        return (isRead(request) ? reading('before', size) : copying(look))(request, response);
+      });
+      await backendTo(server, { transport }, sharing).copy(source, destination, {}, noContext);
+      expect(seen(server, 'PUT').at(-1)).toMatch(/^\/bucket\/copy\?tagging/);
+    });
   });
 
   it('of more than one request may copy passes through this process where the server copies no parts', async () => {
