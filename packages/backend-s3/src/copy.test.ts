@@ -320,6 +320,19 @@ describe.each(transports)('a copy (%s)', (transport) => {
     },
   );
 
+  it.each([3, 9 * mib])('under If-None-Match replaces nothing where the server ignores that of any write (%i bytes)', async (size) => {
+    const server = await serve((request, response) => {
+      if (isWrite(request)) return ok(request, response);
+      return (isRead(request) ? reading('before', size) : copying(there('before', size)))(request, response);
+    });
+    const ignoring = { ...awsProfile, conditionalPut: false, conditionalComplete: false, conditionalCopy: false };
+    for (const copyByPartsFrom of [9 * mib, 10 * mib]) {
+      const copy = backendTo(server, { transport, copyByPartsFrom }, ignoring).copy(source, destination, { ifNoneMatch: '*' }, noContext);
+      await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    }
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
+
   it('by parts under If-None-Match does not pass it on to a server that does not enforce it', async () => {
     const server = await serve((request, response) => {
       if (request.url === '/bucket') return response.end(); // HEAD of the bucket
