@@ -390,6 +390,19 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(told).toEqual(['STANDARD_IA', 'GLACIER_IR']);
   });
 
+  it('redirects where its source does, which AWS keeps only if it is told again', async () => {
+    const described = { etag: '"before"', 'content-length': 3, 'content-type': 'text/html', 'x-amz-website-redirect-location': '/there' };
+    const look: Answer = (_request, response) => response.writeHead(200, { ...described, 'x-amz-meta-by': 'us' }).end();
+    const server = await serve(copying(look));
+    await backendTo(server, { transport }).copy(source, destination, {}, noContext);
+    expect(server.requests.find(({ method }) => method === 'PUT')?.headers).toMatchObject({
+      'x-amz-metadata-directive': 'REPLACE',
+      'x-amz-website-redirect-location': '/there',
+      'content-type': 'text/html',
+      'x-amz-meta-by': 'us',
+    });
+  });
+
   it.each([
     ['there', there('copied', 3)],
     ['at its source, if nobody may look at it', refusal(403, 'AccessDenied')],
