@@ -63,6 +63,14 @@ describe('a reader of chunks', () => {
     expect(Buffer.concat(got).equals(expected(520))).toBe(true);
   });
 
+  it('takes no empty chunk for another byte, such as the last one of a cipher', async () => {
+    const chunks = ['', 'a', '', '', 'b', ''].map((text) => Buffer.from(text));
+    const reader = new ChunkReader(Readable.from(chunks));
+    const target = Buffer.alloc(2);
+    expect([await reader.hasMore(), await reader.fill(target), target.toString()]).toEqual([true, 2, 'ab']);
+    expect([await reader.hasMore(), reader.size]).toEqual([false, 2]);
+  });
+
   it('reads a stream from which somebody has read before and put the bytes back', async () => {
     const stream = pieces([100, 100]);
     await new Promise((resolve) => stream.once('readable', resolve));
