@@ -183,6 +183,19 @@ describe.each(transports)('a copy through this process (%s)', (transport) => {
     expect(await copyObject(store, { source: at, destination }, { ifMatch: 'before' }, noContext)).toMatchObject({ size });
   });
 
+  it('of a few bytes does not wait for large uploads, however long these hold the memory', async () => {
+    const size = 256 * 1024;
+    const server = await serve((request, response) => {
+      if (isWrite(request)) return sent(request, response);
+      return (isRead(request) ? reading('before', size) : copying(there('before', size)))(request, response);
+    });
+    const settings = { endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', timeout: 2, transport };
+    const store = openStore({ ...settings, partSize: 5 * mib, uploadMemory: 10 * mib }, { ...awsProfile, copySourceCondition: false });
+    open.push(() => store.connection.close());
+    await store.memory.take(10 * mib, {});
+    expect(await copyObject(store, { source, destination }, { ifMatch: 'before' }, noContext)).toMatchObject({ size });
+  });
+
   it.each([
     ['as a whole', 5 * mib, 'source'],
     ['by parts', 10 * mib, '100%'],
