@@ -54,6 +54,15 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     expect((await presigners.internal.form(at, exact)).url).toBe('http://10.0.0.1:9000/bucket');
   });
 
+  it('are enough by themselves for whoever uploads bytes of any type, also where others come with headers against copies', async () => {
+    const settings = { transport, endpoint: 'http://10.0.0.1:9000', accessKey: 'who', secretKey: 'secret' };
+    const presign = s3Backend(settings, { ...awsProfile, presignedPuts: 'guarded' }).presign!;
+    const { url, headers } = await presign.upload(at, { method: 'PUT', expiresIn: 600 }, {});
+    expect([headers, new URL(url).searchParams.get('X-Amz-SignedHeaders')]).toEqual([{}, 'host']);
+    const typed = await presign.upload(at, { ...exact, method: 'PUT' }, {});
+    expect(Object.keys(typed.headers)).toEqual(['Content-Type', 'x-amz-copy-source-range', 'x-amz-metadata-directive']);
+  });
+
   it('are refused for more bytes than one request can write', async () => {
     const { presign } = s3Backend({ transport, accessKey: 'who', secretKey: 'secret' }, awsProfile);
     const key = { bucket: 'bucket', key: 'large' };
