@@ -8,7 +8,7 @@ import { BootstrapError } from './messages.mjs';
  * @property {string} root absolute path of the checkout
  * @property {string} cache where downloaded tools are kept; git ignores it
  * @property {string} nodeVersion the pinned Node, such as `26.10.0`
- * @property {string} nodeRange the oldest Node that the code runs on, such as `>=22.22`
+ * @property {string} nodeRange the oldest Node that the code runs on, such as `>=22.22.1`
  * @property {string} pnpmVersion the pinned pnpm
  */
 
@@ -34,12 +34,15 @@ export function repository(root = resolve(dirname(fileURLToPath(import.meta.url)
 }
 
 /**
- * Whether a Node version is in a range of the only form that engines.node uses, `>=major.minor`.
+ * Whether a Node version is in a range of the only form that engines.node uses, `>=major.minor.patch`.
  * @param {string} version
  * @param {string} range
  */
 export function satisfies(version, range) {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [leastMajor = 0, leastMinor = 0] = (range.match(/\d+/g) ?? []).map(Number);
-  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
+  const [numbers, least] = [version, range].map((text) => (text.match(/\d+/g) ?? []).map(Number));
+  for (const [index, lowest] of (least ?? []).entries()) {
+    const number = numbers?.[index] ?? 0;
+    if (number !== lowest) return number > lowest;
+  }
+  return true;
 }

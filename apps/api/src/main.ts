@@ -9,10 +9,11 @@ process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
   if (!String(warning).startsWith('SQLite is an experimental feature')) emitWarning(warning, ...rest);
 };
 
-// An older Node would show a stack trace for the first thing it lacks, or fail later.
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major < 22 || (major === 22 && minor < 22)) {
-  process.stderr.write(`Coffer needs Node.js 22.22 or newer; this is ${process.versions.node}.\n`);
+// An older Node would show a stack trace for the first thing it lacks, or fail later. In 22.22.0, a stream does not tell that its listeners
+// were removed, or that a pipe destination is gone: uploads could end early, or hang.
+const [major = 0, minor = 0, patch = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && (minor < 22 || (minor === 22 && patch < 1)))) {
+  process.stderr.write(`Coffer needs Node.js 22.22.1 or newer; this is ${process.versions.node}.\n`);
   process.exitCode = 1;
 } else {
   // The server's memory is mostly buffers outside V8's heap, so the heap need not grow fourfold. Optimizing functions after a third of V8's

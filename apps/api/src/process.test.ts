@@ -46,7 +46,7 @@ describe('the server as a process', () => {
     await database.drop();
   });
 
-  it.each(['20.20.2', '22.21.9'])('says on Node %s that it needs a newer one', async (node) => {
+  it.each(['20.20.2', '22.21.9', '22.22.0'])('says on Node %s that it needs a newer one', async (node) => {
     // An older V8 reports flags that it does not know, which must not come first.
     const old = `import { syncBuiltinESMExports } from 'node:module';
       import v8 from 'node:v8';
@@ -55,7 +55,7 @@ describe('the server as a process', () => {
       Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`;
     const server = run({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(old)}`, PORT: 'none' });
     expect(await server.exited).toBe(1);
-    expect([server.stdout, server.stderr]).toEqual(['', `Coffer needs Node.js 22.22 or newer; this is ${node}.\n`]);
+    expect([server.stdout, server.stderr]).toEqual(['', `Coffer needs Node.js 22.22.1 or newer; this is ${node}.\n`]);
   });
 
   it('names every mistake in its configuration, and no secret, and exits with 2', async () => {

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 const dist = new URL('../dist/', import.meta.url);
 const args = process.argv.slice(2);
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major < 22 || (major === 22 && minor < 22)) {
+const [major = 0, minor = 0, patch = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && (minor < 22 || (minor === 22 && patch < 1)))) {
   const { fetchedNode, runOn } = await import('./fetched-node.js');
   const node = fetchedNode();
   if (node === undefined) {
-    process.stderr.write(`usage: coffer needs Node.js 22.22 or newer; this is ${process.versions.node}.\n`);
+    process.stderr.write(`usage: coffer needs Node.js 22.22.1 or newer; this is ${process.versions.node}.\n`);
     process.exitCode = 2;
   } else {
     const { fileURLToPath } = await import('node:url');

@@ -55,7 +55,7 @@ describe('the command line in a checkout', () => {
   it('names the Node that it needs', async () => {
     expect(await start('storage', 'list').ended).toEqual({
       code: 2,
-      output: 'usage: coffer needs Node.js 22.22 or newer; this is 20.20.2.\n',
+      output: 'usage: coffer needs Node.js 22.22.1 or newer; this is 20.20.2.\n',
     });
   });
 
