@@ -116,6 +116,20 @@ it('keeps the connection of a download for one that follows at once, whoever wai
   expect(agent.hasWaiters).toBe(true);
 });
 
+it('closes no more connections of downloads than requests wait for a place', async () => {
+  const port = await serving();
+  const { rawSockets, agent } = connection();
+  const leases = Array.from({ length: 4 }, () => rawSockets.lease());
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+  await Promise.all(leases.map(() => rawSockets.exchange(request, { begin() {}, sink() {} }, undefined)));
+  const [slow] = ['/slow', '/slow'].map((path) => get({ agent, host: '127.0.0.1', port, path }).on('error', () => {}));
+  await once(slow!, 'socket');
+  for (const release of leases) release?.();
+  await turn();
+  expect(agent.hasWaiters).toBe(false);
+  expect(agent.maxSockets).toBe(2); // beside three that are kept
+});
+
 it('ends the downloads that are under way when it is closed', async () => {
   const port = await serving();
   const { rawSockets, close } = connection();

@@ -44,8 +44,7 @@ export class RawSockets {
     return () => {
       this.#leases--;
       this.#resizeAgent();
-      // Downloads that wait for a place of their own take over the socket before that.
-      if (this.#agent.hasWaiters) setImmediate(() => this.giveWay());
+      if (this.#agent.hasWaiters) setImmediate(() => this.#giveWayToWaiter());
     };
   }
 
@@ -54,6 +53,11 @@ export class RawSockets {
     if (this.#open.size <= this.#leases || open(this.#agent.sockets).length < this.#agent.maxSockets) return;
     const longestKept = this.#idle.shift();
     if (longestKept !== undefined) this.#drop(longestKept);
+  }
+
+  /** Call after a lease has ended: downloads that wait for a place of their own take over its socket before that. */
+  #giveWayToWaiter(): void {
+    if (this.#agent.hasWaiters) this.giveWay(); // others that ended in the same turn may have given way already
   }
 
   /** Requires a lease. */
