@@ -79,6 +79,18 @@ describe('retry', () => {
     expect(state.calls).toBe(1);
   });
 
+  it('tells that a call whose repetition was refused may have been carried out, and of no other', async () => {
+    const refused = (): Error => storageError('access_denied', 'no');
+    const upload = async (errors: Error[]): Promise<unknown> => {
+      const state = failing(2, () => errors.shift()!);
+      return wrapBackend(state.backend, retry({ retries: 1, baseMs: 1 }))
+        .put(at, bodyOf('x'), { contentType: 'a/b' }, noContext)
+        .catch((error: unknown) => error);
+    };
+    expect(await upload([passing(), refused()])).toMatchObject({ code: 'access_denied', inDoubt: true });
+    expect(await upload([refused()])).not.toHaveProperty('inDoubt');
+  });
+
   it('repeats an upload from memory, and never one from a stream', async () => {
     const buffer = failing(1);
     await wrapBackend(buffer.backend, retry({ retries: 5, baseMs: 1 })).put(at, bodyOf('x'), { contentType: 'a/b' }, noContext);

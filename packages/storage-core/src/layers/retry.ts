@@ -16,7 +16,7 @@ export interface RetryPolicy {
 /**
  * Repeats calls that failed for a transient reason, with full jitter. For backends whose client does not retry by itself: each backend has
  * exactly one place that retries. Never repeats a call with a streamed body, which is read once, or one that has passed bytes on. A pause
- * that the provider asked for is honoured, up to `maxMs`.
+ * that the provider asked for is honoured, up to `maxMs`. What fails after it was repeated is `inDoubt`.
  * @throws invalid_argument when `retries` is not a whole number of at least 0
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
@@ -32,6 +32,8 @@ export function retry(policy: RetryPolicy): Around {
       try {
         return await next();
       } catch (error) {
+        // Whatever the last attempt was told, an earlier one may have been carried out.
+        if (attempt > 0 && isStorageError(error)) Object.assign(error, { inDoubt: true });
         const repeatable = call.body?.kind !== 'stream' && !hasBegun && isStorageError(error) && error.retryable;
         if (!repeatable || attempt >= retries) throw error;
         const jittered = Math.random() * baseMs * 2 ** attempt;
