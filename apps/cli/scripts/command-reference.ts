@@ -48,19 +48,50 @@ export function withReference(document: string, manifest: Manifest): string {
   const [, tail] = rest?.split(end) ?? [];
   if (head === undefined || tail === undefined) throw new Error(`The document needs the lines "${begin}" and "${end}".`);
   const commands = Object.values(manifest.commands).toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  return `${head}${begin}\n\n${commands.map(section).join('\n')}\n${end}${tail}`;
+  const shared = sharedRows(commands);
+  const sections = [sharedSection(commands, shared), ...commands.map((command) => section(command, shared))];
+  return `${head}${begin}\n\n${sections.join('\n')}\n${end}${tail}`;
 }
 
-function section(command: Command): string {
-  const { id, summary, description, args, flags, examples } = command;
-  const own = Object.values(flags).filter(({ helpGroup }) => helpGroup !== 'GLOBAL');
+/** The rows of flags that many commands have in the same words. */
+function sharedRows(commands: readonly Command[]): ReadonlyMap<string, readonly string[]> {
+  const counted = new Map<string, number>();
+  const found = new Map<string, readonly string[]>();
+  for (const row of commands.flatMap((command) => ownFlags(command).map(flagRow))) {
+    const text = row.join('|');
+    counted.set(text, (counted.get(text) ?? 0) + 1);
+    if (counted.get(text) === 4) found.set(text, row);
+  }
+  return found;
+}
+
+function sharedSection(commands: readonly Command[], shared: ReadonlyMap<string, readonly string[]>): string {
+  const acls = commands.flatMap(ownFlags).find(({ name, options }) => name === 'acl' && options !== undefined)?.options ?? [];
+  const parts = [
+    '### Flags of several commands',
+    ...rows('flag', [...shared.values()]),
+    `\`--include\` and \`--exclude\` take [patterns](#patterns). Canned ACLs are ${acls.map((acl) => `\`${acl}\``).join(', ')}.`,
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+function ownFlags({ flags }: Command): readonly Flag[] {
+  return Object.values(flags).filter(({ helpGroup }) => helpGroup !== 'GLOBAL');
+}
+
+function section(command: Command, shared: ReadonlyMap<string, readonly string[]>): string {
+  const { id, summary, description, args, examples } = command;
+  const flagRows = ownFlags(command).map(flagRow);
+  const isShared = (row: readonly string[]): boolean => shared.has(row.join('|'));
+  const others = flagRows.filter((row) => isShared(row)).map(([name]) => name);
+  const link = others.length === 0 ? [] : [[others.join(', '), 'See [flags of several commands](#flags-of-several-commands).']];
   const parts = [
     `### ${id.replaceAll(':', ' ')}`,
     summary,
     fenced(usageOf(command)),
     ...(description === undefined ? [] : [cell(description)]),
     ...rows('argument', Object.values(args).map(argRow)),
-    ...rows('flag', own.map(flagRow)),
+    ...rows('flag', [...flagRows.filter((row) => !isShared(row)), ...link]),
     fenced(examples.map((example) => exampleText(example, command)).join('\n')),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -81,11 +112,11 @@ function argRow({ name, description, multiple }: Arg): readonly string[] {
 }
 
 function flagRow(flag: Flag): readonly string[] {
-  const { char, description, options, required, default: preset } = flag;
-  const name = `${char === undefined ? '' : `\`-${char}\`, `}\`${flagText(flag)}\``;
-  const choices = options === undefined ? [] : [`One of ${options.map((option) => `\`${option}\``).join(', ')}.`];
+  const { name, char, description, options, required, default: preset } = flag;
+  const title = `${char === undefined ? '' : `\`-${char}\`, `}\`${flagText(flag)}\``;
+  const choices = options === undefined || name === 'acl' ? [] : [`One of ${options.map((option) => `\`${option}\``).join(', ')}.`];
   const standard = preset === undefined || preset === '' || preset === false ? [] : [`Default: \`${String(preset)}\`.`];
-  return [name, [description, ...choices, ...standard, ...(required === true ? ['Required.'] : [])].join(' ')];
+  return [title, [description, ...choices, ...standard, ...(required === true ? ['Required.'] : [])].join(' ')];
 }
 
 function flagText({ name, type, helpValue, multiple }: Flag): string {
