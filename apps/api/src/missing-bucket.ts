@@ -1,5 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Runtime } from '@coffer/runtime';
+import { isStorageError } from '@coffer/storage-core';
 import type { Logger } from 'pino';
+
+const againMs = 5000;
 
 /**
  * Warns in the log if the default bucket is missing and nothing creates it, since otherwise only clients are told, who cannot help it.
@@ -10,12 +15,20 @@ export function reportMissingBucket({ config, storage }: Runtime, log: Logger): 
   const { enabled, autoProvision, multiTenancy, bucket } = config.storage;
   if (!enabled || autoProvision || multiTenancy || bucket === undefined) return async () => {};
   const controller = new AbortController();
+  const { signal } = controller;
+  const advice = `create it with "coffer storage buckets create ${bucket}", or set STORAGE_AUTO_PROVISION=true`;
   const look = async (): Promise<void> => {
-    if (await storage.bucketExists(bucket, { signal: controller.signal })) return;
-    const advice = `create it with "coffer storage buckets create ${bucket}", or set STORAGE_AUTO_PROVISION=true`;
-    log.warn(`STORAGE_BUCKET: there is no bucket "${bucket}": ${advice}`);
+    for (;;) {
+      try {
+        if (!(await storage.bucketExists(bucket, { signal }))) log.warn(`STORAGE_BUCKET: there is no bucket "${bucket}": ${advice}`);
+        return;
+      } catch (error) {
+        if (!isStorageError(error) || !error.retryable) return; // the readiness check tells what is wrong with the storage
+      }
+      await delay(againMs, undefined, { signal, ref: false }); // the provider may start later than this process
+    }
   };
-  const looked = look().catch(() => {}); // the readiness check tells what is wrong with the storage
+  const looked = look().catch(() => {}); // it was ended
   return async () => {
     controller.abort();
     await looked;
