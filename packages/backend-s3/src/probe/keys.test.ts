@@ -166,5 +166,5 @@ it.each(transports)('learn nothing from objects that are cut off (%s)', async (t
   const nothing = async (): Promise<void> => {};
   const at = (key: string): ObjectAddress => ({ bucket: 'bucket', key });
   const sandbox = { bucket: 'bucket', isOwn: true, at, next: at, assertWell: nothing, clear: nothing, close: nothing };
-  await expect(refusedKeys(store, sandbox)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await expect(refusedKeys(store, sandbox, true)).rejects.toMatchObject({ code: 'storage_unavailable' });
 });

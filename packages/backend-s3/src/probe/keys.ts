@@ -14,19 +14,23 @@ import { write } from './writes.ts';
 /** Each key takes round trips one after the other. On a distant server, these are half of the time of the whole probe. */
 const parallel = 8;
 
+/** If the credentials may not see lists, every key is missing from them, which says nothing about the server. */
+export async function maySeeLists(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const { bucket, key } = sandbox.at('listed');
+  return !hasCode(await answerTo(sandbox, () => store.transport.list(bucket, { prefix: key, maxKeys: 1 }, noContext)), 'access_denied');
+}
+
 /** The kinds of keys that the server refuses, does not list under their name, or confuses with others. */
-export async function refusedKeys(store: Store, sandbox: Sandbox): Promise<readonly KeyClass[]> {
+export async function refusedKeys(store: Store, sandbox: Sandbox, mayList: boolean): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyClasses) as KeyClass[];
-  const mayList = await maySeeLists(store, sandbox);
   const held = await inParallel(classes, parallel, (name) => isSupported(store, sandbox, keyClasses[name].twins, mayList));
   return classes.filter((_name, index) => !held[index]);
 }
 
 /** Whether `x/y` cannot exist beside `x`, or lists leave it out. */
-export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox): Promise<boolean> {
+export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, mayList: boolean): Promise<boolean> {
   const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
   await write(store, above, 'x');
-  const mayList = await maySeeLists(store, sandbox);
   const isShown = async (): Promise<boolean> => {
     await write(store, below, 'y');
     if (!mayList) return true;
@@ -34,12 +38,6 @@ export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox): Pro
     return objects.some(({ key }) => key === below.key);
   };
   return !(await isAccepted(sandbox, isShown));
-}
-
-/** Otherwise every key is missing from them, which says nothing about the server. */
-async function maySeeLists(store: Store, sandbox: Sandbox): Promise<boolean> {
-  const { bucket, key } = sandbox.at('listed');
-  return !hasCode(await answerTo(sandbox, () => store.transport.list(bucket, { prefix: key, maxKeys: 1 }, noContext)), 'access_denied');
 }
 
 function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], mayList: boolean): Promise<boolean> {

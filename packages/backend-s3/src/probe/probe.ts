@@ -8,7 +8,7 @@ import type { EndpointProfile } from '../profile.ts';
 import type { Store } from '../store.ts';
 import { aclTakesEffect } from './acl.ts';
 import { formsOf } from './form.ts';
-import { hidesKeysBelowObjects, refusedKeys } from './keys.ts';
+import { hidesKeysBelowObjects, maySeeLists, refusedKeys } from './keys.ts';
 import { maxPartsOf } from './max-parts.ts';
 import { presignedPutsOf } from './presigned-put.ts';
 import { allRefused, answerTo, isAccepted } from './refusals.ts';
@@ -61,9 +61,10 @@ export async function probe(store: Store, bucket: string, ctx: CallContext): Pro
       storageClasses: keepsStorageClass(store, sandbox),
     });
     const aclDenied = !others.acl && (await isAclDenied(store, sandbox));
+    const mayList = await maySeeLists(store, sandbox);
     const keys = {
-      refusedKeys: await refusedKeys(store, sandbox),
-      hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox),
+      refusedKeys: await refusedKeys(store, sandbox, mayList),
+      hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, mayList),
     };
     // From here on, the bucket keeps versions, if the server supports them. Not every server deletes the versions of all these keys.
     await sandbox.clear(object);
