@@ -127,7 +127,8 @@ function isThrottling(error: unknown): boolean {
   return statusOf(error) === 429 || throttlingNames.has((error as Error).name);
 }
 
-function isTransient(error: unknown): boolean {
+/** Whether the same request may soon succeed, throttling aside. */
+export function isTransient(error: unknown): boolean {
   return isAbsent(error) || transientNames.has((error as Error).name) || statusOf(error) === 500;
 }
 

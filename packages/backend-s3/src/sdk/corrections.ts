@@ -3,10 +3,9 @@ import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from '../http/connection.ts';
-import { isConnectionLost } from '../http/socket-errors.ts';
 import { isInDoubt, noteDoubt } from '../in-doubt.ts';
-import { isConnectError } from '../network-errors.ts';
-import { headerOf, isOfGateway, nameOf, statusOf } from '../provider-error.ts';
+import { headerOf, statusOf } from '../provider-error.ts';
+import { isTransient } from '../retry.ts';
 import type { Settings } from '../settings.ts';
 import { isRegion } from '../signing/bucket-endpoints.ts';
 
@@ -57,16 +56,14 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
   );
 }
 
-/** Makes the SDK retry requests that failed in ways it does not recognize: because of the network, or of another change at the same time. */
+/** Makes the SDK retry all that the lean client does: it does not recognize every failure of the network, or of another change at the same time. */
 export function addTransientErrors(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       try {
         return await next(args);
       } catch (error) {
-        const isTransient =
-          isConnectError(error) || isConnectionLost(error) || isOfGateway(statusOf(error)) || nameOf(error) === 'OperationAborted';
-        if (error instanceof Error && isTransient) Object.assign(error, { $retryable: {} });
+        if (error instanceof Error && isTransient(error)) Object.assign(error, { $retryable: {} });
         throw error;
       }
     },
