@@ -76,7 +76,7 @@ export class LargeDownload {
     const workers: Promise<void>[] = [];
     const work = async (): Promise<void> => {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
-        const crc = await this.#fetch(piece, part, running);
+        const crc = await this.#fetch(piece, info, part, running);
         this.#done.add(piece);
         this.#partial.delete(piece);
         await this.#log?.add(piece, crc);
@@ -120,9 +120,8 @@ export class LargeDownload {
   }
 
   /** @returns the CRC-32 of the piece; 0 where none is computed */
-  async #fetch(piece: number, part: PartFile, running: Running): Promise<number> {
+  async #fetch(piece: number, { etag, size }: ObjectInfo, part: PartFile, running: Running): Promise<number> {
     const { session, at } = this.#options;
-    const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
     const last = Math.min(start + pieceSize, size);
     let { position, crc } = this.#partial.get(piece) ?? { position: start, crc: 0 }; // both cover only bytes verified to be of this object

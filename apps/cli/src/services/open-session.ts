@@ -1,5 +1,5 @@
 import type { Config, Env, Runtime, StorageRuntime } from '@coffer/runtime';
-import type { CallContext, StorageService, TenantContext } from '@coffer/storage-core';
+import type { CallContext, StorageService } from '@coffer/storage-core';
 
 import { delayedAbort } from '../interrupt.ts';
 import { bucketChoiceText } from '../render/bucket-choice.ts';
@@ -75,7 +75,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     const ctx: Session['ctx'] = { signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) };
     const shortCtx: Session['ctx'] = { ...ctx, signal: delayedAbort(signal) };
     const chooseBucket = async (): Promise<string> => {
-      const chosen = await storage.resolveBucket(requestFor(options.bucket, tenant), ctx);
+      const chosen = await storage.resolveBucket({ bucket: options.bucket, tenant }, ctx);
       if (needsTenant && registered === undefined && runtime !== undefined) await assertUnowned(runtime.tenants, chosen.bucket);
       if (options.explain === true) note(bucketChoiceText(chosen, config));
       return chosen.bucket;
@@ -94,11 +94,6 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     await close().catch(() => {}); // the error that prevented opening says more
     throw error;
   }
-}
-
-function requestFor(bucket: string | undefined, tenant: TenantContext | undefined): Parameters<StorageService['resolveBucket']>[0] {
-  if (bucket !== undefined) return { bucket };
-  return tenant === undefined ? {} : { tenant };
 }
 
 /** A command has the process to itself, and can use the memory. */
