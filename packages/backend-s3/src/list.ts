@@ -164,8 +164,7 @@ function tokenOf(kind: 'k' | 'p', name: string): string {
  */
 function tokenAfter(kind: 'k' | 'p', name: string, token: string): string {
   const place = name + (kind === 'p' ? highest : lowest);
-  const told = Buffer.from(token, 'base64').toString();
-  const note = told.startsWith(name) ? /\[minio_cache:[^\]]*\]$/.exec(told)?.[0] : undefined;
+  const note = /\[minio_cache:[^\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[0];
   if (note !== undefined) return serverTokenPrefix + Buffer.from(place + note).toString('base64');
   return kind === 'p' ? tokenOf('p', name) : tokenOf('k', place);
 }
