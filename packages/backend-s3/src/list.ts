@@ -98,7 +98,7 @@ async function listPage(store: Store, bucket: string, options: ListOptions, ctx:
   if (delimiter !== '' && delimiter !== '/') return listRolledUp(store, bucket, { ...request, ...position }, ctx);
   const forward = onNextToken === undefined ? {} : { onNextToken: (token: string) => onNextToken(serverTokenPrefix + token) };
   const { nextContinuationToken: token, ...page } = await fetchPage(store, bucket, { ...request, ...position, ...forward }, ctx);
-  return { ...page, ...(token !== undefined && { nextContinuationToken: serverTokenPrefix + token }) };
+  return { ...page, ...(token !== undefined && { nextContinuationToken: tokenOfPlace(lastOf(page), token) ?? serverTokenPrefix + token }) };
 }
 
 async function listRolledUp(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
@@ -111,13 +111,20 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
     if (first !== undefined && compareKeys(first, startAfter) < 0)
       throw storageError('not_supported', 'With this delimiter, this storage provider cannot continue a listing from where a page ended.');
   }
-  if (page.nextContinuationToken === undefined) return page;
-  const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
-  const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
-  if (endsWithPrefix) return { ...page, nextContinuationToken: tokenAfter('p', prefix, page.nextContinuationToken) };
+  const { nextContinuationToken: token } = page;
+  if (token === undefined) return page;
+  const last = lastOf(page);
+  const isPrefix = last !== undefined && last === page.commonPrefixes.at(-1);
   // Such a key is not a common prefix if the delimiter begins inside the prefix of the list. Ceph takes it for one, and continues after it.
-  if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenAfter('k', object, page.nextContinuationToken) };
-  return { ...page, nextContinuationToken: serverTokenPrefix + page.nextContinuationToken };
+  const place = isPrefix ? last + highest : last?.endsWith(delimiter) === true ? last + lowest : last;
+  const hasOwnPlace = place !== undefined && place !== last;
+  const next = tokenOfPlace(place, token) ?? (hasOwnPlace ? tokenOf('k', place) : serverTokenPrefix + token);
+  return { ...page, nextContinuationToken: next };
+}
+
+/** The object or common prefix that a page ends with. */
+function lastOf({ objects, commonPrefixes }: Pick<ListPage, 'objects' | 'commonPrefixes'>): string | undefined {
+  return [...commonPrefixes.slice(-1), ...objects.slice(-1).map(({ key }) => key)].toSorted(compareKeys).at(-1);
 }
 
 /**
@@ -159,19 +166,19 @@ function tokenOf(kind: 'k' | 'p', name: string): string {
 
 /**
  * After a place in a folder, MinIO counts the neighbours of that folder towards the page before it leaves them out, and then reports that
- * nothing is left; but not if the place comes with the note that ends its own tokens.
- * @param token the server's own, of a page that ends with `name`
+ * nothing is left; but not if the place comes with the note that ends its own tokens. Those name a place as well, which lies beyond what
+ * the page ends with if MinIO has forgotten the list: what is between would be missing.
+ * @param token the server's own
+ * @returns undefined if that is not of MinIO
  */
-function tokenAfter(kind: 'k' | 'p', name: string, token: string): string {
-  const place = name + (kind === 'p' ? highest : lowest);
+function tokenOfPlace(place: string | undefined, token: string): string | undefined {
   const note = /\[minio_cache:[^\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[0];
-  if (note !== undefined) return serverTokenPrefix + Buffer.from(place + note).toString('base64');
-  return kind === 'p' ? tokenOf('p', name) : tokenOf('k', place);
+  return note === undefined || place === undefined ? undefined : serverTokenPrefix + Buffer.from(place + note).toString('base64');
 }
 
 /**
  * MinIO forgets a list 15 minutes after its last page, or when it is restarted. A token that names such a list is then a place only, and what
- * `tokenAfter` tells of may end the list; that it has ended is believed of a token that asks for a new list.
+ * `tokenOfPlace` tells of may end the list; that it has ended is believed of a token that asks for a new list.
  * @returns such a token; undefined if the given one names no list, or a place that is in no folder of this one
  */
 function tokenOfNoList(token = '', prefix: string): string | undefined {
