@@ -144,7 +144,7 @@ export interface ListOptions {
   readonly continuationToken?: string;
   /**
    * Called with the start of the next page by backends that know it before they have read this one, so that a caller can already request
-   * it. The page's own token is what counts: it is this one, if the page arrives.
+   * it. The page's own token is what counts: it is this one, if the page arrives and the provider has not lost the list meanwhile.
    */
   readonly onNextToken?: (continuationToken: string) => void;
 }
