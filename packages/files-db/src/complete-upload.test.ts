@@ -5,9 +5,10 @@ import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
+import type { PresignedFileUpload } from './index.ts';
 import { alice, openPresignedRig, sha256 } from './testing/presigned.ts';
 import type { PresignedRig } from './testing/presigned.ts';
-import { acme, bytesOf, codeOf } from './testing/support.ts';
+import { acme, bytesOf, codeOf, userOf } from './testing/support.ts';
 
 const day = 86_400_000;
 
@@ -20,6 +21,10 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     await rig.usage(acme);
     await rig.close();
   });
+
+  /** Resolves once completing has begun so many times. */
+  const attempts = async ({ fileId }: PresignedFileUpload, count: number): Promise<void> =>
+    expect.poll(() => rig.query(`select complete_attempts from files where id = '${fileId}'`)).toEqual([{ complete_attempts: count }]);
 
   it('computes the checksum when the provider does not know it', async () => {
     const strip = <T extends { readonly sha256?: string }>({ sha256: _sum, ...info }: T): Omit<T, 'sha256'> => info;
@@ -208,10 +213,64 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
       return rig.inner.copy(from, to, options, ctx);
     };
     rig.replace({ copy });
-    const records = await Promise.all(Array.from({ length: 12 }, () => rig.complete(presigned)));
+    const others = Array.from({ length: 3 }, () => new FileService({ database: rig.database, storage: rig.storage })); // of other processes
+    const completing = [rig.files, ...others].map(async (files) => files.completeUpload(presigned.fileId, alice));
+    const records = await Promise.all([...completing, ...Array.from({ length: 8 }, () => rig.complete(presigned))]);
     for (const record of records) expect(record).toEqual(records[0]);
     expect(await rig.keys()).toEqual([`acme-uploads/${records[0]!.storageKey}`]);
     expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
+  });
+
+  it('is copied once by one process, however often it is completed at once', async () => {
+    const presigned = await rig.presign();
+    await rig.send(presigned, 'hello');
+    const begun = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    let copies = 0;
+    rig.replace({
+      copy: async (from, to, options, ctx) => {
+        copies++;
+        begun.resolve();
+        await released.promise;
+        return rig.inner.copy(from, to, options, ctx);
+      },
+    });
+    const completing = Array.from({ length: 8 }, () => rig.complete(presigned));
+    await begun.promise;
+    await attempts(presigned, 8);
+    expect(await codeOf(rig.files.completeUpload(presigned.fileId, userOf(acme, 'bob')))).toBe('file_not_found');
+    released.resolve();
+    const records = await Promise.all(completing);
+    for (const record of records) expect(record).toEqual(records[0]);
+    expect(copies).toBe(1);
+  });
+
+  it('finds what arrived while an earlier call was looking', async () => {
+    const presigned = await rig.presign();
+    const begun = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    rig.replace({
+      copy: async () => {
+        begun.resolve();
+        await released.promise;
+        throw storageError('file_not_found', 'It was not there.');
+      },
+    });
+    const early = codeOf(rig.complete(presigned));
+    await begun.promise;
+    rig.replace({});
+    await rig.send(presigned, 'hello');
+    const late = Array.from({ length: 8 }, () => rig.complete(presigned));
+    await attempts(presigned, 9);
+    released.resolve();
+    for (const file of await Promise.all(late)) expect(file).toMatchObject({ status: 'available' });
+    expect(['upload_not_found', 'resolved']).toContain(await early);
+  });
+
+  it('tells each of many calls at once that nothing has arrived', async () => {
+    const presigned = await rig.presign();
+    const codes = await Promise.all(Array.from({ length: 12 }, () => codeOf(rig.complete(presigned))));
+    expect(new Set(codes)).toEqual(new Set(['upload_not_found']));
   });
 
   it('may be deleted while it is being completed', async () => {
@@ -257,7 +316,10 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
         return copied;
       },
     });
-    const completing = Array.from({ length: attempts }, () => codeOf(rig.complete(presigned)));
+    const completing = Array.from({ length: attempts }, async () => {
+      const files = new FileService({ database: rig.database, storage: rig.storage }); // of another process
+      return codeOf(files.completeUpload(presigned.fileId, alice));
+    });
     expect(new Set(await Promise.all(completing))).toEqual(new Set([ends]));
     expect(await rig.keys()).toHaveLength(attempts);
     rig.replace({});

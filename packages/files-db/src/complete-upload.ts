@@ -19,17 +19,18 @@ const maxAttempts = 5;
 
 /**
  * See `FileService.completeUpload`. Copies the object to a key that no presigned form can write to, and verifies the copy, so that later
- * writes to the receiving key change nothing. Each attempt copies to a key of its own, so that concurrent attempts cannot touch each
- * other's bytes. Once begun, an attempt ignores the caller's abort signal: a large copy may take longer than a proxy waits, and would start
- * over each time.
+ * writes to the receiving key change nothing. Each attempt copies to a key of its own, so that concurrent attempts, of several processes,
+ * cannot touch each other's bytes. Once begun, an attempt ignores the caller's abort signal: a large copy may take longer than a proxy
+ * waits, and would start over each time.
  */
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
   assertWanted(ctx);
   const sought = { id, ...accessParameters(access) };
+  const earlier = parts.completing.get(id);
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const [pending] = await beginCompleting(parts.sql, sought);
     const record =
-      pending === undefined ? await endedUpload(parts, sought, access) : await tryToComplete(parts, pending, withoutSignal(ctx));
+      pending === undefined ? await endedUpload(parts, sought, access) : await joinOrTry(parts, pending, earlier, withoutSignal(ctx));
     if (record !== undefined) return record;
   }
   throw storageError('storage_unavailable', 'The upload keeps changing; try again when it has ended.', { retryAfter: 1 });
@@ -43,6 +44,25 @@ async function endedUpload(parts: FileParts, sought: SoughtFile, access: FileAcc
   if (!mayChange(file, access)) throw storageError('forbidden', 'The file belongs to somebody else.');
   if (file.status === 'failed') throw storageError('upload_mismatch', 'The upload differs from what was announced.');
   return file.status === 'available' ? file : undefined;
+}
+
+/**
+ * Calls at once share one attempt: each would copy the whole object, and by repeating a short request one client could keep all connections
+ * to the provider busy.
+ * @param earlier the attempt that ran when the call came: it may have looked before the bytes arrived, so only its success counts
+ */
+function joinOrTry(
+  parts: FileParts,
+  row: PendingUpload,
+  earlier: Promise<FileRecord | undefined> | undefined,
+  ctx: CallContext,
+): Promise<FileRecord | undefined> {
+  const { completing } = parts;
+  const running = completing.get(row.id);
+  if (running !== undefined) return running === earlier ? running.catch(() => undefined) : running;
+  const trying = tryToComplete(parts, row, ctx).finally(() => completing.delete(row.id));
+  completing.set(row.id, trying);
+  return trying;
 }
 
 /** One attempt; undefined when something changed in the meantime, which the next attempt will see. */

@@ -1,6 +1,7 @@
 import type { StorageService } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import type { FileRecord } from './file-record.ts';
 import type { QuotaWaiters } from './quota-waiters.ts';
 import type { TenantRepository } from './tenants/repository.ts';
 import type { TenantQueues } from './tenants/tenant-queues.ts';
@@ -13,5 +14,7 @@ export interface FileParts {
   readonly presignExpires: number | undefined;
   readonly waiters: QuotaWaiters;
   readonly tenantQueues: TenantQueues;
+  /** Running attempts to complete an upload, by file. */
+  readonly completing: Map<string, Promise<FileRecord | undefined>>;
   readonly tenants: Pick<TenantRepository, 'forget'> | undefined;
 }

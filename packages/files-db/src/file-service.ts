@@ -61,6 +61,7 @@ export class FileService {
       presignExpires: options.presignExpires,
       waiters: new QuotaWaiters(),
       tenantQueues: new TenantQueues(sql),
+      completing: new Map(),
       tenants: options.tenants,
     };
     this.#finder = new FileFinder(sql);
