@@ -64,8 +64,9 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
     await settings.nameClaims.claim(name);
     const path = await folders.pathFor(name);
     if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
-    if (listed !== undefined && listed.size <= streamAbove) {
-      return done(path, await saveSmall({ bucket, key, size: listed.size }, target, settings, running));
+    if (large === undefined && listed !== undefined && listed.size <= streamAbove) {
+      const saved = await saveSmall({ bucket, key, size: listed.size }, target, settings, running);
+      if (saved !== undefined) return done(path, saved);
     }
     if (large === undefined && (listed?.size ?? 0) <= largeAbove) {
       const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
@@ -114,31 +115,38 @@ async function makeFolder({ key, name, listed }: PlannedDownload, { folders }: D
   return path;
 }
 
-/** Reads an object into memory, without a stream, and checks it before creating any file. @param at.size as it was listed */
+/**
+ * Reads an object into memory, without a stream, and checks it before creating any file.
+ * @param at.size as it was listed
+ * @returns undefined, and nothing is saved, if the object is too large for that now
+ */
 async function saveSmall(
   { size: expected, ...at }: ObjectAddress & { readonly size: number },
   target: string,
   settings: DownloadSettings,
   running: Running,
-): Promise<ObjectInfo> {
+): Promise<ObjectInfo | undefined> {
   const { session, etagTrust } = settings;
   let buffer = takeBuffer(expected);
   let size = 0;
-  const { info } = await session.storage.pullFile(
-    at,
-    {},
-    (chunk) => {
-      if (size + chunk.length > buffer.length) {
-        const larger = takeBuffer(2 * (size + chunk.length)); // the object has changed since it was listed
-        larger.set(buffer.subarray(0, size));
-        buffer = larger;
-      }
-      buffer.set(chunk, size);
-      size += chunk.length;
-      running.moved(chunk.length);
-    },
-    session.ctx,
-  );
+  const tooLarge = new Error('The object has grown since it was listed.');
+  const take = (chunk: Uint8Array): void => {
+    if (size + chunk.length > streamAbove) throw tooLarge;
+    if (size + chunk.length > buffer.length) {
+      const larger = takeBuffer(Math.min(2 * (size + chunk.length), streamAbove)); // the object has changed since it was listed
+      larger.set(buffer.subarray(0, size));
+      buffer = larger;
+    }
+    buffer.set(chunk, size);
+    size += chunk.length;
+    running.moved(chunk.length);
+  };
+  const pulled = await session.storage.pullFile(at, {}, take, session.ctx).catch((error: unknown) => {
+    if (error !== tooLarge) throw error;
+    running.moved(-size);
+  });
+  if (pulled === undefined) return undefined;
+  const { info } = pulled;
   assertSize(size, info.size);
   const bytes = buffer.subarray(0, size);
   await assertMatchesEtag(info, mismatchOf(bytes, info, etagTrust), settings);
