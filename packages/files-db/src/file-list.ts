@@ -19,6 +19,12 @@ const longestWalk = `longest_walk as materialized (
   select greatest(10000, 100 * {limit}::int8, 20 * reltuples::int8) as rows from pg_class where oid = 'tenants'::regclass
 )`;
 
+/**
+ * Characters in a page: what is longer is continued on the next one. As many clients as like may ask for pages and not read them, and each of
+ * a thousand files may have 16 KiB of metadata, which are half as many again as the database writes them. Any hundred files fit.
+ */
+const maxPageLength = 3 * 2 ** 20;
+
 /** What decides the text of a list statement; everything else is a parameter of it. */
 interface Shape {
   /** `each`: every tenant in which the owner has files. */
@@ -68,8 +74,8 @@ export class FileLister {
     const values = { tenant, owner: ownerId, subject, status, before, limit: limit + 1 };
     let rows = await this.#statement(shape)(this.#sql, values);
     if (rows.at(-1)?.is_last === true) rows = await this.#statement({ ...shape, byTenant: true })(this.#sql, values);
-    const files = rows.slice(0, limit).map(fileRecordOf);
-    const last = rows.length > limit ? files.at(-1) : undefined;
+    const files = rows.slice(0, Math.min(limit, fitting(rows))).map(fileRecordOf);
+    const last = rows.length > files.length ? files.at(-1) : undefined;
     return { files, nextCursor: last === undefined ? null : encodeCursor(last.id) };
   }
 
@@ -82,6 +88,13 @@ export class FileLister {
     }
     return known;
   }
+}
+
+/** How many of the rows fit into a page: at least one. */
+function fitting(rows: readonly FileRow[]): number {
+  let length = 0;
+  const beyond = rows.findIndex(({ filename, metadata }) => (length += filename.length + metadata.length) > maxPageLength);
+  return beyond === -1 ? rows.length : Math.max(beyond, 1);
 }
 
 function ownerShape(ownerId: string | undefined, { anyOwner, subject }: AccessParameters): Shape['owner'] {

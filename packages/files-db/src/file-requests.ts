@@ -105,7 +105,7 @@ export interface PresignedFileUpload {
 /** Which files are listed, page by page. */
 export interface ListFilesRequest {
   readonly access: FileAccess;
-  /** 1 to 1,000. Default 100. */
+  /** 1 to 1,000. Default 100. A page of more than 100 may have fewer files, if they have much metadata. */
   readonly limit?: number | undefined;
   /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;

@@ -313,6 +313,28 @@ describe.each(['embedded', 'debian'] as const)('lists on PostgreSQL (%s)', (serv
   });
   afterAll(() => rig.close());
 
+  it('have pages of a bounded size, however much metadata the files have', async () => {
+    const dave = userOf(globex, 'dave');
+    await rig.query(`insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, metadata)
+      select gen_random_uuid(), '${globex.tenantUuid}', 'dave', repeat('f', 1024), 'text/plain', 'b', 'k', 'available',
+        jsonb_build_object('a', array_fill(1, array[8000])) from generate_series(1, 250)`); // 16 KiB as it was sent
+    const seen: string[] = [];
+    const sizes: number[] = [];
+    let cursor: string | undefined;
+    do {
+      const { files, nextCursor } = await rig.files.list({ access: dave, limit: 1000, cursor });
+      seen.push(...files.map(({ id }) => id));
+      sizes.push(Buffer.byteLength(JSON.stringify(files)));
+      cursor = nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen).toHaveLength(250);
+    expect(new Set(seen).size).toBe(250);
+    expect(seen).toEqual(seen.toSorted().toReversed());
+    expect(Math.max(...sizes)).toBeLessThan(3.5 * 2 ** 20);
+    expect((await rig.files.list({ access: dave })).files).toHaveLength(100); // the default
+    await rig.query(`delete from files where owner_id = 'dave'`);
+  });
+
   it('page from the newest on, and see nothing twice while files come and go', async () => {
     const alice = userOf(acme, 'alice');
     const made: FileRecord[] = [];
