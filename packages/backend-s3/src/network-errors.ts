@@ -49,6 +49,8 @@ export function networkError(error: ProviderError): StorageError | undefined {
   const { message = '' } = error;
   const code = typeof error.code === 'string' ? error.code : ''; // the code of a DOMException is a number
   const options = { cause: error };
+  // Node's parser keeps the bytes that it could not read, which may be those of an object. Not enumerable, to stay out of logs.
+  if (code.startsWith('HPE_')) Object.defineProperty(error, 'rawPacket', { enumerable: false });
   if (error instanceof TunnelError) {
     const { status, isUntrusted } = error;
     const silent = isUntrusted ? 'has a certificate that is not trusted' : 'cannot be reached, or closed the connection';
