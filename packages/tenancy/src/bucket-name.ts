@@ -22,6 +22,8 @@ interface Pattern {
 const maxNameLength = 63;
 const hashDigits = 16;
 const hashEnding = new RegExp(`-[0-9a-f]{${hashDigits}}$`);
+/** Buckets in which the S3 backend tries a server out: sweeps delete those that are left, with all that they hold. */
+const sandboxName = /^coffer-probe-[0-9a-f]{16}$/;
 const allowedPlaceholders = 'allowed are {tenant_slug} and {tenant_uuid}';
 
 /** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined if it can. */
@@ -56,7 +58,7 @@ export function bucketNameFor(pattern: string, tenant: TenantContext, reserved: 
   if (problem !== undefined) throw storageError('storage_not_configured', problem);
   const parsed = parse(pattern);
   const values = parsed.fields.map((field) => valueOf(tenant, field));
-  const usable = (name: string): boolean => bucketNameProblem(name) === undefined && !reserved.includes(name);
+  const usable = (name: string): boolean => bucketNameProblem(name) === undefined && !sandboxName.test(name) && !reserved.includes(name);
 
   const clean = render(parsed, values);
   if (usable(clean) && !looksHashed(parsed, clean) && isReversible(parsed, tenant)) return clean;
@@ -64,7 +66,7 @@ export function bucketNameFor(pattern: string, tenant: TenantContext, reserved: 
   // Values hold no NUL, so it separates them unambiguously.
   const digest = hash('sha256', [...new Set(parsed.fields)].map((field) => valueOf(tenant, field)).join('\0')).slice(0, hashDigits);
   const legible = values.map((value) => trimDashes(value.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')) || 't');
-  // The first try starts with the legible part; behind `t-`, a reserved prefix such as `sthree-` no longer counts.
+  // The first try starts with the legible part; behind `t-`, a reserved prefix such as `sthree-` or a sandbox's no longer counts.
   for (const prefix of ['', 't-']) {
     const [first = '', ...rest] = legible;
     const name = render(parsed, hashed(fit([prefix + first, ...rest], roomIn(parsed)), digest));
