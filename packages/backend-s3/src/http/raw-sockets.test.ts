@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { settingsOf } from '../settings.ts';
+import { eventually } from '../testing/eventually.ts';
 import { connect } from './connection.ts';
 import { exchange } from './exchange.ts';
 
@@ -20,15 +21,15 @@ async function answering(text: string): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function connection() {
-  const made = connect(settingsOf({ endpoint: 'http://127.0.0.1', accessKey: 'key', secretKey: 'secret', maxPoolConnections: 5 }));
+function connection(maxPoolConnections = 5) {
+  const made = connect(settingsOf({ endpoint: 'http://127.0.0.1', accessKey: 'key', secretKey: 'secret', maxPoolConnections }));
   onTestFinished(() => made.close());
   return made;
 }
 
 it('connects to the requested host, whichever connection is kept', async () => {
   const [one, other] = [await answering('one'), await answering('other')];
-  const { rawSockets } = connection();
+  const { rawSockets, agent } = connection();
   const read = async (port: number): Promise<string> => {
     let text = '';
     const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
@@ -44,6 +45,7 @@ it('connects to the requested host, whichever connection is kept', async () => {
   ] as const)
     expect(await read(port)).toBe(text);
   release?.();
+  expect(agent.maxSockets).toBe(4); // each connection to the other host has made way
 });
 
 it('gives the places back that it was lent, once nobody needs them', async () => {
@@ -52,6 +54,10 @@ it('gives the places back that it was lent, once nobody needs them', async () =>
   expect([leases.filter((lease) => lease !== undefined).length, agent.maxSockets]).toEqual([5, 1]);
   for (const release of leases) release?.();
   expect(agent.maxSockets).toBe(5);
+});
+
+it('leaves the only connection to requests', () => {
+  expect(connection(1).rawSockets.lease()).toBeUndefined();
 });
 
 it('may have a place that is merely kept for the next request', async () => {
@@ -65,16 +71,51 @@ it('may have a place that is merely kept for the next request', async () => {
 });
 
 /** A server that answers everything but `/slow`. */
-async function serving(): Promise<number> {
+async function listening(): Promise<{ readonly port: number; readonly connections: () => number }> {
+  let connections = 0;
   const server = createServer((request, response) => void (request.url === '/slow' || response.end())).listen(0, '127.0.0.1');
+  server.on('connection', () => connections++);
   server.keepAliveTimeout = 0;
   await once(server, 'listening');
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
   });
-  return (server.address() as AddressInfo).port;
+  return { port: (server.address() as AddressInfo).port, connections: () => connections };
 }
+
+const serving = async (): Promise<number> => (await listening()).port;
+
+it('gives the place of a connection that is closed back', async () => {
+  const port = await serving();
+  const { rawSockets, agent } = connection();
+  const release = rawSockets.lease();
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+  await rawSockets.exchange(request, { begin() {}, sink() {} }, undefined);
+  release?.();
+  expect(agent.maxSockets).toBe(4);
+  await eventually(() => agent.maxSockets).toBe(5); // nobody has needed it for a while
+});
+
+it('keeps a connection while there is room for requests, and when another one fails', async () => {
+  const { port, connections } = await listening();
+  const { rawSockets, agent } = connection();
+  const leases = [rawSockets.lease(), rawSockets.lease()];
+  const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+  const read = (path = '/', signal?: AbortSignal): Promise<void> =>
+    rawSockets.exchange({ ...request, path }, { begin() {}, sink() {} }, signal);
+  const giveUp = new AbortController();
+  const failing = read('/slow', giveUp.signal);
+  await read();
+  giveUp.abort(new Error('gone'));
+  await expect(failing).rejects.toThrow('gone');
+  for (const release of leases) release?.();
+  await eventually(() => agent.maxSockets).toBe(4);
+  rawSockets.giveWay();
+  rawSockets.lease();
+  await read();
+  expect(connections()).toBe(2);
+});
 
 it('lets a request in that waits, once a place is given back', async () => {
   const port = await serving();
@@ -102,7 +143,7 @@ it('lets a request in that waits, as soon as a download is over, rather than kee
 });
 
 it('keeps the connection of a download for one that follows at once, whoever waits', async () => {
-  const port = await serving();
+  const { port, connections } = await listening();
   const { rawSockets, agent } = connection();
   const leases = Array.from({ length: 4 }, () => rawSockets.lease());
   const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
@@ -114,6 +155,8 @@ it('keeps the connection of a download for one that follows at once, whoever wai
   expect(rawSockets.lease()).toBeDefined();
   await turn();
   expect(agent.hasWaiters).toBe(true);
+  await Promise.all(leases.map(read));
+  expect(connections()).toBe(5); // one of them is that of the slow request
 });
 
 it('closes no more connections of downloads than requests wait for a place', async () => {

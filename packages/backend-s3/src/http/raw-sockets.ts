@@ -37,9 +37,9 @@ export class RawSockets {
    */
   lease(): (() => void) | undefined {
     this.#wires.giveBack();
-    const needed = Math.max(this.#open.size, this.#leases + 1);
-    if (this.#maxSockets <= 1 || needed + open(this.#agent.sockets).length > this.#maxSockets) return undefined;
-    this.#leases++;
+    const leases = this.#leases + 1;
+    if (this.#maxSockets <= 1 || leases + open(this.#agent.sockets).length > this.#maxSockets) return undefined;
+    this.#leases = leases;
     this.#resizeAgent();
     return () => {
       this.#leases--;
@@ -73,7 +73,7 @@ export class RawSockets {
 
   /** Closes sockets that wait for their next exchange. */
   closeKept(): void {
-    for (const socket of this.#idle.splice(0)) if (socket.isFree) this.#drop(socket);
+    for (const socket of this.#idle.splice(0)) this.#drop(socket);
   }
 
   close(): void {
