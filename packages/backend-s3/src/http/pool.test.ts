@@ -80,3 +80,15 @@ it('lets nobody pass those who wait, when somebody gives up and asks again at on
   await Promise.all([waiting, again]);
   expect(server.requests.map(({ url }) => url)).toEqual(['/held', '/waiting', '/again']);
 });
+
+it('lends no connection that is just making way for another host', async () => {
+  const { agent, port } = await between((_request, response) => void response.end(), 1);
+  const wires = new KeptWires(agent);
+  const ask = (hostname: string) =>
+    exchange({ method: 'GET', hostname, port, path: '/', headers: ['host', 'x'] }, { agent, wires, timeout: 20_000, signal: undefined });
+  await ask('one.test');
+  const both = [ask('two.test'), ask('one.test')];
+  const open = Object.values(agent.sockets).flatMap((sockets = []) => sockets.filter(({ destroyed }) => !destroyed));
+  expect(open).toHaveLength(1);
+  for (const { status } of await Promise.all(both)) expect(status).toBe(200);
+});
