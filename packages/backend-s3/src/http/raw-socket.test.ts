@@ -192,6 +192,20 @@ describe('a connection of pulls', () => {
     await expect(asked).rejects.toMatchObject({ name: 'TimeoutError', message });
   });
 
+  it.each([
+    ['nobody listens', false, 'ECONNREFUSED'],
+    ['the certificate is not trusted', true, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  ])('tells why there is none: %s', async (_why, isThere, code) => {
+    const server = createTlsServer(selfSigned()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    open.push(() => server.close());
+    if (!isThere) await new Promise((resolve) => server.close(resolve));
+    const socket = new RawSocket({ hostname: '127.0.0.1', port, isTls: true, verifySsl: true, timeout: 5000 }, () => {});
+    const asked = socket.exchange('GET / HTTP/1.1\r\n\r\n', { begin() {}, sink() {} }, undefined);
+    await expect(asked).rejects.toMatchObject({ code });
+  });
+
   it('does not time out over a sink that takes its time', async () => {
     const { ask } = await connected((peer) => peer.write(whole), { timeout: 200 });
     let text = '';
