@@ -261,7 +261,7 @@ class Exchange implements WireUser {
 
   end(): void {
     if (this.#isFinished) return;
-    if (this.#answer.endsWithConnection && this.#wire?.socket.errored === null) this.#finish();
+    if (this.#answer.endsWithConnection) this.#finish();
     else this.fail(cutError());
   }
 

@@ -197,7 +197,7 @@ export class RawSocket {
     const exchange = this.#exchange;
     if (exchange === undefined) return this.close();
     if (this.#isBusy) return; // bytes that have arrived come first
-    if (exchange.answer.endsWithConnection && this.#socket.errored === null) this.#finish(exchange);
+    if (exchange.answer.endsWithConnection) this.#finish(exchange);
     else this.#fail(cutError());
   }
 
