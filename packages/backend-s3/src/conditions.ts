@@ -3,13 +3,13 @@ import type { GetOptions, StorageError } from '@coffer/storage-core';
 
 import { isEtag, unquoted } from './etag.ts';
 import { headerOf, statusOf } from './provider-error.ts';
-import { isOddRange } from './ranges.ts';
+import { isEmptySuffix } from './ranges.ts';
 import type { NotModified, ObjectHeaders, ReadHeaders } from './transport.ts';
 
 /** The conditions as headers if the provider evaluates them according to RFC 9110; undefined if it may not. */
 export function conditionHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
   const conditions = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
-  if (range !== undefined && isOddRange(range)) return undefined;
+  if (range !== undefined && isEmptySuffix(range)) return undefined;
   if (conditions.length === 0) return {};
   if (conditions.length > 1 || range !== undefined) return undefined;
   if (ifModifiedSince !== undefined) return isSafeDate(ifModifiedSince) ? { ifModifiedSince } : undefined;

@@ -4,7 +4,7 @@ import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '
 import { isNotModified, unexpectedNotModified } from './conditions.ts';
 import { isEtag } from './etag.ts';
 import { assertKeySupported } from './key-support.ts';
-import { isOddRange, lengthOf, rangeHeader, sentRangeOf, wrongLength } from './ranges.ts';
+import { isEmptySuffix, lengthOf, rangeHeader, sentRangeOf, wrongLength } from './ranges.ts';
 import { getObject, infoOf, lookUpSize } from './read.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
@@ -20,7 +20,7 @@ export async function pullObject(
 ): Promise<Pulled> {
   const { range, ifMatch } = options;
   await assertKeySupported(store, at, ctx);
-  if ((range !== undefined && isOddRange(range)) || (ifMatch !== undefined && !isEtag(ifMatch)))
+  if ((range !== undefined && isEmptySuffix(range)) || (ifMatch !== undefined && !isEtag(ifMatch)))
     return pullStream(store, at, options, sink, ctx);
   const guarded = guardedSink(sink);
   const release = await store.downloads.take(1, ctx);

@@ -3,9 +3,9 @@ import type { ByteRange, ResolvedRange } from '@coffer/storage-core';
 
 import type { ObjectHeaders } from './transport.ts';
 
-/** Ranges about which servers differ. */
-export function isOddRange(range: ByteRange): boolean {
-  return 'suffix' in range ? range.suffix === 0 || range.suffix > 2 ** 50 : (range.end ?? 0) > 2 ** 50;
+/** Whether it is the one range about which servers differ: no object satisfies it. */
+export function isEmptySuffix(range: ByteRange): boolean {
+  return 'suffix' in range && range.suffix === 0;
 }
 
 export function rangeHeader(range: ByteRange): string {
