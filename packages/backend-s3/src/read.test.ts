@@ -61,6 +61,15 @@ it.each(transports)('metadata has any name, also one that JavaScript gives a mea
   ]);
 });
 
+it.each(transports)('an object that has not changed has its ETag, even if the 304 leaves it out (%s)', async (transport) => {
+  const server = await serve((request, response) => {
+    if (request.method === 'HEAD') response.writeHead(200, { etag: '"x"', 'content-length': 3 }).end();
+    else response.writeHead(304).end();
+  });
+  for (const condition of [{ ifModifiedSince: new Date(1e12) }, { ifNoneMatch: ['x'] }])
+    expect(await backendTo(server, { transport }).get(at, condition, noContext)).toEqual({ kind: 'not_modified', etag: 'x' });
+});
+
 it.each(transports)('a not-modified object with an invalid date has no date (%s)', async (transport) => {
   const server = await serve((_request, response) => response.writeHead(304, { etag: '"x"', 'last-modified': 'some day' }).end());
   const read = await backendTo(server, { transport }).get(at, { ifNoneMatch: ['x'] }, noContext);
