@@ -99,11 +99,10 @@ export class AnswerBody extends Readable {
     source?.abandon(undefined);
   }
 
-  /** Continues with the rest, or some of it, from `source`. */
+  /** Continues with the rest, or some of it, from `source`. Call when the reader waits. */
   continueFrom(source: BodySource): void {
     if (this.destroyed) return source.abandon(undefined);
     this.#source = source;
-    if (this.#fullSince !== undefined) source.flow(false);
   }
 
   /** Call when a source that held only some of the rest has ended. */
