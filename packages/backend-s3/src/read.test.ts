@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
@@ -7,7 +8,9 @@ import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
+import { getObject } from './read.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { accountOn, startOn } from './testing/server.ts';
@@ -119,6 +122,21 @@ it.each(transports)(
     expect([...heard].sort()).toEqual(['ann', 'bob'].flatMap((who) => events.map((event) => `${event} of ${who}`)).sort());
   },
 );
+
+it.each(transports)('a body is remembered no longer than it is open, however it ends (%s)', async (transport) => {
+  const data = Buffer.alloc(1_000_000);
+  const headers = { etag: '"x"', 'content-length': data.length, 'accept-ranges': 'bytes' };
+  const { endpoint } = await serve((_request, response) => response.writeHead(200, headers).end(data));
+  const store = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', transport }, awsProfile);
+  onTestFinished(() => store.connection.close());
+  for (const end of [(body: Readable) => body.resume(), (body: Readable) => body.destroy()]) {
+    const read = await getObject(store, at, {}, noContext);
+    if (read.kind !== 'object') throw new Error('expected an object');
+    expect([...store.slotHolders.values()]).toHaveLength(1);
+    await once(end(read.body), 'close');
+    expect([...store.slotHolders.values()]).toHaveLength(0);
+  }
+});
 
 describe.each(transports)('an object with a Content-Encoding (%s)', (transport) => {
   it.each([
