@@ -112,15 +112,41 @@ describe.each(transports)('readers that pause (%s)', (transport) => {
     expect((await readAll(body)).equals(large.subarray(10_000, 70_000))).toBe(true);
   });
 
-  it('request nothing after the last byte', async () => {
+  it('are not asked for a socket in place of others once everything has arrived', async () => {
     const backend = bench.through(two);
-    const all = large.subarray(0, 65_536); // exactly as much as is buffered for a reader
+    await write('medium', large.subarray(0, 200_000));
+    bench.proxy.faults.drip = { bytes: 64 * 1024, ms: 20 };
+    const here = await open(backend, 'medium');
+    let left = 200_000;
+    here.on('readable', () => {
+      // Stops reading when the rest is in memory.
+      if (left > 60_000) left -= (here.read() as Buffer | null)?.length ?? 0;
+    });
+    await delay(1200); // long enough to have had its turn
+    let isOver = false;
+    const busy = readAll(await open(backend)).finally(() => (isOver = true));
+    expect((await readAll(await open(backend, 'small'))).equals(small)).toBe(true);
+    expect(isOver).toBe(false); // it has taken its turn
+    expect((await busy).equals(large)).toBe(true);
+    here.destroy();
+  });
+
+  it.each([
+    ['all of it has arrived', 65_536, 1], // exactly as much as is buffered for a reader
+    ['the rest has arrived at once', 100_000, 2],
+  ])('request nothing after the last byte: %s', async (_what, size, requests) => {
+    const backend = bench.through(two);
+    const all = large.subarray(0, size);
     await write('medium', all);
+    bench.proxy.faults.drip = { bytes: 16 * 1024, ms: 1 };
     const body = await open(backend, 'medium');
     await delay(300);
     await readAll(await open(backend, 'small'));
-    expect((await readAll(body)).equals(all)).toBe(true);
-    expect(bench.proxy.count('GET', 'medium')).toBe(1);
+    const first = body.read(60_000) as Buffer;
+    await eventually(() => body.readableLength).toBe(size - 60_000);
+    await delay(100);
+    expect(Buffer.concat([first, await readAll(body)]).equals(all)).toBe(true);
+    expect(bench.proxy.count('GET', 'medium')).toBe(requests);
   });
 
   it.each<[string, () => Promise<unknown>]>([
