@@ -167,6 +167,20 @@ describe.each(transports)('a list (%s)', (transport) => {
     expect(tokens).toEqual([`a/b${note}`, `a/b${fresh}`, `a/b${note}`, `a${note}`, `a/b${fresh}`].map(tokenOf));
   });
 
+  it('that continues after a token of MinIO is asked for again only if the page begins another list', async () => {
+    const tokenOf = (told: string): string => Buffer.from(told).toString('base64');
+    const pageTo = (told: string, key: string): Answer =>
+      answer(`<IsTruncated>true</IsTruncated><NextContinuationToken>${tokenOf(told)}</NextContinuationToken>${entry(key)}`);
+    const [note, fresh] = ['[minio_cache:v2,id:b4d1,p:0,s:0]', '[minio_cache:v2,return:]'];
+    const server = await serve(pageTo(`a/c${note}`, 'a/c'), pageTo(`b${fresh}`, 'b'), pageTo(`a/d${note}`, 'a/d'));
+    const backend = backendTo(server, { transport });
+    const after = (told: string) => backend.list('bucket', { continuationToken: `s.${tokenOf(told)}` }, noContext);
+    expect(await after(`a/b${note}`)).toMatchObject({ objects: [{ key: 'a/c' }] });
+    expect(await after(`a/c${note}`)).toMatchObject({ objects: [{ key: 'a/d' }] });
+    const tokens = server.requests.map(({ url = '' }) => new URL(url, server.endpoint).searchParams.get('continuation-token'));
+    expect(tokens).toEqual([`a/b${note}`, `a/c${note}`, `a/c${fresh}`].map(tokenOf));
+  });
+
   it('continues after its last key, whatever place a token of MinIO names', async () => {
     const note = '[minio_cache:v2,return:]';
     const theirs = Buffer.from(`b/${note}`).toString('base64');
@@ -196,6 +210,7 @@ const scattered = [...beside, 'a.c/a/a!/3', 'a.c/a4', 'a.c/ab/a!5', 'a/k6', 'a7'
 it.skipIf(typeof minio === 'string').each([
   ['a folder that has many neighbours', '', 5, [...numbered('a+', 20), ...numbered('a/', 20), 'b']],
   ['a folder that it names as the place of a page before it', '', 1, scattered],
+  ['a folder of which a page leaves out the rest', '', 1, ['a--/a', 'a-/+', 'a-1', 'a-2', 'a.k/k/.1', 'a/b/1', 'a/b/2', 'a/c', 'b']],
   ['a folder where a page ends with a common prefix', '/k', 3, [...numbered('a.c/', 11), 'a.c/k', 'a/1', 'a/2', 'a/b/k', 'a/c/1']],
 ])('a list goes on to its end where MinIO has forgotten it, within %s', async (_where, delimiter, maxKeys, names) => {
   const { backend, bucket, stop } = await startOn(await accountOn(await startS3('minio')));

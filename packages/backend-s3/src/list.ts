@@ -134,7 +134,8 @@ function lastOf({ objects, commonPrefixes }: Pick<ListPage, 'objects' | 'commonP
 async function fetchPage(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
   const { prefix = '', continuationToken } = options;
   const page = await store.transport.list(bucket, options, ctx);
-  const unremembered = page.nextContinuationToken === undefined ? tokenOfNoList(continuationToken, prefix) : undefined;
+  const isOfSameList = listOf(page.nextContinuationToken) === listOf(continuationToken);
+  const unremembered = isOfSameList ? undefined : tokenOfNoList(continuationToken, prefix);
   if (unremembered !== undefined) return fetchPage(store, bucket, { ...options, continuationToken: unremembered }, ctx);
   const isBelow = page.objects.every(({ key }) => key.startsWith(prefix)) && page.commonPrefixes.every((name) => name.startsWith(prefix));
   if (!isBelow) {
@@ -178,7 +179,7 @@ function tokenOfPlace(place: string | undefined, token: string): string | undefi
 
 /**
  * MinIO forgets a list 15 minutes after its last page, or when it is restarted. A token that names such a list is then a place only, and what
- * `tokenOfPlace` tells of may end the list; that it has ended is believed of a token that asks for a new list.
+ * `tokenOfPlace` tells of may end the list, or leave out the rest of a folder; a token that asks for a new list is believed.
  * @returns such a token; undefined if the given one names no list, or a place that is in no folder of this one
  */
 function tokenOfNoList(token = '', prefix: string): string | undefined {
@@ -186,6 +187,11 @@ function tokenOfNoList(token = '', prefix: string): string | undefined {
   const place = told.replace(/(\[minio_cache:[^,\]]*),id:[^\]]*\]$/, '$1,return:]');
   const isInFolder = told.includes('/', prefix.lastIndexOf('/') + 1);
   return place === told || !isInFolder ? undefined : Buffer.from(place).toString('base64');
+}
+
+/** The list that a token of MinIO names. Until MinIO forgets it, each of its pages but the last one ends with a token that names it too. */
+function listOf(token = ''): string | undefined {
+  return /\[minio_cache:[^,\]]*,id:([^,\]]*)[^\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[1];
 }
 
 function positionOf(token: string): Position {
