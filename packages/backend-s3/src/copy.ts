@@ -9,6 +9,7 @@ import { carriedAcl, setGrants } from './carried-acl.ts';
 import { copyByParts } from './copy/by-parts.ts';
 import { asSourceError, assertAbsent, isAbsent, isSame, isUnchanged, keyTaken, sourceChanged } from './copy/copy-of.ts';
 import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
+import { copyInTurn } from './copy/in-turn.ts';
 import { lookAtCopy } from './copy/look-at-copy.ts';
 import { copyThroughClient } from './copy/through-client.ts';
 import { isEtag } from './etag.ts';
@@ -231,9 +232,11 @@ async function copyInOneRequest(
     ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { ifNoneMatch: options.ifNoneMatch }),
     ...(replacesMetadata(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
-  return store.transport
-    .copy({ ...source, ...(ifMatch !== undefined && { ifMatch }) }, destination, copyHeaders, ctx)
-    .catch((error: unknown) => recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(from, now)));
+  const request = (): Promise<Written> =>
+    store.transport
+      .copy({ ...source, ...(ifMatch !== undefined && { ifMatch }) }, destination, copyHeaders, ctx)
+      .catch((error: unknown) => recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(from, now)));
+  return from.size <= store.memory.partSize ? request() : copyInTurn(store, ctx, request);
 }
 
 /**

@@ -46,6 +46,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile, pr
       tenants,
       reclaim: (tenant) => reclaimOne(slotHolders.values(), tenant),
     }),
+    copies: new Slots({ capacity: Math.max(1, Math.floor(sockets / 2)), patience, resource: 'connections for copies', tenants }),
     slotHolders,
   };
   return store;

@@ -19,8 +19,13 @@ export interface Store extends Driver {
   /** The tenants that have read or written objects. */
   readonly tenants: Tenants;
   readonly cleanup: BackgroundCleanup;
-  /** Slots for open bodies. They leave some sockets to everything else, so that readers who go away cannot block writers. */
+  /**
+   * Slots for open bodies, and for requests that copy many bytes. They leave some sockets to everything else, so that readers who go away
+   * cannot block writers.
+   */
   readonly downloads: Slots;
+  /** Slots for requests that copy many bytes, which leave some of `downloads` to readers. */
+  readonly copies: Slots;
   /** Those of the open bodies whose connections may serve others while their readers want nothing. */
   readonly slotHolders: InFlight<SlotHolder>;
 }

@@ -8,6 +8,7 @@ import type { Parts } from '../upload/multipart.ts';
 import { partSizeFor } from '../upload/part-size.ts';
 import { asSourceError, assertAbsent, isUnchanged, sourceChanged } from './copy-of.ts';
 import type { Copy } from './copy-of.ts';
+import { copyInTurn } from './in-turn.ts';
 import { readSource } from './through-client.ts';
 
 const copyPartSize = 256 * 2 ** 20;
@@ -36,9 +37,11 @@ export async function copyByParts(store: Store, copy: Copy, throughClient: boole
       const part = { ...source, ifMatch: from.etag, range };
       return {
         send: (upload, sending) =>
-          store.transport.copyPart(part, upload, sending).catch((error: unknown) => {
-            throw asSourceError(error, source);
-          }),
+          copyInTurn(store, { ...sending, isResuming: first > 0 }, () => store.transport.copyPart(part, upload, sending)).catch(
+            (error: unknown) => {
+              throw asSourceError(error, source);
+            },
+          ),
       };
     },
     async verify() {

@@ -6,9 +6,11 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import type { S3BackendOptions } from '../options.ts';
 import { answerOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
+import type { SeenRequest } from '../testing/proxy.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
@@ -104,6 +106,33 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
     expect((await readAll(theirs.body)).toString()).toBe('small');
     for (const body of held) body.destroy();
     for (const body of await Promise.all(acme.slice(3))) body.destroy();
+  });
+
+  it.each<[string, S3BackendOptions]>([
+    ['in one request', {}],
+    ['by parts', { copyByPartsFrom: 2 ** 20 }],
+  ])('are not used up by large objects that the server copies %s', async (_, by) => {
+    const backend = bench.through({ maxPoolConnections: 6, timeout: 20, ...by });
+    const cancel = new AbortController();
+    const copy = (from: string, to: string, tenant: string): Promise<unknown> =>
+      backend.copy(bench.at(from), bench.at(to), {}, { tenant, signal: cancel.signal });
+    const isLarge = ({ headers }: SeenRequest): boolean => headers['x-amz-copy-source']?.endsWith('/large') === true;
+    const underWay = (): number => bench.proxy.requests.filter(isLarge).length;
+    bench.proxy.faults.answer = (request) => (isLarge(request) ? 'silence' : undefined);
+    const ctx = { tenant: 'globex' };
+    await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, ctx);
+    const held = Array.from({ length: 6 }, (_unused, index) => copy('large', `copy ${index}`, 'acme'));
+    await eventually(underWay).toBe(2);
+    held.push(copy('large', 'their copy', 'globex'));
+    await eventually(underWay).toBe(3);
+    // Neither those that read and write, nor small copies, wait for one of these.
+    await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, { tenant: 'acme' });
+    const bodies = await Promise.all(['globex', 'acme'].map((tenant) => backend.get(bench.at('beside'), {}, { tenant })));
+    for (const { body } of bodies as ObjectStream[]) expect((await readAll(body)).toString()).toBe('small');
+    await copy('beside', 'beside too', 'acme');
+    expect(underWay()).toBe(3);
+    cancel.abort();
+    for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
   });
 
   it('are given back by readers who stop', async () => {
