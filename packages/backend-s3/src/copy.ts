@@ -5,11 +5,11 @@ import type { CallContext, CopiedObject, CopyOptions, ObjectAddress, ObjectInfo 
 
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
+import { inTurn } from './bulk-request.ts';
 import { carriedAcl, setGrants } from './carried-acl.ts';
 import { copyByParts } from './copy/by-parts.ts';
 import { asSourceError, assertAbsent, isAbsent, isSame, isUnchanged, keyTaken, sourceChanged } from './copy/copy-of.ts';
 import type { Copy, WrittenUnlessChanged } from './copy/copy-of.ts';
-import { copyInTurn } from './copy/in-turn.ts';
 import { lookAtCopy } from './copy/look-at-copy.ts';
 import { copyThroughClient } from './copy/through-client.ts';
 import { isEtag } from './etag.ts';
@@ -236,7 +236,7 @@ async function copyInOneRequest(
     store.transport
       .copy({ ...source, ...(ifMatch !== undefined && { ifMatch }) }, destination, copyHeaders, ctx)
       .catch((error: unknown) => recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(from, now)));
-  return from.size <= store.memory.partSize ? request() : copyInTurn(store, ctx, request);
+  return from.size <= store.memory.partSize ? request() : inTurn(store, ctx, request);
 }
 
 /**

@@ -46,7 +46,12 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile, pr
       tenants,
       reclaim: (tenant) => reclaimOne(slotHolders.values(), tenant),
     }),
-    copies: new Slots({ capacity: Math.max(1, Math.floor(sockets / 2)), patience, resource: 'connections for copies', tenants }),
+    bulk: new Slots({
+      capacity: Math.max(1, Math.floor(sockets / 2)),
+      patience,
+      resource: 'connections for large copies and deletions',
+      tenants,
+    }),
     slotHolders,
   };
   return store;

@@ -1,6 +1,7 @@
 import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from '@coffer/storage-core';
 import type { BatchDeleteResult, CallContext, ObjectAddress, StorageError, StorageErrorCode } from '@coffer/storage-core';
 
+import { inTurn } from './bulk-request.ts';
 import { inParallel } from './concurrency.ts';
 import { isAbsent } from './copy/copy-of.ts';
 import { deletionOf } from './documents/object.ts';
@@ -12,7 +13,7 @@ import { assertKeySupported, refusedKeys } from './key-support.ts';
 import { causeName } from './provider-error.ts';
 import { headObject } from './read.ts';
 import type { Store } from './store.ts';
-import type { ObjectVersion } from './transport.ts';
+import type { ObjectVersion, Transport } from './transport.ts';
 
 const largestBatch = 1000;
 // Servers work through a batch key by key, so several smaller batches at once finish sooner.
@@ -20,6 +21,8 @@ const batchSize = 250;
 /** Bytes of a batch: Ceph takes 1 MiB, and calls more a wrong range. A character of a key may take six of them. */
 const maxBatchBytes = 500_000;
 const parallel = 4;
+/** Objects that a batch deletes without waiting for a slot. */
+const largestShortBatch = 25;
 
 type Failure = BatchDeleteResult['errors'][number];
 
@@ -189,7 +192,9 @@ const brokenNames: ReadonlySet<string> = new Set(['InternalError', 'UnknownError
 
 /** Also deletes single versions. @returns what could not be deleted */
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
-  const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
+  const request = (): ReturnType<Transport['deleteBatch']> => store.transport.deleteBatch(bucket, objects, ctx);
+  const isLarge = objects.length > largestShortBatch;
+  const failed = await (isLarge ? inTurn(store, ctx, request) : request()).catch((error: unknown) => {
     // GCS has no batches, and calls them an invalid argument. Ceph looks for a policy of the bucket itself, not of what is in it.
     if (hasCode(error, 'not_supported', 'invalid_argument') || causeName(error) === 'AccessDenied') return error as StorageError;
     throw error;

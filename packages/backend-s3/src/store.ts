@@ -20,12 +20,12 @@ export interface Store extends Driver {
   readonly tenants: Tenants;
   readonly cleanup: BackgroundCleanup;
   /**
-   * Slots for open bodies, and for requests that copy many bytes. They leave some sockets to everything else, so that readers who go away
+   * Slots for open bodies, and for requests that keep the server busy. They leave some sockets to everything else, so that readers who go away
    * cannot block writers.
    */
   readonly downloads: Slots;
-  /** Slots for requests that copy many bytes, which leave some of `downloads` to readers. */
-  readonly copies: Slots;
+  /** Slots for requests that keep the server busy, which leave some of `downloads` to readers. */
+  readonly bulk: Slots;
   /** Those of the open bodies whose connections may serve others while their readers want nothing. */
   readonly slotHolders: InFlight<SlotHolder>;
 }

@@ -1,5 +1,6 @@
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
+import { inTurn } from '../bulk-request.ts';
 import { smallestPart } from '../limits.ts';
 import type { Store } from '../store.ts';
 import type { Written } from '../transport.ts';
@@ -8,7 +9,6 @@ import type { Parts } from '../upload/multipart.ts';
 import { partSizeFor } from '../upload/part-size.ts';
 import { asSourceError, assertAbsent, isUnchanged, sourceChanged } from './copy-of.ts';
 import type { Copy } from './copy-of.ts';
-import { copyInTurn } from './in-turn.ts';
 import { readSource } from './through-client.ts';
 
 const copyPartSize = 256 * 2 ** 20;
@@ -37,7 +37,7 @@ export async function copyByParts(store: Store, copy: Copy, throughClient: boole
       const part = { ...source, ifMatch: from.etag, range };
       return {
         send: (upload, sending) =>
-          copyInTurn(store, { ...sending, isResuming: first > 0 }, () => store.transport.copyPart(part, upload, sending)).catch(
+          inTurn(store, { ...sending, isResuming: first > 0 }, () => store.transport.copyPart(part, upload, sending)).catch(
             (error: unknown) => {
               throw asSourceError(error, source);
             },

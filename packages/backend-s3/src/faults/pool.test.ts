@@ -108,30 +108,41 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
     for (const body of await Promise.all(acme.slice(3))) body.destroy();
   });
 
-  it.each<[string, S3BackendOptions]>([
-    ['in one request', {}],
-    ['by parts', { copyByPartsFrom: 2 ** 20 }],
-  ])('are not used up by large objects that the server copies %s', async (_, by) => {
+  type Bulk = (backend: StorageBackend, index: number, ctx: CallContext) => Promise<unknown>;
+  const copy: Bulk = (backend, index, ctx) => backend.copy(bench.at('large'), bench.at(`copy ${index}`), {}, ctx);
+  const remove: Bulk = (backend, index, ctx) =>
+    backend.batchDelete!.deleteMany(
+      bench.bucket,
+      fifty.map((number) => `${index}/${number}`),
+      ctx,
+    );
+  it.each<[string, Bulk, S3BackendOptions]>([
+    ['large objects that the server copies in one request', copy, {}],
+    ['large objects that the server copies by parts', copy, { copyByPartsFrom: 2 ** 20 }],
+    ['deletions of many objects', remove, {}],
+  ])('are not used up by %s', async (_, bulk, by) => {
     const backend = bench.through({ maxPoolConnections: 6, timeout: 20, ...by });
-    const cancel = new AbortController();
-    const copy = (from: string, to: string, tenant: string): Promise<unknown> =>
-      backend.copy(bench.at(from), bench.at(to), {}, { tenant, signal: cancel.signal });
-    const isLarge = ({ headers }: SeenRequest): boolean => headers['x-amz-copy-source']?.endsWith('/large') === true;
-    const underWay = (): number => bench.proxy.requests.filter(isLarge).length;
-    bench.proxy.faults.answer = (request) => (isLarge(request) ? 'silence' : undefined);
-    const ctx = { tenant: 'globex' };
-    await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, ctx);
-    const held = Array.from({ length: 6 }, (_unused, index) => copy('large', `copy ${index}`, 'acme'));
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const isBulk = ({ target, headers }: SeenRequest): boolean =>
+      /[?&]delete/.test(target) || headers['x-amz-copy-source']?.endsWith('/large') === true;
+    const underWay = (): number => bench.proxy.requests.filter(isBulk).length;
+    bench.proxy.faults.answer = (request) => (isBulk(request) ? 'silence' : undefined);
+    await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, { tenant: 'globex' });
+    const held = fifty.slice(0, 6).map((index) => bulk(backend, index, { tenant: 'acme', signal }));
     await eventually(underWay).toBe(2);
-    held.push(copy('large', 'their copy', 'globex'));
+    held.push(bulk(backend, 6, { tenant: 'globex', signal }));
     await eventually(underWay).toBe(3);
-    // Neither those that read and write, nor small copies, wait for one of these.
-    await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, { tenant: 'acme' });
-    const bodies = await Promise.all(['globex', 'acme'].map((tenant) => backend.get(bench.at('beside'), {}, { tenant })));
-    for (const { body } of bodies as ObjectStream[]) expect((await readAll(body)).toString()).toBe('small');
-    await copy('beside', 'beside too', 'acme');
+    // Neither those that read and write, nor small copies and deletions, wait for one of these.
+    for (const tenant of ['acme', 'globex']) {
+      await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, { tenant });
+      const { body } = (await backend.get(bench.at('beside'), {}, { tenant })) as ObjectStream;
+      expect((await readAll(body)).toString()).toBe('small');
+      await backend.copy(bench.at('beside'), bench.at('beside too'), {}, { tenant });
+      await backend.delete(bench.at('beside too'), { tenant });
+    }
     expect(underWay()).toBe(3);
-    cancel.abort();
+    leaving.abort();
     for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
   });
 

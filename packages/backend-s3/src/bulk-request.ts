@@ -1,0 +1,21 @@
+import type { Taker } from './slots.ts';
+import type { Store } from './store.ts';
+
+/**
+ * Makes a request that keeps the server busy: a copy of many bytes, which may take minutes, or the deletion of many objects. Its socket
+ * serves nobody else meanwhile, so such requests wait for a slot among themselves, and then for one of those of downloads. Both are given
+ * back once it is answered.
+ */
+export async function inTurn<T>(store: Store, taker: Taker, request: () => Promise<T>): Promise<T> {
+  const leave = await store.bulk.take(1, taker);
+  try {
+    const release = await store.downloads.take(1, taker);
+    try {
+      return await request();
+    } finally {
+      release();
+    }
+  } finally {
+    leave();
+  }
+}
