@@ -211,6 +211,7 @@ it.skipIf(typeof minio === 'string').each([
   ['a folder that has many neighbours', '', 5, [...numbered('a+', 20), ...numbered('a/', 20), 'b']],
   ['a folder that it names as the place of a page before it', '', 1, scattered],
   ['a folder of which a page leaves out the rest', '', 1, ['a--/a', 'a-/+', 'a-1', 'a-2', 'a.k/k/.1', 'a/b/1', 'a/b/2', 'a/c', 'b']],
+  ['keys that hold the beginning of its notes', '', 1, ['a/1', 'a[minio_cache:v2', 'a[minio_cache:v2-1', 'a[minio_cache:v2-2', 'b']],
   ['a folder where a page ends with a common prefix', '/k', 3, [...numbered('a.c/', 11), 'a.c/k', 'a/1', 'a/2', 'a/b/k', 'a/c/1']],
 ])('a list goes on to its end where MinIO has forgotten it, within %s', async (_where, delimiter, maxKeys, names) => {
   const { backend, bucket, stop } = await startOn(await accountOn(await startS3('minio')));

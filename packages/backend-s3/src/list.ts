@@ -168,12 +168,12 @@ function tokenOf(kind: 'k' | 'p', name: string): string {
 /**
  * After a place in a folder, MinIO counts the neighbours of that folder towards the page before it leaves them out, and then reports that
  * nothing is left; but not if the place comes with the note that ends its own tokens. Those name a place as well, which lies beyond what
- * the page ends with if MinIO has forgotten the list: what is between would be missing.
+ * the page ends with if MinIO has forgotten the list: what is between would be missing. The last `[` begins the note: a key may hold others.
  * @param token the server's own
  * @returns undefined if that is not of MinIO
  */
 function tokenOfPlace(place: string | undefined, token: string): string | undefined {
-  const note = /\[minio_cache:[^\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[0];
+  const note = /\[minio_cache:[^[\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[0];
   return note === undefined || place === undefined ? undefined : serverTokenPrefix + Buffer.from(place + note).toString('base64');
 }
 
@@ -184,14 +184,14 @@ function tokenOfPlace(place: string | undefined, token: string): string | undefi
  */
 function tokenOfNoList(token = '', prefix: string): string | undefined {
   const told = Buffer.from(token, 'base64').toString();
-  const place = told.replace(/(\[minio_cache:[^,\]]*),id:[^\]]*\]$/, '$1,return:]');
+  const place = told.replace(/(\[minio_cache:[^,[\]]*),id:[^[\]]*\]$/, '$1,return:]');
   const isInFolder = told.includes('/', prefix.lastIndexOf('/') + 1);
   return place === told || !isInFolder ? undefined : Buffer.from(place).toString('base64');
 }
 
 /** The list that a token of MinIO names. Until MinIO forgets it, each of its pages but the last one ends with a token that names it too. */
 function listOf(token = ''): string | undefined {
-  return /\[minio_cache:[^,\]]*,id:([^,\]]*)[^\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[1];
+  return /\[minio_cache:[^,[\]]*,id:([^,[\]]*)[^[\]]*\]$/.exec(Buffer.from(token, 'base64').toString())?.[1];
 }
 
 function positionOf(token: string): Position {
