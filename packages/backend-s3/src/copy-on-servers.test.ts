@@ -1,6 +1,7 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
-import { startS3 } from '@coffer/fixtures';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { kmsKey, startS3 } from '@coffer/fixtures';
 import { noContext, readAll } from '@coffer/storage-core';
 import type { Acl, ObjectAddress } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -12,9 +13,10 @@ import { faultBench, transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { ok, refusal } from './testing/scripted.ts';
-import { accountOn, ifAvailable, startOn } from './testing/server.ts';
+import { accountOn, ifAvailable, sdkOn, startOn } from './testing/server.ts';
 
 const mib = 2 ** 20;
+const ceph = await startS3('ceph');
 
 const { serve, open, clear } = newStage();
 afterEach(clear);
@@ -40,7 +42,6 @@ describe.each(transports)('a copy on a server that has ACLs (%s)', (transport) =
 });
 
 it.each(transports)('a copy of an object of another account is of who made it, and keeps the grants of others (%s)', async (transport) => {
-  const ceph = await startS3('ceph');
   const accounts = await Promise.all([accountOn(ceph), accountOn(ceph)]);
   const [theirs, mine] = [await startOn(accounts[0]), await startOn({ ...accounts[1], transport })];
   const store = openStore(accounts[0]);
@@ -118,6 +119,38 @@ describe.each(transports)('a copy of an object with odd headers (%s)', (transpor
     expect(await store.transport.head(bench.at(key), noContext)).toMatchObject({ metadata, carried });
   });
 });
+
+describe.skipIf(ceph.external).each(transports)(
+  'a copy of an encrypted object, which this server does not make itself (%s)',
+  (transport) => {
+    const bench = faultBench(transport);
+
+    it.each([
+      ['small', 1000, {}, false],
+      ['of parts', 11 * mib, {}, false],
+      ['onto itself', 11 * mib, {}, true],
+      ['under a condition', 11 * mib, { onlyIf: () => true }, false],
+      ['only if absent', 11 * mib, { ifNoneMatch: '*' as const }, false],
+    ])('has its bytes, and all that describes it: %s', async (how, size, options, ontoItself) => {
+      const { client, close } = sdkOn(bench.account);
+      open.push(close);
+      const from = bench.at(`from ${how}`);
+      const to = ontoItself ? from : bench.at(`to ${how}`);
+      const data = randomBytes(size);
+      const encryption = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: kmsKey.name } as const;
+      const described = { ContentType: 'text/x-own', Metadata: { by: 'us' }, Tagging: 'a=b' };
+      await client.send(new PutObjectCommand({ Bucket: from.bucket, Key: from.key, Body: data, ...described, ...encryption }));
+      const info = await bench.through({ partSize: 5 * mib }).copy(from, to, options, noContext);
+      const copied = await bench.direct.get(to, {}, noContext);
+      if (copied.kind !== 'object') throw new Error('not modified');
+      expect(data.equals(await readAll(copied.body))).toBe(true);
+      expect(copied.info).toMatchObject({ etag: info.etag, contentType: 'text/x-own', metadata: { by: 'us' } });
+      const store = openStore(bench.account);
+      open.push(() => store.connection.close());
+      expect(await store.administration.getTags(to, noContext)).toEqual([{ name: 'a', value: 'b' }]);
+    });
+  },
+);
 
 describe.each(transports)('a copy from a bucket that the credentials may only read (%s)', (transport) => {
   const copied = async (acls: RegExp, status: number, code: string): Promise<unknown> => {

@@ -114,7 +114,7 @@ async function perform(store: Store, inspected: Inspected): Promise<WrittenUnles
   const isShared = from.versionId === undefined && !isSame(source, destination) && (await copy.sharing());
   if (isShared && isSmall) return withTags(store, copy, () => copyThroughClient(store, copy));
   const make = mayTakeOtherVersion(store, copy) ? copyLatest : unenforced ? copyAndVerify : copyInOneRequest;
-  const whole = (): Promise<WrittenUnlessChanged> => make(store, copy);
+  const whole = (): Promise<WrittenUnlessChanged> => make(store, copy).catch((error: unknown) => copyOtherwise(store, copy, error));
   if ((from.size >= store.settings.copyByPartsFrom || isShared) && from.size > smallestPart)
     return withTags(store, copy, () => copyLarge(store, copy, isShared || from.size > largestPut ? undefined : whole));
   return replacesMetadata(copy) ? withTags(store, copy, whole) : whole();
@@ -155,6 +155,13 @@ async function copyLarge(
     if (!isOfOther) throw error;
     return copyByParts(store, copy, true);
   }
+}
+
+/** Ceph does not copy a whole object that it keeps encrypted (seen in version 16), but lets it be read, and its parts be copied. */
+async function copyOtherwise(store: Store, copy: Copy, error: unknown): Promise<WrittenUnlessChanged> {
+  if (!hasCode(error, 'not_supported')) throw error;
+  const isSmall = copy.from.size <= store.memory.partSize;
+  return withTags(store, copy, () => (isSmall ? copyThroughClient(store, copy) : copyByParts(store, copy)));
 }
 
 /** Whether a copy was refused because of its source, and not because of a condition of the destination. */
