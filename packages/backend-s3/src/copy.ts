@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
-import type { CallContext, CopiedObject, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+import type { CallContext, CopiedObject, CopyOptions, ObjectAddress } from '@coffer/storage-core';
 
 import { aclHeader } from './acl-header.ts';
 import { translateAclError } from './acl-support.ts';
@@ -240,10 +240,11 @@ async function copyInOneRequest(
     ...(replacesMetadata(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
   const request = (): Promise<Written> =>
-    store.transport
-      .copy({ ...source, ...(ifMatch !== undefined && { ifMatch }) }, destination, copyHeaders, ctx)
-      .catch((error: unknown) => recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(from, now)));
-  return from.size <= store.memory.partSize ? request() : inTurn(store, ctx, request);
+    store.transport.copy({ ...source, ...(ifMatch !== undefined && { ifMatch }) }, destination, copyHeaders, ctx);
+  const copying = from.size <= store.memory.partSize ? request() : inTurn(store, ctx, request);
+  return copying.catch((error: unknown) =>
+    recoverLostWrite(store, destination, asSourceError(error, source), (now) => isCopyOf(copy, now)),
+  );
 }
 
 /**
@@ -264,8 +265,12 @@ function isVersionRequested({ options: { ifMatch, onlyIf } }: Inspected): boolea
   return ifMatch !== undefined || onlyIf !== undefined;
 }
 
-function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeaders): boolean {
-  return now.etag === etag && now.contentType === contentType && isDeepStrictEqual(now.metadata, metadata);
+/** @throws storage_unavailable for a copy onto itself that nothing tells from its source: encrypted with KMS, each has an ETag of its own */
+function isCopyOf({ source, destination, from }: Copy, now: ObjectHeaders): boolean {
+  if (now.contentType !== from.contentType || !isDeepStrictEqual(now.metadata, from.metadata)) return false;
+  if (now.etag === from.etag) return true;
+  if (!isSame(source, destination) || now.contentLength !== from.size) return false;
+  throw storageError('storage_unavailable', 'The answer to the copy was lost, and the object does not tell whether the copy was made.');
 }
 
 /**

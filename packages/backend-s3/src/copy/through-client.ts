@@ -28,7 +28,9 @@ export async function copyThroughClient(store: Store, copy: Copy): Promise<Writt
     };
     const written = await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
-      .catch((error: unknown) => recoverLostWrite(store, destination, error, (now) => matchesWrite(now, data, headers)));
+      .catch((error: unknown) =>
+        recoverLostWrite(store, destination, error, (now) => matchesWrite(store, { at: destination, now, headers }, data)),
+      );
     held.release(true);
     return written;
   } finally {

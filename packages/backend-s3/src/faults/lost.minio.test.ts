@@ -1,13 +1,15 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
-import { startS3 } from '@coffer/fixtures';
+import { PutBucketEncryptionCommand } from '@aws-sdk/client-s3';
+import { kmsKey, startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
-import { ifAvailable } from '../testing/server.ts';
+import type { FaultBench } from '../testing/fault-bench.ts';
+import { ifAvailable, sdkOn } from '../testing/server.ts';
 
 const options = { contentType: 'text/plain', metadata: { by: 'us', of: 'all' } };
 const bodies = { 'a small object': randomBytes(1000), 'an object of parts': randomBytes(9 * 2 ** 20) };
@@ -15,22 +17,24 @@ const cases = Object.entries(bodies);
 
 const minio = await ifAvailable(startS3('minio'));
 
+/** Loses the answer to the first request that creates the object, and has the second one refused, which leaves the doubt. */
+function loseAnswerTo({ bucket, proxy }: FaultBench, key: string): void {
+  let asked = 0;
+  proxy.faults.answer = ({ method, target }) => {
+    const isPut = method === 'PUT' && target.startsWith(`/${bucket}/${key}`) && !target.includes('partNumber=');
+    const isLast = isPut || (method === 'POST' && target.includes('uploadId='));
+    if (!isLast) return undefined;
+    asked++;
+    if (asked === 1) proxy.faults.cutAfter = 10;
+    else delete proxy.faults.cutAfter;
+    return asked === 2 ? answerOf(503) : undefined;
+  };
+}
+
 describe.skipIf(typeof minio === 'string').each(transports)('a write that succeeded although its answer got lost (%s)', (transport) => {
   const bench = faultBench(transport, () => startS3('minio'));
 
-  /** Loses the answer to the first request that creates the object, and has the second one refused, which leaves the doubt. */
-  const loseAnswer = (key: string): void => {
-    let asked = 0;
-    bench.proxy.faults.answer = ({ method, target }) => {
-      const isPut = method === 'PUT' && target.startsWith(`/${bench.bucket}/${key}`) && !target.includes('partNumber=');
-      const isLast = isPut || (method === 'POST' && target.includes('uploadId='));
-      if (!isLast) return undefined;
-      asked++;
-      if (asked === 1) bench.proxy.faults.cutAfter = 10;
-      else delete bench.proxy.faults.cutAfter;
-      return asked === 2 ? answerOf(503) : undefined;
-    };
-  };
+  const loseAnswer = (key: string): void => loseAnswerTo(bench, key);
 
   it.each(cases)('does not fail its If-None-Match: %s', async (name, data) => {
     const at = bench.at(`absent-${data.length}`);
@@ -175,5 +179,66 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
       method === 'POST' && target.includes('uploadId=') ? refusalOf(404, 'NoSuchUpload', method) : undefined;
     await expect(bench.through().put(at, body, options, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
     expect((await bench.direct.head(at, noContext)).metadata).toEqual({ by: 'us before' });
+  });
+});
+
+const isEncrypting = typeof minio !== 'string' && !minio.external;
+
+describe.skipIf(!isEncrypting).each(transports)('the same in a bucket that KMS encrypts, where no ETag is an MD5 (%s)', (transport) => {
+  const bench = faultBench(transport, () => startS3('minio'));
+  beforeAll(async () => {
+    const { client, close } = sdkOn(bench.account);
+    const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: kmsKey.name } } as const;
+    const encryption = { Bucket: bench.bucket, ServerSideEncryptionConfiguration: { Rules: [rule] } };
+    await client.send(new PutBucketEncryptionCommand(encryption));
+    close();
+  });
+  const [data, other] = [bodies['a small object'], randomBytes(1000)];
+
+  it.each(cases)('does not fail its If-None-Match: %s', async (_name, bytes) => {
+    const at = bench.at(`absent-${bytes.length}`);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswerTo(bench, at.key);
+    const info = await backend.put(at, { kind: 'buffer', data: bytes }, { ...options, ifNoneMatch: '*' }, noContext);
+    expect(info).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: bytes.length });
+    expect(info.etag).not.toBe(hash('md5', bytes));
+  });
+
+  it('does not fail its If-Match', async () => {
+    const at = bench.at('matched');
+    const before = await bench.direct.put(at, { kind: 'buffer', data: other }, options, noContext);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswerTo(bench, at.key);
+    const info = await backend.put(at, { kind: 'buffer', data }, { ...options, ifMatch: before.etag }, noContext);
+    expect(info.etag).toBe((await bench.direct.head(at, noContext)).etag);
+  });
+
+  it('is not confused with other bytes of the same size', async () => {
+    const at = bench.at('theirs');
+    await bench.direct.put(at, { kind: 'buffer', data: other }, options, noContext);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswerTo(bench, at.key);
+    const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifNoneMatch: '*' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+  });
+
+  it('is in doubt, and not refused, if the object cannot be read', async () => {
+    const at = bench.at('unread');
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswerTo(bench, at.key);
+    const lose = bench.proxy.faults.answer!;
+    bench.proxy.faults.answer = (request) => (request.method === 'GET' ? answerOf(503) : lose(request));
+    const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifNoneMatch: '*' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  });
+
+  it('is in doubt, and not refused: a copy of an object onto itself, which nothing tells from one by somebody else', async () => {
+    const at = bench.at('itself');
+    await bench.direct.put(at, { kind: 'buffer', data }, options, noContext);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswerTo(bench, at.key);
+    const copy = (): Promise<unknown> => backend.copy(at, at, { storageClass: 'REDUCED_REDUNDANCY' }, noContext);
+    await expect(copy()).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    expect(await copy()).toMatchObject({ storageClass: 'REDUCED_REDUNDANCY' });
   });
 });

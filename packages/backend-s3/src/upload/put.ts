@@ -130,7 +130,7 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
   const size = data.byteLength; // whatever becomes of the memory once it has been sent
   const written = await store.transport
     .put(at, { kind: 'buffer', data, ...declaredIn(options) }, headers, ctx)
-    .catch((error: unknown) => recoverLostWrite(store, at, error, (now) => matchesWrite(now, data, headers)));
+    .catch((error: unknown) => recoverLostWrite(store, at, error, (now) => matchesWrite(store, { at, now, headers }, data)));
   return { size, ...written };
 }
 
