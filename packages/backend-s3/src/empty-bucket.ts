@@ -109,7 +109,10 @@ export async function removeVersions(store: Store, bucket: string, ctx: CallCont
     // If the list shows a key in altered form, the delete misses it, and the same page would come for ever.
     if (names === before) return removed - objects.length;
     before = names;
-    await removeListed(store, bucket, objects, ctx);
+    const { versions = [], markers = [] } = Object.groupBy(objects, ({ isMarker }) => (isMarker === true ? 'markers' : 'versions'));
+    await removeListed(store, bucket, versions, ctx);
+    // A version under object lock has failed that. It stays deleted: no lock holds the marker above it.
+    await removeListed(store, bucket, markers, ctx);
     removed += objects.length;
   }
 }

@@ -105,6 +105,8 @@ export interface SentPart {
 export interface ObjectVersion {
   readonly key: string;
   readonly versionId?: string;
+  /** A delete marker: without it, the version below it would be the object again. */
+  readonly isMarker?: true;
 }
 
 /** Which object is deleted of those that have had a key. */

@@ -277,8 +277,11 @@ describe('an answer about versions', () => {
   it('decodes keys only if it says that they are encoded', () => {
     const versions = (more: string): string =>
       `<ListVersionsResult>${more}<Version><Key>a+b%20</Key><VersionId/></Version><DeleteMarker><Key>+</Key><VersionId>1</VersionId></DeleteMarker></ListVersionsResult>`;
-    expect(versionsFrom(versions(''))).toEqual([{ key: 'a+b%20' }, { key: '+', versionId: '1' }]);
-    expect(versionsFrom(versions('<EncodingType>url</EncodingType>'))).toEqual([{ key: 'a b ' }, { key: ' ', versionId: '1' }]);
+    expect(versionsFrom(versions(''))).toEqual([{ key: 'a+b%20' }, { key: '+', versionId: '1', isMarker: true }]);
+    expect(versionsFrom(versions('<EncodingType>url</EncodingType>'))).toEqual([
+      { key: 'a b ' },
+      { key: ' ', versionId: '1', isMarker: true },
+    ]);
   });
 });
 

@@ -139,10 +139,12 @@ export function versionsFrom(answer: string): readonly ObjectVersion[] {
   const list = parseXml(answer);
   const root = childrenOf(list, 'Version').length > 0 ? list : subresourceOf(answer, 'ListVersionsResult');
   const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
-  return [...childrenOf(root, 'Version'), ...childrenOf(root, 'DeleteMarker')].flatMap((version) => {
-    const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId') ?? textOf(version, 'Generation')];
-    return key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }];
-  });
+  const versionsIn = (name: 'Version' | 'DeleteMarker'): readonly ObjectVersion[] =>
+    childrenOf(root, name).flatMap((version) => {
+      const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId') ?? textOf(version, 'Generation')];
+      return key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }];
+    });
+  return [...versionsIn('Version'), ...versionsIn('DeleteMarker').map((marker) => ({ ...marker, isMarker: true as const }))];
 }
 
 /** Reads an answer to ListMultipartUploads. */

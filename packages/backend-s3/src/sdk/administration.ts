@@ -13,13 +13,14 @@ import {
   PutObjectAclCommand,
   PutObjectTaggingCommand,
 } from '@aws-sdk/client-s3';
-import type { BucketCannedACL, BucketLocationConstraint, S3Client } from '@aws-sdk/client-s3';
+import type { BucketCannedACL, BucketLocationConstraint, DeleteMarkerEntry, S3Client } from '@aws-sdk/client-s3';
 import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
 import type { Administration } from '../administration.ts';
 import { call } from '../call.ts';
 import { nextPart, nextUpload } from '../documents/bucket.ts';
 import { urlDecoded } from '../documents/url-encoding.ts';
+import type { ObjectVersion } from '../transport.ts';
 import { aclFromOutput, grantsTo } from './acl.ts';
 import { sdkCors } from './cors.ts';
 import { sdkRules } from './rules.ts';
@@ -90,9 +91,11 @@ export function sdkAdministration(client: S3Client): Administration {
       return call({ bucket, permission: 's3:ListBucketVersions' }, ctx, async (options) => {
         const page = await client.send(command, options);
         const decode = page.EncodingType === 'url' ? urlDecoded : String;
-        return [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
-          key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
-        );
+        const versionsOf = (listed: readonly DeleteMarkerEntry[] = []): readonly ObjectVersion[] =>
+          listed.flatMap(({ Key: key, VersionId: versionId }) =>
+            key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
+          );
+        return [...versionsOf(page.Versions), ...versionsOf(page.DeleteMarkers).map((marker) => ({ ...marker, isMarker: true as const }))];
       });
     },
     async listUploads(bucket, after, ctx) {
