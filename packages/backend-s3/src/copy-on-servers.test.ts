@@ -97,6 +97,23 @@ describe.each(transports)('a copy of an object that other clients have written (
   });
 });
 
+it.each(transports)('a copy of an object that has a version id tries nothing out (%s)', async (transport) => {
+  const paths: string[] = [];
+  const account = await behindFront(ceph, (_method, path) => void paths.push(path));
+  const { backend, bucket, stop } = await startOn({ ...account, transport });
+  onTestFinished(stop);
+  await backend.versioning!.setVersioning(bucket, true, noContext);
+  const [from, to] = ['from', 'to'].map((key) => ({ bucket, key })) as [ObjectAddress, ObjectAddress];
+  await backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+  await backend.close?.();
+  paths.length = 0;
+  // Knows nothing yet, like that of each command.
+  const other = s3Backend({ ...account, transport });
+  expect(await other.copy(from, to, {}, noContext)).toMatchObject({ size: 1 });
+  await other.close();
+  expect(paths.filter((path) => path.startsWith('/coffer-probe-'))).toEqual([]);
+});
+
 const bytesOf = (text: string): string => Buffer.from(text).toString('latin1'); // in a header, each character stands for a byte
 
 describe.each(transports)('a copy of an object with odd headers (%s)', (transport) => {

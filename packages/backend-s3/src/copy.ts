@@ -22,7 +22,8 @@ import { deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { recoverLostWrite } from './upload/recover-lost-write.ts';
-import { keepsUncomparedVersions, mayShareBytes } from './versioning.ts';
+import { formerVersions, keepsUncomparedVersions, mayShareBytes } from './versioning.ts';
+import type { FormerVersions } from './versioning.ts';
 import { assertWriteSupported } from './write-support.ts';
 
 /** How often a source is inspected that is replaced again and again. */
@@ -61,10 +62,12 @@ async function inspectAndCopy(
   const { ifMatch, ifNoneMatch, onlyIf, acl: requestedAcl } = options;
   const loadingAcl = requestedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   loadingAcl?.catch(() => {}); // errors of the source are reported below
-  let asked: Promise<boolean> | undefined;
-  const sharing = (): Promise<boolean> => (asked ??= mayShareBytes(store, { from: source.bucket, to: destination.bucket }, ctx));
-  // Copies under a condition seldom depend on it; for the others it is known once the source has been inspected.
-  if (ifMatch === undefined && onlyIf === undefined && !isSame(source, destination)) sharing().catch(() => {});
+  let asked: Promise<FormerVersions> | undefined;
+  const versions = (): Promise<FormerVersions> => (asked ??= formerVersions(store, source.bucket, ctx));
+  const sharing = async (): Promise<boolean> => mayShareBytes(store, await versions(), destination.bucket, ctx);
+  // Copies under a condition seldom depend on it; for the others it is known once the source has been inspected. Whether they do also
+  // depends on the source: before that, nothing is tried out, which a process that ends with the copy would leave half done.
+  if (ifMatch === undefined && onlyIf === undefined && !isSame(source, destination)) versions().catch(() => {});
   const head = await withBucketCheck(store, source, ctx, () => store.transport.head(source, ctx));
   const from = toObjectInfo(source, head, requireSize(head));
   if (ifMatch !== undefined && ifMatch !== from.etag) throw sourceChanged();

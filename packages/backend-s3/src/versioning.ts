@@ -19,30 +19,35 @@ export function versioningOperations(store: Store): VersioningOperations {
   };
 }
 
+/** Whether a bucket has ever kept versions, as far as it is known or matters; `denied` to credentials that may not ask. */
+export type FormerVersions = 'none' | 'kept' | 'denied';
+
+/** Asks about the bucket of a source what `mayShareBytes` has to know. Tries nothing out. */
+export async function formerVersions(store: Store, bucket: string, ctx: CallContext): Promise<FormerVersions> {
+  if (sharesNoBytes(store)) return 'none';
+  try {
+    return (await store.administration.hasKeptVersions(bucket, ctx)) ? 'kept' : 'none';
+  } catch (error) {
+    if (hasCode(error, 'not_supported')) return 'none';
+    if (hasCode(error, 'access_denied')) return 'denied'; // who may not ask pays for a copy of its own, whether it is needed or not
+    throw error;
+  }
+}
+
+function sharesNoBytes({ settings, endpoint: { known } }: Store): boolean {
+  return settings.isAws || known?.conditionalPutOfVersions === true || known?.versioning === false;
+}
+
 /**
  * Whether the copy of an object without a version id may share its bytes: Ceph copies a key that has had other versions by a reference,
  * through which the copy changes, and goes, with its source.
- * @param buckets of the source, and of the copy: the credentials may only read the former, and probe the endpoint in the latter
+ * @param to the bucket of the copy, in which the endpoint may be probed: the credentials may only read that of the source
  */
-export async function mayShareBytes(
-  store: Store,
-  buckets: { readonly from: string; readonly to: string },
-  ctx: CallContext,
-): Promise<boolean> {
-  const { settings, endpoint, administration } = store;
-  const isSafe = (): boolean => endpoint.known?.conditionalPutOfVersions === true || endpoint.known?.versioning === false;
-  if (settings.isAws || isSafe()) return false;
-  let isDenied = false;
-  try {
-    if (!(await administration.hasKeptVersions(buckets.from, ctx))) return false;
-  } catch (error) {
-    if (hasCode(error, 'not_supported')) return false;
-    isDenied = hasCode(error, 'access_denied'); // who may not ask pays for a copy of its own, whether it is needed or not
-    if (!isDenied) throw error;
-  }
-  const profile = await endpoint.profileIfAllowed(buckets.to, ctx);
-  // Who may not ask seldom may set it either, which `isSafe` is known from. But Ceph ignores the condition of a copy on its source.
-  return !isSafe() && !(isDenied && profile?.copySourceCondition === true);
+export async function mayShareBytes(store: Store, versions: FormerVersions, to: string, ctx: CallContext): Promise<boolean> {
+  if (versions === 'none' || sharesNoBytes(store)) return false;
+  const profile = await store.endpoint.profileIfAllowed(to, ctx);
+  // Who may not ask seldom may set it either, which `sharesNoBytes` is known from. But Ceph ignores the condition of a copy on its source.
+  return !sharesNoBytes(store) && !(versions === 'denied' && profile?.copySourceCondition === true);
 }
 
 /**
