@@ -56,6 +56,8 @@ describe('toStorageError', () => {
     [507, 'InsufficientStorage', 'storage_unavailable', false],
     [400, 'KMS.DisabledException', 'storage_unavailable', false],
     [400, 'CloudKmsDisabledKey', 'storage_unavailable', false],
+    [404, 'kms:KeyNotFound', 'storage_unavailable', false], // of MinIO
+    [400, 'kms:InvalidCiphertextException', 'storage_unavailable', false],
     [400, 'KeyTooLong', 'invalid_key', false],
     [409, 'BucketNameUnavailable', 'bucket_already_exists', false],
     [400, 'TooManyBuckets', 'storage_unavailable', false],

@@ -131,7 +131,7 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
 
 function explanationOf(name: string, message = ''): readonly [StorageErrorCode, string] | undefined {
   if (name === 'AccessDenied' && message.includes('prevented by the BlockPublicAcls setting')) return publicAclBlocked;
-  const isOfEncryption = /^(?:KMS\.|CloudKms)/.test(name);
+  const isOfEncryption = /^(?:KMS\.|kms:|CloudKms)/.test(name);
   return isOfEncryption
     ? ['storage_unavailable', 'The storage provider cannot use the key that it encrypts this bucket with.']
     : explained[name];
