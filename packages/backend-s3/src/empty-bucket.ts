@@ -100,20 +100,23 @@ async function removeUploads(store: Store, bucket: string, ctx: CallContext): Pr
 /** Deletes objects, versions and delete markers of keys that begin with `prefix`. @returns how many were removed */
 export async function removeVersions(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<number> {
   let removed = 0;
-  let before = '';
+  let before = { names: '', removed: 0 };
   for (;;) {
     // Always read the first page: the previous one is gone.
     const objects = await versionsOf(store, bucket, ctx, prefix);
     const names = JSON.stringify(objects);
     if (objects.length === 0) return removed;
     // If the list shows a key in altered form, the delete misses it, and the same page would come for ever.
-    if (names === before) return removed - objects.length;
-    before = names;
+    if (names === before.names) return before.removed;
+    before = { names, removed };
     const { versions = [], markers = [] } = Object.groupBy(objects, ({ isMarker }) => (isMarker === true ? 'markers' : 'versions'));
     await removeListed(store, bucket, versions, ctx);
-    // A version under object lock has failed that. It stays deleted: no lock holds the marker above it.
-    await removeListed(store, bucket, markers, ctx);
-    removed += objects.length;
+    // A version under object lock has failed that. It stays deleted: no lock holds the marker above it. The versions below the last marker
+    // may be on the next page.
+    const covered = markers.filter(({ key }) => key !== markers.at(-1)?.key);
+    const due = versions.length + covered.length > 0 ? covered : markers;
+    await removeListed(store, bucket, due, ctx);
+    removed += versions.length + due.length;
   }
 }
 

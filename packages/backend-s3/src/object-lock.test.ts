@@ -7,6 +7,7 @@ import type { ObjectAddress } from '@coffer/storage-core';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { s3Backend } from './backend.ts';
+import { inParallel } from './concurrency.ts';
 import { transports } from './testing/fault-bench.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
@@ -34,6 +35,13 @@ it.each(cases)(
       close();
       await backend.close();
     });
+    // A page of 1,000 then ends between the version of `deleted` and the marker above it.
+    await inParallel(
+      Array.from({ length: 998 }, (_, index) => index),
+      16,
+      (index) => backend.put({ ...at, key: `a/${index}` }, body, { contentType: 'text/plain' }, noContext),
+    );
+    await backend.put({ ...at, key: 'b' }, body, { contentType: 'text/plain' }, noContext);
     await hold('ON', at);
     await hold('ON', deleted);
     await backend.delete(deleted, noContext);
