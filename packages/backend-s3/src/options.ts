@@ -26,8 +26,9 @@ export interface S3BackendOptions {
   /** Default `standard`. */
   readonly retryMode?: 'standard' | 'adaptive';
   /**
-   * Whether to wait for a server that has answered before and is now gone: seconds between attempts instead of fractions of one. Meant for
-   * commands; a service should tell its clients sooner. Only with the `lean` transport. Default false.
+   * Whether to wait for a server that has answered before and is now gone: seconds between attempts instead of fractions of one, only with
+   * the `lean` transport. Large copies and deletions then leave no sockets to others. Meant for commands; a service should tell its clients
+   * sooner. Default false.
    */
   readonly patient?: boolean;
   /** Seconds to connect, and seconds that a socket or an open body may be idle. Default 60. */

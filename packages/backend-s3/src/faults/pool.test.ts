@@ -146,6 +146,17 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
     for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
   });
 
+  it('are all for the large copies of a command, which has nobody to leave them to', async () => {
+    const backend = bench.through({ maxPoolConnections: 6, timeout: 20, patient: true });
+    const leaving = new AbortController();
+    const isCopy = ({ headers }: SeenRequest): boolean => headers['x-amz-copy-source'] !== undefined;
+    bench.proxy.faults.answer = (request) => (isCopy(request) ? 'silence' : undefined);
+    const held = fifty.slice(0, 6).map((index) => copy(backend, index, { signal: leaving.signal }));
+    await eventually(() => bench.proxy.requests.filter(isCopy).length).toBe(6);
+    leaving.abort();
+    for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
+  });
+
   it('are given back by readers who stop', async () => {
     const backend = bench.through({ maxPoolConnections: 2, timeout: 1 });
     const body = await open(backend);
