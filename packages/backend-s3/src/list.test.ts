@@ -37,6 +37,20 @@ describe.each(transports)('a list (%s)', (transport) => {
     }
   });
 
+  it('tells of common prefixes in the order of their bytes; SeaweedFS leaves the delimiter out of account', async () => {
+    const names = ['a/', 'a-/', 'a0/'].map((name) => `<CommonPrefixes><Prefix>${name}</Prefix></CommonPrefixes>`);
+    const backend = backendTo(await serve(answering(`<ListBucketResult>${names.join('')}</ListBucketResult>`)), { transport });
+    const { commonPrefixes } = await backend.list('bucket', { delimiter: '/' }, noContext);
+    expect(commonPrefixes).toEqual(['a-/', 'a/', 'a0/']);
+  });
+
+  it('is refused if the server rolls keys up to less than the delimiter', async () => {
+    const page = '<ListBucketResult><CommonPrefixes><Prefix>a:</Prefix></CommonPrefixes></ListBucketResult>';
+    const backend = backendTo(await serve(answering(page)), { transport });
+    const listed = backend.list('bucket', { delimiter: '::' }, noContext);
+    await expect(listed).rejects.toMatchObject({ code: 'not_supported', retryable: false });
+  });
+
   // How MinIO answers to a token of a listing with another prefix, and to one that is no key.
   it.each([
     [501, 'NotImplemented'],

@@ -103,8 +103,10 @@ async function listPage(store: Store, bucket: string, options: ListOptions, ctx:
 
 async function listRolledUp(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
   const { startAfter, delimiter = '' } = options;
-  const listed = await fetchPage(store, bucket, options, ctx);
-  const page = { ...listed, commonPrefixes: listed.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS lists folders last
+  const page = await fetchPage(store, bucket, options, ctx);
+  // s3s-fs rolls keys up to the first character of a delimiter.
+  if (!page.commonPrefixes.every((name) => name.endsWith(delimiter)))
+    throw storageError('not_supported', 'This storage provider cannot list by this delimiter.');
   if (startAfter !== undefined) {
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
     // The same page would come again and again.
@@ -143,7 +145,7 @@ async function fetchPage(store: Store, bucket: string, options: ListOptions & Po
     throw storageError('not_supported', 'This storage provider cannot list by prefix.');
   }
   assertAdvances(continuationToken, page.nextContinuationToken);
-  return page;
+  return { ...page, commonPrefixes: page.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS sorts folders by their names without a "/"
 }
 
 type Position = Partial<Record<'continuationToken' | 'startAfter', string>>;
