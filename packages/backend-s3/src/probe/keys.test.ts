@@ -105,6 +105,12 @@ it.each(transports)('refuses keys that are listed only by their own prefix (%s)'
 const careless: readonly [string, string, string, (key: string) => string][] = [
   ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
   ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
+  [
+    'takes two forms of a folder for one',
+    'cafe\u0301/x',
+    'caf\u00e9/x',
+    (key) => key.replace(/^.*\//, (folder) => folder.normalize('NFC')),
+  ],
 ];
 
 it.each(careless.flatMap(([what, odd, plain, made]) => transports.map((transport) => ({ what, odd, plain, made, transport }))))(
