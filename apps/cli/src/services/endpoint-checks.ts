@@ -83,7 +83,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'conditional_copy',
       profile.conditionalCopy,
       'CopyObject enforces If-None-Match',
-      'CopyObject does not enforce If-None-Match: conditional copies of small objects pass through Coffer',
+      `CopyObject does not enforce If-None-Match: ${profile.conditionalPut ? 'conditional copies of small objects pass through Coffer' : 'conditional copies look at the destination first, which leaves a moment between'}`,
     ),
     ability(
       'copy_source_condition',
