@@ -1,6 +1,5 @@
 import type { Agent, AgentOptions } from 'node:http';
 import type { AgentOptions as HttpsAgentOptions } from 'node:https';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { isCertificateCode, timeoutError } from './socket-errors.ts';
@@ -55,7 +54,7 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
       let hasEnded = false;
       let stopWatching = (): void => {};
       const end: Done = (error, socket) => {
-        if (hasEnded) return void socket?.destroy();
+        if (hasEnded) return;
         hasEnded = true;
         stopWatching();
         done(error, socket);
@@ -80,9 +79,8 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
 
     override createConnection(options: Options, done: Done): Duplex | null | undefined {
       const connection = super.createConnection(options as Parameters<Agent['createConnection']>[0], (error, socket) => {
-        if (error === null || error === undefined) return done(null, opened(socket as Socket, connection));
-        connection?.destroy();
-        socket?.destroy();
+        if (error === null || error === undefined) return done(null, socket);
+        connection?.destroy(); // node:http leaves it open if the proxy refused
         // node:http reports errors of tunnels to the request by events, which a request of ours does not have.
         if ((error as TunnelFailure).proxyTunnelTimeout !== undefined) done(timeoutError(null));
         else done(socket === connection ? new TunnelError(error) : error);
@@ -91,12 +89,4 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
       return connection;
     }
   };
-}
-
-/** @returns the socket, whose `bytesRead` excludes what was exchanged for the tunnel */
-function opened(socket: Socket, connection: Duplex | null | undefined): Socket {
-  const before = socket.bytesRead;
-  const kind = Object.getPrototypeOf(socket) as object;
-  socket.once('close', () => connection?.destroy());
-  return Object.defineProperty(socket, 'bytesRead', { get: () => (Reflect.get(kind, 'bytesRead', socket) as number) - before });
 }
