@@ -146,6 +146,24 @@ describe.each(transports)('through the proxy of the environment (%s)', (transpor
     untrusted.close();
   });
 
+  it('a certificate behind the tunnel that is not trusted is not taken for that of the proxy, and the tunnel is closed', async () => {
+    const endpoint = `https://other.localhost:${front.port}`;
+    await expect(put(through({ endpoint, forcePathStyle: true }), 'none')).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: false,
+      message: expect.stringMatching(/^The storage provider's certificate is not trusted/) as unknown,
+    });
+    await expect.poll(() => proxy.open()).toBe(0);
+  });
+
+  it('a tunnel may be in use for longer than it may take to open', async () => {
+    const backend = through({ maxRetries: 0, timeout: 1 });
+    await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
+    bench.proxy.faults.drip = { bytes: 256 * 1024, ms: 30 };
+    expect((await get(backend, 'large')).equals(large)).toBe(true);
+    expect(proxy.tunnels).toHaveLength(1);
+  });
+
   it('a tunnel whose caller gave up goes to the next one', async () => {
     const backend = through({ maxPoolConnections: 1 });
     const giveUp = new AbortController();

@@ -17,6 +17,12 @@ export interface ConnectProxy extends AsyncDisposable {
   answer: `${number} ${string}` | 'end' | 'silence' | 'hole' | undefined;
 }
 
+/** Another request may follow on the connection, which its client has to close if none does. */
+function refuse(client: Socket, status: string): void {
+  client.resume().once('end', () => client.end());
+  client.write(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\n\r\n`);
+}
+
 /** An HTTP proxy with a password, as in companies that let nothing else out. */
 export async function connectProxy(): Promise<ConnectProxy> {
   const tunnels: string[] = [];
@@ -25,12 +31,11 @@ export async function connectProxy(): Promise<ConnectProxy> {
   server.on('connect', ({ url = '', headers }, client: Socket): unknown => {
     tunnels.push(url);
     sockets.add(client.once('close', () => sockets.delete(client)).on('error', () => {}));
-    if (headers['proxy-authorization'] !== `Basic ${Buffer.from('user:secret').toString('base64')}`)
-      return client.end('HTTP/1.1 407 No\r\n\r\n');
+    if (headers['proxy-authorization'] !== `Basic ${Buffer.from('user:secret').toString('base64')}`) return refuse(client, '407 No');
     const { answer } = proxy;
     if (answer === 'hole') client.write('HTTP/1.1 200 Connection established\r\n\r\n');
     if (answer === 'silence' || answer === 'hole') return void client.resume().once('end', () => client.end());
-    if (answer !== undefined) return client.end(answer === 'end' ? '' : `HTTP/1.1 ${answer}\r\n\r\n`);
+    if (answer !== undefined) return answer === 'end' ? client.end() : refuse(client, answer);
     const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(url) ?? [];
     const behind = connect(Number(port), host.endsWith('.localhost') ? '127.0.0.1' : host, () => {
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
