@@ -40,9 +40,9 @@ export class RawAnswer {
     return this.#head;
   }
 
-  /** Bytes of the body still to come; undefined if the head does not say. */
+  /** Once there is a head, the bytes of the body still to come; undefined if the head does not say. */
   get left(): number | undefined {
-    return this.#head !== undefined && this.#body.kind === 'sized' ? this.#body.left : undefined;
+    return this.#body.kind === 'sized' ? this.#body.left : undefined;
   }
 
   get isComplete(): boolean {
@@ -53,7 +53,7 @@ export class RawAnswer {
 
   /** Whether the answer ends with the connection. */
   get endsWithConnection(): boolean {
-    return this.#head !== undefined && this.#body.kind === 'rest';
+    return this.#body.kind === 'rest';
   }
 
   /** Whether another request may follow on the connection. */
