@@ -96,9 +96,19 @@ describe('an answer', () => {
     }
   });
 
-  it('may follow interim answers', () => {
-    const { answer, body } = read(Buffer.from('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx'), [100]);
-    expect([answer.head?.status, body.toString(), answer.isComplete]).toEqual([200, 'x', true]);
+  it('may follow interim answers, however it is cut', () => {
+    const bytes = Buffer.from('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx');
+    for (let length = 1; length <= bytes.length; length++) {
+      const { answer, body } = read(bytes, [length]);
+      expect([answer.head?.status, body.toString(), answer.isComplete]).toEqual([200, 'x', true]);
+    }
+  });
+
+  it('may be as large as any object, also in a single chunk', () => {
+    const sized = read(Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${5 * 2 ** 40}\r\n\r\nabc`), [99]);
+    expect([sized.answer.left, sized.body.toString()]).toEqual([5 * 2 ** 40 - 3, 'abc']);
+    const chunked = read(Buffer.from('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n50000000000\r\nabc'), [99]);
+    expect([chunked.answer.isComplete, chunked.body.toString()]).toEqual([false, 'abc']);
   });
 
   it('says whether the connection goes on', () => {
@@ -114,6 +124,9 @@ describe('an answer', () => {
   it.each([
     ['no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
     ['another version', 'HTTP/2 200 OK\r\n\r\n'],
+    ['a status that is none', 'HTTP/1.1 OK\r\ncontent-length: 0\r\n\r\n'],
+    ['a status of four digits', 'HTTP/1.1 2000 OK\r\ncontent-length: 0\r\n\r\n'],
+    ['a status that does not exist', 'HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n'],
     ['more than its length', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab'],
     ['a length that is none', 'HTTP/1.1 200 OK\r\ncontent-length: 1x\r\n\r\na'],
     ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na'],
@@ -121,6 +134,7 @@ describe('an answer', () => {
     ['another coding', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n'],
     ['a folded header', 'HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n'],
     ['a folded header that looks like another one', 'HTTP/1.1 200 OK\r\na: b\r\n content-length: 1\r\n\r\na'],
+    ['a header folded by a tab', 'HTTP/1.1 200 OK\r\na: b\r\n\tcontent-length: 1\r\n\r\na'],
     ['a space behind a name', 'HTTP/1.1 200 OK\r\ncontent-length : 1\r\n\r\na'],
     ['a line that is no header before one that is', 'HTTP/1.1 200 OK\r\na\r\nb: c\r\ncontent-length: 0\r\n\r\n'],
     ['a line without a name', 'HTTP/1.1 200 OK\r\n: b\r\n\r\n'],
