@@ -91,6 +91,15 @@ describe.each(['lean', 'sdk'] as const)('an answer that is not from an S3 server
     await expect(call(administration, noContext)).rejects.toMatchObject(blame);
   });
 
+  it('is no success of a call that changes something, although it has an ETag as pages do', async () => {
+    const headers = { 'content-type': 'text/html', etag: '"e"', 'last-modified': new Date().toUTCString() };
+    const { transport, administration } = await driverTo(name, answerOf(200, headers, '<HTML>Welcome</HTML>'));
+    for (const [called, call] of objectCalls)
+      if (!/^(?:get|head|list)/.test(called)) await expect(call(transport), called).rejects.toMatchObject(blame);
+    for (const [called, call] of bucketCalls)
+      if (/^(?:create|delete|put|set)/.test(called)) await expect(call(administration, noContext), called).rejects.toMatchObject(blame);
+  });
+
   it.each([
     ['nothing', answerOf(200, {}, '')],
     ['204', answerOf(204, {}, '')],
@@ -164,10 +173,18 @@ describe.each(['lean', 'sdk'] as const)('an answer that is not from an S3 server
     await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
-  it('may be from S3 even if a document is labelled as HTML (Swift)', async () => {
-    const document = '<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult><Deleted><Key>a b</Key></Deleted></DeleteResult>';
+  it.each(['', ' \r\n'])('may be from S3 even if a document is labelled as HTML (Swift), and begins with %j', async (space) => {
+    const document = `${space}<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult><Deleted><Key>a b</Key></Deleted></DeleteResult>`;
     const { transport } = await driverTo(name, answerOf(200, { 'content-type': 'text/html; charset=UTF-8' }, document));
     expect(await transport.deleteBatch(bucket, [at], noContext)).toEqual([]);
+  });
+
+  it('may be from S3 even if it lists a thousand of the longest keys', async () => {
+    const entry = (index: number): string => `<Contents><Key>${'%C3%BC'.repeat(510)}${1000 + index}</Key><Size>1</Size></Contents>`;
+    const entries = Array.from({ length: 1000 }, (_, index) => entry(index)).join('');
+    const document = `<ListBucketResult><EncodingType>url</EncodingType>${entries}</ListBucketResult>`;
+    const { transport } = await driverTo(name, answerOf(200, {}, document));
+    expect((await transport.list(bucket, {}, noContext)).objects.at(-1)?.key).toBe(`${'ü'.repeat(510)}1999`);
   });
 
   it('may be from S3 even if it names the start of an upload differently (gofakes3)', async () => {
@@ -240,9 +257,12 @@ describe.each(['lean', 'sdk'] as const)('an answer that is not from an S3 server
     if (got.kind === 'object') expect((await got.body.toArray()).join('')).toBe('<html>mine</html>');
   });
 
-  it('cannot be recognized if it refuses a HEAD', async () => {
-    const { transport } = await driverTo(name, page(404));
-    await expect(transport.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+  it.each([
+    [page(404), 'file_not_found'],
+    [answerOf(400, {}, ''), 'invalid_argument'],
+  ])('cannot be recognized if it just refuses a HEAD', async (answer, code) => {
+    const { transport } = await driverTo(name, answer);
+    await expect(transport.head(at, noContext)).rejects.toMatchObject({ code });
   });
 
   it.each([
@@ -286,8 +306,15 @@ describe.each(['lean', 'sdk'] as const)('an answer that is not from an S3 server
 
   it.each([
     [405, 'not_supported', false],
+    [408, 'storage_unavailable', true],
+    [411, 'invalid_argument', false],
+    [412, 'precondition_failed', false],
     [413, 'payload_too_large', false],
+    [414, 'invalid_argument', false],
+    [416, 'range_not_satisfiable', false],
     [429, 'storage_unavailable', true],
+    [431, 'invalid_argument', false],
+    [500, 'storage_unavailable', true],
   ])('may be a proxy speaking for the server with %i', async (status, code, retryable) => {
     const { transport } = await driverTo(name, page(status));
     const put = transport.put(at, { kind: 'buffer', data }, described, noContext);
