@@ -109,6 +109,15 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(failures).toEqual([]);
   });
 
+  it('is refused for what is wrong with the keys, not with the ACL that they were to read', async () => {
+    const server = await serve((request, response) => {
+      const isAcl = request.method === 'GET';
+      return (isAcl ? refusal(400, 'ExpiredToken') : copying(there('before')))(request, response);
+    });
+    const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'access_denied', message: 'The credentials have expired.' });
+  });
+
   it('is refused if the server does not report the size of the source', async () => {
     const sizeless: Answer = (_request, response) => response.writeHead(200, { etag: '"before"', connection: 'close' }).end();
     const server = await serve(copying(sizeless));
@@ -250,12 +259,15 @@ describe.each(transports)('a copy (%s)', (transport) => {
   it.each([
     ['of a version', there('before', 3, 'version'), {}],
     ['that was asked for', there('before', 9 * mib), { ifMatch: 'before' }],
-  ])('is made without the condition that its server refuses, if it is %s', async (_what, look, options) => {
+    ['whose key has to be free', there('before', 9 * mib), { ifNoneMatch: '*' }],
+  ] as const)('is made without the condition that its server refuses, if it is %s', async (_what, look, options) => {
     const server = await serve((request, response) => {
-      const isRefused = request.method === 'PUT' && 'x-amz-copy-source-if-match' in request.headers;
+      const { method, url = '', headers } = request;
+      if (method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
+      const isRefused = method === 'PUT' && ('x-amz-copy-source-if-match' in headers || 'if-none-match' in headers);
       return (isRefused ? refusal(501, 'NotImplemented') : copying(look))(request, response);
     });
-    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false, conditionalCopy: false });
     expect(await backend.copy(source, destination, options, noContext)).toMatchObject({ etag: 'copied' });
   });
 
@@ -319,6 +331,19 @@ describe.each(transports)('a copy (%s)', (transport) => {
       expect(server.requests.find(({ method }) => method === 'PUT')?.headers).toMatchObject({ 'if-none-match': '*' });
     },
   );
+
+  it('under If-None-Match is not made while the server does not tell whether versions are kept, under which it may ignore it', async () => {
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url.includes('versioning')) return refusal(503, 'ServiceUnavailable')(request, response);
+      if (method === 'HEAD' && url.startsWith('/bucket/copy')) return refusal(404, '')(request, response);
+      return (isRead(request) ? reading('before', 3) : copying(there('before', 3)))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false, conditionalPutOfVersions: false });
+    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
 
   it.each([3, 9 * mib])('under If-None-Match replaces nothing where the server ignores that of any write (%i bytes)', async (size) => {
     const server = await serve((request, response) => {
@@ -404,12 +429,13 @@ describe.each(transports)('a copy (%s)', (transport) => {
   });
 
   it.each([
-    ['there', there('copied', 3)],
-    ['at its source, if nobody may look at it', refusal(403, 'AccessDenied')],
-  ])('is described as what it is, if its source was replaced between the look at it and the copy: %s', async (_where, lookAtIt) => {
+    ['there, if its source is gone by now', there('copied', 3), refusal(404, '')],
+    ['at its source, if nobody may look at it', refusal(403, 'AccessDenied'), there('copied', 3)],
+    ['at its source, if another object is in its place by now', there('other', 5), there('copied', 3)],
+  ])('is described as what it is, if its source was replaced between the look at it and the copy: %s', async (_where, lookAtIt, after) => {
     const server = await serve((request, response) => {
       const isMade = server.requests.some(({ headers }) => headers['x-amz-copy-source'] !== undefined);
-      const lookAtSource = isMade ? there('copied', 3) : there('before', mib);
+      const lookAtSource = isMade ? after : there('before', mib);
       return copying(request.url?.startsWith('/bucket/copy') === true ? lookAtIt : lookAtSource)(request, response);
     });
     const info = await backendTo(server, { transport }).copy(source, destination, {}, noContext);

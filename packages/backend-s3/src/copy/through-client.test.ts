@@ -90,6 +90,7 @@ describe.each(transports)('a copy through this process (%s)', (transport) => {
     await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(seen(server, 'PUT')).toEqual([]);
     for (let made = 0; made < 2; made++) expect(await copy()).toMatchObject({ size });
+    expect(server.requests.filter(isRead).map(({ headers }) => headers['if-match'])).toEqual(Array(3).fill('"before"'));
   });
 
   it('by parts holds no memory once a part was of another version', async () => {
@@ -229,6 +230,34 @@ describe.each(transports)('a copy through this process (%s)', (transport) => {
       expect(seen(server, 'PUT').filter((url) => !url.includes('acl='))).toEqual(['/bucket/copy']);
     },
   );
+
+  it('under If-None-Match leaves the tags of what is at its destination alone as long as it is not made', async () => {
+    let looks = 0;
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'GET' && url.includes('tagging')) return answering('<Tagging><TagSet></TagSet></Tagging>')(request, response);
+      if (isRead(request)) return answering('new', { etag: '"after"' })(request, response);
+      if (method === 'PUT') return answering('', { etag: '"after"' })(request, response);
+      const described = { 'content-length': 3, 'x-amz-tagging-count': 1 };
+      const look: Answer = (_request, answer) =>
+        answer.writeHead(200, { etag: looks++ === 0 ? '"before"' : '"after"', ...described }).end();
+      return copying(look)(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false });
+    await backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    expect(seen(server, 'PUT').map((url) => url.replace(/=$/, ''))).toEqual(['/bucket/copy', '/bucket/copy?tagging']);
+  });
+
+  it('under If-None-Match is given up if its source is replaced again and again', async () => {
+    const server = await serve((request, response) =>
+      (isRead(request) ? answering('new', { etag: '"after"' }) : copying(there('before', 3)))(request, response),
+    );
+    const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false });
+    const message = 'The source of the copy has a different ETag.';
+    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed', message });
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
 
   it('under If-None-Match is written with that condition alone, and recognized if the answer gets lost', async () => {
     const etag = hash('md5', 'old');
