@@ -59,8 +59,8 @@ it.each(transports)('a copy of an object of another account is of who made it, a
   const other = { id: (await accountOn(ceph)).accessKey!, displayName: '' }; // the users of the fixture are named as their keys
   const grant = ({ id }: Acl['owner'], permission: 'READ' | 'READ_ACP' | 'FULL_CONTROL') =>
     ({ grantee: { type: 'CanonicalUser', id }, permission }) as const;
-  const acl = { owner, grants: [...own, grant(me, 'READ'), grant(me, 'READ_ACP'), grant(other, 'READ')] };
-  await store.administration.putObjectAcl(from, acl, noContext);
+  const grants = [...own, grant(me, 'FULL_CONTROL'), grant(me, 'READ'), grant(me, 'READ_ACP'), grant(other, 'READ')];
+  await store.administration.putObjectAcl(from, { owner, grants }, noContext);
   await mine.backend.copy(from, to, {}, noContext);
   const copied = await mine.backend.acl!.getObjectAcl(to, noContext);
   expect(copied.owner).toEqual(me);

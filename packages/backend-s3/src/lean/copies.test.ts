@@ -98,8 +98,11 @@ describe('if ACLs', () => {
     return server.requests.map(({ method, url }) => `${method} ${url?.includes('acl') === true ? 'acl' : ''}`.trim());
   };
 
-  it('are unknown, objects are copied without', async () => {
-    const requests = await copyTwice(refusal(501, 'NotImplemented'));
+  it.each([
+    [501, 'NotImplemented'],
+    [400, 'AccessControlListNotSupported'],
+  ])('are unknown, objects are copied without (%i %s)', async (status, name) => {
+    const requests = await copyTwice(refusal(status, name));
     expect(requests.filter((request) => request === 'PUT')).toHaveLength(2);
   });
 
