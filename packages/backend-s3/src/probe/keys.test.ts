@@ -55,6 +55,15 @@ it('takes 500 for a refusal of a key, as of servers whose file systems cannot ho
   });
 });
 
+it('takes a key whose bytes cannot be decrypted for refused: MinIO, where it encrypts everything, seals one for another key', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'GET' && /^\/coffer-probe-\w+\/marker__XLDIR__(?:\?|$)/.test(path)
+      ? { status: 400, body: errorDocument('kms:InvalidCiphertextException') }
+      : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['segments that end with "__XLDIR__"'] });
+});
+
 it('does not take a temporary 500 to everything for a refusal of a key', async () => {
   let isAilingUntil = 0;
   const options = await behindFront(ceph, (method, path) => {

@@ -64,12 +64,18 @@ async function ask(question: Question): Promise<Answer> {
   }
 }
 
+/**
+ * Also called unavailable, but no matter of the moment: an account that is full of buckets; and what was written just now, under the present
+ * KMS key, is not to be decrypted, which MinIO says of a name that it takes for another one on disk.
+ */
+const lastingNames: ReadonlySet<string> = new Set(['TooManyBuckets', 'kms:InvalidCiphertextException']);
+
 /** Names of answers that S3 does not give. Servers do, each time, to what they do not know. */
 const foreignNames: ReadonlySet<string> = new Set(['NoS3AnswerError', 'MalformedXmlError']);
 
 function isOfTheMoment(error: StorageError): boolean {
   const name = causeName(error);
-  if (foreignNames.has(name) || name === 'TooManyBuckets' || causeStatus(error) === 500) return false;
+  if (foreignNames.has(name) || lastingNames.has(name) || causeStatus(error) === 500) return false;
   return error.retryable || hasCode(error, 'storage_unavailable', 'internal_error');
 }
 
