@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { memoryBackend, storageError, untilAborted, wrapBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
-import { acme, admin, codeOf, globex, openRig, presigning, upload } from './testing/support.ts';
+import { acme, admin, codeOf, globex, openRig, presigning, processBeside, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 import { connectDatabase, FileService } from './index.ts';
 
@@ -373,6 +373,20 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
       await rig.query(`update files set status = 'deleted', sweep_at = ${time}`);
       expect(await rig.files.sweep()).toMatchObject({ deleted: 1 });
     }
+  });
+
+  it('takes all rows also where the database rounds the floating-point numbers that it writes', async () => {
+    await upload(rig, 'abc', { tenantContext: acme });
+    await rig.query(
+      `insert into files select (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid(), 'storage_key', 'files/' || n))).*
+        from files f, generate_series(1, 500) n`,
+    );
+    await rig.query(`update files set status = 'deleted', sweep_at = now()`);
+    const [row] = await rig.query<{ name: string }>('select current_database() as name');
+    await rig.query(`alter database ${row!.name} set extra_float_digits = -15`);
+    const other = processBeside(rig); // connections made before do not notice the setting
+    expect(await other.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 501 });
+    await other.close();
   });
 
   it('stops working on rows before others may take them, and goes on with other rows', async () => {

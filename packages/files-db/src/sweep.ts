@@ -84,7 +84,7 @@ const takeDue = statement<Due & { readonly after: string; readonly until: string
     update tenant_usage u set reserved_bytes = u.reserved_bytes - held.bytes from held, locked
     where u.tenant_uuid = held.tenant_uuid and locked.tenant_uuid = held.tenant_uuid
   )
-  select id, was, (extract(epoch from due_at) * 1000)::float8::text as due_since, bucket, storage_key, upload_key,
+  select id, was, (extract(epoch from due_at) * 1000)::text as due_since, bucket, storage_key, upload_key,
     upload_key is not null and complete_attempts > case was when 'available' then 1 else 0 end as copies
   from moved order by due_at`);
 
