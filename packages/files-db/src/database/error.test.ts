@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, TenantRepository } from '../index.ts';
@@ -42,6 +46,29 @@ describe('a database that refuses statements because an operator told it to', ()
     });
   });
 
+  // As where the server has not read all that was sent to it.
+  it('is unavailable for the reason that came before the connection was reset', async () => {
+    const { hostname, port } = new URL(rig.url);
+    const resetting = createServer((client) => {
+      const server = connect(Number(port), hostname);
+      client.on('error', () => {}).pipe(server);
+      server.on('data', (chunk) => client.write(chunk, () => chunk.includes('57P01') && client.resetAndDestroy()));
+    }).listen(0, '127.0.0.1');
+    await once(resetting, 'listening');
+    const url = new URL(rig.url);
+    url.port = String((resetting.address() as AddressInfo).port);
+    const database = connectDatabase({ url: url.href, max: 1 });
+    open.push(database);
+    const ending = 'select pg_terminate_backend(pg_backend_pid())';
+    for (const lost of [() => database.sql.unsafe(ending), () => database.sql.begin((sql) => sql.unsafe(ending))]) {
+      await expect(onDatabase(lost)).rejects.toMatchObject({
+        code: 'storage_unavailable',
+        cause: { code: expect.stringMatching(/^(?:ECONNRESET|CONNECTION_CLOSED)$/), cause: { code: '57P01' } },
+      });
+    }
+    resetting.close();
+  });
+
   const refused = 'The database does not accept statements at the moment.';
   it.each([
     ['08006', 'of a pooler that has lost the server', { code: 'storage_unavailable', retryable: true, message: refused }],
@@ -59,6 +86,7 @@ describe('a database that refuses statements because an operator told it to', ()
   it.each([
     ['statement_timeout=20', 'select pg_sleep(9)'],
     ['lock_timeout=20', 'lock table files'],
+    ['transaction_timeout=50', 'select pg_sleep(9)'],
   ])('is unavailable where a statement takes longer than %s', async (setting, statement) => {
     const database = told(setting);
     await rig.database.sql.begin(async (sql) => {

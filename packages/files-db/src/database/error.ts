@@ -36,6 +36,9 @@ export function databaseError(error: unknown): unknown {
   const cause = queryCause(error);
   const code = codeOf(cause);
   if (code === undefined) return cause;
+  // A timeout of the transaction ends its connection as well.
+  if (timeoutCodes.test(code) || isEndedByTimeout(cause))
+    return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
   if (connectionCodes.has(code) || isSystemError(cause)) return unavailable('The database cannot be reached.', cause);
   if (code === 'TLS_REFUSED')
     return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
@@ -45,8 +48,6 @@ export function databaseError(error: unknown): unknown {
   // 55000: the database accepts no connections. Class 58: a system error, such as a failing disk.
   if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not accept statements at the moment.', cause);
   if (isReadOnly(cause)) return unavailable('The database is read-only at the moment.', cause);
-  if (timeoutCodes.test(code))
-    return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
   if (conflictCodes.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
   if (isStalePlan(cause)) return unavailable('The tables were changed under the statement; try again.', cause);
   if (code === '26000') {
@@ -119,6 +120,11 @@ export function isForeignKeyViolation(error: unknown): boolean {
 /** Whether the system refused to make or to use a connection, which it may in many ways: EINVAL, ENOPROTOOPT and ENOMEM are three of them. */
 function isSystemError(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).syscall !== undefined || error instanceof AggregateError;
+}
+
+/** Whether the connection was closed, for that reason. */
+function isEndedByTimeout(error: unknown): boolean {
+  return error instanceof Error && timeoutCodes.test(codeOf(error.cause) ?? '');
 }
 
 function unavailable(message: string, cause: unknown, retryable = true): StorageError {
