@@ -13,6 +13,7 @@ import { rewritten } from '../testing/rewriting-front.ts';
 import { ok, scripted } from '../testing/scripted.ts';
 import type { Answer } from '../testing/scripted.ts';
 import { refusedKeys } from './keys.ts';
+import type { Sandbox } from './sandbox.ts';
 
 const ceph = await startS3('ceph');
 
@@ -166,10 +167,18 @@ it.each(everyday.flatMap(([what, odd, made]) => transports.map((transport) => ({
   },
 );
 
+const lastChanged = { etag: '"made"', 'last-modified': new Date().toUTCString() };
+
+function sandboxOn(bucket: string): Sandbox {
+  const nothing = async (): Promise<void> => {};
+  const at = (key: string): ObjectAddress => ({ bucket, key });
+  return { bucket, isOwn: true, at, next: at, assertWell: nothing, clear: nothing, close: nothing };
+}
+
 it.each(transports)('learn nothing from objects that are cut off (%s)', async (transport) => {
   const cut: Answer = (request, response) => {
     if (request.method !== 'GET') return void ok(request, response);
-    response.writeHead(200, { etag: '"made"', 'last-modified': new Date().toUTCString() });
+    response.writeHead(200, lastChanged);
     response.write('x', () => setTimeout(() => response.destroy(), 20));
   };
   const server = await scripted(cut);
@@ -178,8 +187,31 @@ it.each(transports)('learn nothing from objects that are cut off (%s)', async (t
     store.connection.close();
     await server.close();
   });
-  const nothing = async (): Promise<void> => {};
-  const at = (key: string): ObjectAddress => ({ bucket: 'bucket', key });
-  const sandbox = { bucket: 'bucket', isOwn: true, at, next: at, assertWell: nothing, clear: nothing, close: nothing };
-  await expect(refusedKeys(store, sandbox, true)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await expect(refusedKeys(store, sandboxOn('bucket'), true)).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
+
+// MinIO of February 2021 (97fe57bba92c) on four drives.
+it.each(transports)('asks again, one list at a time, where lists disturb each other (%s)', async (transport) => {
+  const keys = new Set<string>();
+  let lists = 0;
+  const server = await scripted((request, response) => {
+    const { pathname, searchParams } = new URL(request.url!, 'http://server');
+    const key = decodeURIComponent(pathname.slice('/bucket/'.length));
+    if (request.method === 'PUT') keys.add(key);
+    if (request.method !== 'GET') return void ok(request, response);
+    if (!searchParams.has('list-type')) return void response.writeHead(200, lastChanged).end(key);
+    lists++;
+    setTimeout(() => {
+      const shown = [...keys].filter((name) => name.startsWith(searchParams.get('prefix')!));
+      const entries = shown.map((name) => `<Contents><Key>${encodeURIComponent(name)}${lists > 1 ? '/' : ''}</Key></Contents>`);
+      lists--;
+      response.end(`<ListBucketResult><EncodingType>url</EncodingType>${entries.join('')}</ListBucketResult>`);
+    }, 20);
+  });
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+  onTestFinished(async () => {
+    store.connection.close();
+    await server.close();
+  });
+  expect(await refusedKeys(store, sandboxOn('bucket'), true)).toEqual([]);
 });
