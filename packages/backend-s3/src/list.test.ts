@@ -28,6 +28,14 @@ describe.each(transports)('a list (%s)', (transport) => {
     await expect(again).rejects.toMatchObject({ code: 'not_supported', retryable: false });
   });
 
+  it('asks for 1,000 entries where no number is given: MinIO of February 2021 (97fe57bba92c) would return more', async () => {
+    const server = await serve(answering('<ListBucketResult></ListBucketResult>'));
+    const backend = backendTo(server, { transport });
+    for (const delimiter of [undefined, '/', '-']) await backend.list('bucket', delimiter === undefined ? {} : { delimiter }, noContext);
+    const asked = server.requests.map(({ url = '' }) => new URLSearchParams(url.split('?')[1]).get('max-keys'));
+    expect(asked).toEqual(['1000', '1000', '1000']);
+  });
+
   it('is refused if the server ignores the prefix and returns keys with another one', async () => {
     const key = '<Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>';
     for (const told of [key, '<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>']) {

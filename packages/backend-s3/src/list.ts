@@ -135,7 +135,8 @@ function lastOf({ objects, commonPrefixes }: Pick<ListPage, 'objects' | 'commonP
  */
 async function fetchPage(store: Store, bucket: string, options: ListOptions & Position, ctx: CallContext): Promise<ListPage> {
   const { prefix = '', continuationToken } = options;
-  const page = await store.transport.list(bucket, options, ctx);
+  // MinIO of early 2021 fills pages of unstated size with thousands.
+  const page = await store.transport.list(bucket, { ...options, maxKeys: options.maxKeys ?? 1000 }, ctx);
   const isOfSameList = listOf(page.nextContinuationToken) === listOf(continuationToken);
   const unremembered = isOfSameList ? undefined : tokenOfNoList(continuationToken, prefix);
   if (unremembered !== undefined) return fetchPage(store, bucket, { ...options, continuationToken: unremembered }, ctx);
