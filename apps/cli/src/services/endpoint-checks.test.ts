@@ -38,3 +38,9 @@ it('tells how conditional copies are made where copies have no conditions, with 
   expect(toldOf(true)).toMatch(/: conditional copies of small objects pass through Coffer$/);
   expect(toldOf(false)).toMatch(/: conditional copies look at the destination first, which leaves a moment between$/);
 });
+
+it('tells nothing of conditions in buckets that keep versions where none does, as on MinIO of February 2021 with a single drive', () => {
+  const named = endpointChecks({ ...profile, conditionalPut: false, versioning: false }).map(({ name }) => name);
+  expect(named).toContain('conditional_put');
+  expect(named).not.toContain('conditional_versions');
+});

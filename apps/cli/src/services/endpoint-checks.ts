@@ -61,12 +61,16 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'PutObject enforces If-None-Match',
       'PutObject does not enforce If-None-Match: writes with it are refused with not_supported',
     ),
-    ability(
-      'conditional_versions',
-      profile.conditionalPutOfVersions,
-      'PutObject also enforces it in buckets that keep versions',
-      'PutObject does not enforce it in buckets that keep versions: such writes are refused there with not_supported',
-    ),
+    ...(profile.versioning === false
+      ? []
+      : [
+          ability(
+            'conditional_versions',
+            profile.conditionalPutOfVersions,
+            'PutObject also enforces it in buckets that keep versions',
+            'PutObject does not enforce it in buckets that keep versions: such writes are refused there with not_supported',
+          ),
+        ]),
     ability(
       'match_put',
       putMatch !== false,
