@@ -151,17 +151,17 @@ export class Slots {
 
   #wait({ amount, tenant, isResuming }: Omit<Waiter, 'grant'>, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const since = performance.now();
       const giveUp = (reason: Error): void => {
         this.#queue.splice(this.#queue.indexOf(waiter), 1);
         settle();
         reject(reason);
         this.#serve(); // the next in line may ask for less
       };
+      // The first time after waiting for as long, so only what has been given back since counts.
       const checkPatience = (): void => {
         // What other tenants give back does not help a waiter held up by its own tenant.
         const last = this.#isWithinShare(amount, tenant) ? this.#lastRelease : (this.#usedBy.get(tenant)?.lastRelease ?? 0);
-        const remaining = this.#patienceFor(waiter) - (performance.now() - Math.max(since, last));
+        const remaining = this.#patienceFor(waiter) - (performance.now() - last);
         if (remaining > 0) timer = setTimeout(checkPatience, remaining);
         else giveUp(storageError('storage_unavailable', `All ${this.#resource} are in use.`, { retryAfter: 1 }));
       };
