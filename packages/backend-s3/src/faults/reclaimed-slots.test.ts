@@ -5,9 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, GetOptions, ObjectStream, StorageBackend } from '@coffer/storage-core';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { s3Backend } from '../backend.ts';
+import { openStore } from '../open-store.ts';
+import { getObject } from '../read.ts';
 import { refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
@@ -202,6 +204,19 @@ describe.each(transports)('readers that pause (%s)', (transport) => {
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
+  it('leave nothing behind when one stops while it is handed the place of another who stops with it', async () => {
+    const backend = bench.through(two);
+    const waiting = await open(backend);
+    const reading = await open(backend);
+    await once(reading, 'readable');
+    bench.proxy.faults.frozen = true;
+    waiting.resume();
+    await eventually(() => waiting.readableLength).toBe(0);
+    for (const body of [reading, waiting]) body.destroy();
+    bench.proxy.faults.frozen = false;
+    expect((await readAll(await open(backend, 'small'))).equals(small)).toBe(true);
+  });
+
   it('fail when their backend is closed, and it makes no more connections', async () => {
     const backend = bench.through({ ...two, maxRetries: 3 });
     await write('medium', large.subarray(0, 70_000));
@@ -237,13 +252,28 @@ describe.each(transports)('a body whose connection is cut (%s)', (transport) => 
     await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
   });
 
-  it('continues over other connections as long as these deliver something', async () => {
+  it('continues over other connections as long as these deliver something, and holds a single place', async () => {
     Object.assign(bench.proxy.faults, { cutBodyAfter: 2_000_000 });
-    expect((await read(bench.through({ maxRetries: 1 }))).equals(large)).toBe(true);
+    expect((await read(bench.through({ maxRetries: 1, maxPoolConnections: 1 }))).equals(large)).toBe(true);
     expect(bench.proxy.count('GET')).toBe(7);
     const range = { start: 10, end: 9_000_000 };
     expect((await read(bench.through({ maxRetries: 1 }), { range })).equals(large.subarray(10, 9_000_001))).toBe(true);
     await expect(read(bench.through({ maxRetries: 0 }))).rejects.toMatchObject(unavailable);
+  });
+
+  it('waits for its next place as one that has begun, which several tenants do not make brief', async () => {
+    Object.assign(bench.proxy.faults, { cutBodyAfter: 5_000_000 });
+    const store = openStore({ ...bench.account, transport, endpoint: bench.proxy.endpoint, maxRetries: 1 });
+    onTestFinished(() => store.connection.close());
+    const taking = vi.spyOn(store.downloads, 'take');
+    const { body } = (await getObject(store, bench.at('large'), {}, { tenant: 'acme' })) as ObjectStream;
+    expect((await readAll(body)).equals(large)).toBe(true);
+    const takers = taking.mock.calls.map(([, { tenant, isResuming = false } = {}]) => [tenant, isResuming]);
+    expect(takers).toEqual([
+      ['acme', false],
+      ['acme', true],
+      ['acme', true],
+    ]);
   });
 
   it('fails after as many cuts in a row as there are retries if the connections deliver next to nothing', async () => {
@@ -322,13 +352,15 @@ it.each(
         ['fewer bytes', { end: large.length - 2 }],
         ['fewer bytes than it says', { sent: 1000 }],
         ['all of it', { status: 200 }],
+        ['nothing, because nothing has changed', { status: 304 }],
       ] as const
     ).map(([what, lie]) => [transport, what, lie] as const),
   ),
-)('over the %s transport, an answer with %s instead of the rest fails the body', async (transport, _what, lie) => {
-  const server = await scripted(({ headers, socket }, response) => {
+)('over the %s transport, an answer with %s instead of the rest fails the body, and holds nothing', async (transport, _what, lie) => {
+  const server = await scripted(({ method, headers, socket }, response) => {
     const [, from] = /^bytes=(\d+)-/.exec(headers.range ?? '') ?? [];
     const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes' };
+    if (method === 'HEAD') return void response.writeHead(200, { ...usual, etag: '"made"', 'content-length': 1 }).end();
     if (from === undefined) {
       response.writeHead(200, { ...usual, etag: '"made"', 'content-length': large.length });
       response.write(large.subarray(0, 1_000_000), () => setTimeout(() => socket.destroy(), 50));
@@ -340,7 +372,7 @@ it.each(
     const range = status === 206 && { 'content-range': `bytes ${start}-${end}/${size}` };
     response.writeHead(status, { ...usual, ...range, etag, 'content-length': bytes.length }).end(bytes);
   });
-  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxPoolConnections: 1, transport });
   onTestFinished(async () => {
     await backend.close();
     await server.close();
@@ -352,6 +384,7 @@ it.each(
   })();
   await expect(reading).rejects.toMatchObject(unavailable);
   expect(large.subarray(0, 1_000_000).indexOf(Buffer.concat(chunks))).toBe(0);
+  expect(await backend.head({ bucket: 'bucket', key: 'large' }, noContext)).toMatchObject({ etag: 'made' });
 });
 
 it.each(transports.flatMap((transport) => [403, 400, 405, 501].map((status) => [transport, status] as const)))(
