@@ -2,8 +2,10 @@ import { EventEmitter, once } from 'node:events';
 
 import { noContext } from '@coffer/storage-core';
 import type { ObjectInfo } from '@coffer/storage-core';
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import { copyObject } from './copy.ts';
+import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { copying, destination, isRead, isWrite, mib, reading, seen, source, there } from './testing/copying.ts';
 import { transports } from './testing/fault-bench.ts';
@@ -203,6 +205,37 @@ describe.each(transports)('a copy (%s)', (transport) => {
     const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
     await expect(copy).rejects.toMatchObject({ code: 'access_denied' });
     expect(seen(server, 'PUT').filter((url) => !url.includes('partNumber='))).toEqual([]);
+  });
+
+  it.each([
+    ['in one request', 12 * mib, [['acme', false]]],
+    [
+      'by parts, of which only the first can still be given up',
+      10 * mib,
+      [
+        ['acme', false],
+        ['acme', true],
+      ],
+    ],
+  ])('of many bytes waits for its turn, and gives it back whatever comes of it: %s', async (_how, copyByPartsFrom, turns) => {
+    let isFailing = true;
+    const server = await serve((request, response) => {
+      const isCopy = request.headers['x-amz-copy-source'] !== undefined;
+      return (isCopy && isFailing ? refusal(500, 'InternalError') : copying(there('before', 11 * mib)))(request, response);
+    });
+    const keys = { accessKey: 'who', secretKey: 'secret', maxRetries: 0 };
+    const store = openStore({ endpoint: server.endpoint, ...keys, transport, maxPoolConnections: 1, copyByPartsFrom }, awsProfile);
+    onTestFinished(() => store.connection.close());
+    const copy = (): Promise<ObjectInfo> => copyObject(store, { source, destination }, {}, { tenant: 'acme' });
+    await expect(copy()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    isFailing = false;
+    for (let made = 0; made < 2; made++) {
+      const taking = [vi.spyOn(store.bulk, 'take'), vi.spyOn(store.downloads, 'take')];
+      expect(await copy()).toMatchObject({ etag: 'copied' });
+      for (const { mock } of taking)
+        expect(mock.calls.map(([, { tenant, isResuming = false } = {}]) => [tenant, isResuming])).toEqual(turns);
+      vi.restoreAllMocks();
+    }
   });
 
   it.each([
