@@ -139,8 +139,8 @@ describe.each(transports)('many open uploads (%s)', (transport) => {
   });
 
   describe('of which the server lists only the first, as Versity Gateway does', () => {
-    const serving = async () => {
-      const open = ['a', 'b', 'c', 'd', 'e'];
+    const serving = async (keys: readonly string[] = ['a', 'b', 'c', 'd', 'e']) => {
+      const open = keys.slice();
       const server = await serve((request, response) => {
         const { method, url = '' } = request;
         const { pathname, searchParams: asked } = new URL(url, 'http://x');
@@ -161,8 +161,8 @@ describe.each(transports)('many open uploads (%s)', (transport) => {
       return { open, backend: backendTo(server, { transport }) };
     };
 
-    it('are all aborted by a forced deletion', async () => {
-      const { open, backend } = await serving();
+    it('are all aborted by a forced deletion, however many', async () => {
+      const { open, backend } = await serving(Array.from({ length: 14 }, (_, index) => `key-${index}`));
       await backend.buckets!.delete('bucket', { force: true }, noContext);
       expect(open).toEqual([]);
     });
@@ -413,6 +413,26 @@ it.each(transports)(
     });
     const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
     await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable' });
+  },
+);
+
+it.each(transports)(
+  'a forced deletion overwrites no delete marker where versions cannot be suspended: that would only add versions (%s)',
+  async (transport) => {
+    const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (/[?&]versioning/.test(url)) return refusal(403, 'AccessDenied')(request, response);
+      if (method === 'PUT') return ok(request, response);
+      if (method === 'DELETE') return full(request, response);
+      if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
+      return url.includes('versions')
+        ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
+        : emptyOfAll(request, response);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
+    expect(server.requests.filter(({ method, url = '' }) => method === 'PUT' && !url.includes('versioning'))).toEqual([]);
   },
 );
 
