@@ -1,7 +1,7 @@
 import { hasCode, isStorageError, keyProblem, lookAndDelete, storageError } from '@coffer/storage-core';
 import type { BatchDeleteResult, CallContext, ObjectAddress, StorageError, StorageErrorCode } from '@coffer/storage-core';
 
-import { inTurn } from './bulk-request.ts';
+import { bulkAtOnce, inTurn } from './bulk-request.ts';
 import { inParallel } from './concurrency.ts';
 import { isAbsent } from './copy/copy-of.ts';
 import { deletionOf } from './documents/object.ts';
@@ -130,7 +130,7 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
   const batches = batchesOf(plain);
   const alone = deleteEach(store, bucket, odd, ctx);
   const refusals: StorageError[] = [];
-  const together = inParallel(batches, parallel, async (batch) => {
+  const together = inParallel(batches, bulkAtOnce(store, parallel), async (batch) => {
     try {
       return await deleteBatch(store, bucket, batch, ctx);
     } catch (error) {

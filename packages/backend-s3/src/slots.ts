@@ -63,6 +63,11 @@ export class Slots {
     this.#reclaim = reclaim;
   }
 
+  /** How much one tenant may have at once. */
+  get limit(): number {
+    return this.#tenants.hasSeveral ? this.#share : this.#capacity;
+  }
+
   /** @returns a function that gives the amount back; calling it again does nothing */
   async take(amount: number, taker: Taker = {}): Promise<() => void> {
     const { signal, tenant = '', isResuming = false } = taker;

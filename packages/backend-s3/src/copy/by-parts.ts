@@ -1,6 +1,6 @@
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { inTurn } from '../bulk-request.ts';
+import { bulkAtOnce, inTurn } from '../bulk-request.ts';
 import { smallestPart } from '../limits.ts';
 import type { Store } from '../store.ts';
 import type { Written } from '../transport.ts';
@@ -28,6 +28,7 @@ export async function copyByParts(store: Store, copy: Copy, throughClient: boole
   const size = await partSizeFor(store, destination.bucket, { size: from.size, usual }, ctx);
   let start = 0;
   const parts: Parts = {
+    ...(!throughClient && { atOnce: bulkAtOnce(store, store.settings.partsAtOnce) }),
     async next() {
       if (start >= from.size) return undefined;
       const first = start;

@@ -6,6 +6,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { inParallel } from '../concurrency.ts';
 import type { S3BackendOptions } from '../options.ts';
 import { answerOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
@@ -144,6 +145,38 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
     expect(underWay()).toBe(3);
     leaving.abort();
     for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
+  });
+
+  it.each<[string, Bulk, S3BackendOptions]>([
+    ['the parts of one large copy', copy, { copyByPartsFrom: 2 ** 20 }],
+    [
+      'the batches of one deletion',
+      async (backend, index, ctx) => {
+        const keys = Array.from({ length: 1000 }, (_, number) => `${index}/${number}`);
+        expect(await backend.batchDelete!.deleteMany(bench.bucket, keys, ctx)).toEqual({ deleted: keys, errors: [] });
+      },
+      {},
+    ],
+    [
+      'the batches of one forced deletion',
+      async (backend, index, ctx) => {
+        const bucket = `${bench.bucket}-${index}`;
+        await bench.direct.buckets!.create(bucket, {}, noContext);
+        const keys = Array.from({ length: 600 }, (_, number) => `${number}`);
+        await inParallel(keys, 16, (key) => bench.direct.put({ bucket, key }, { kind: 'buffer', data: small }, options, noContext));
+        await backend.buckets!.delete(bucket, { force: true }, ctx);
+      },
+      {},
+    ],
+  ])('are not waited for by %s in vain: those that are under way may have to be repeated', async (_, bulk, by) => {
+    const backend = bench.through({ maxPoolConnections: 4, timeout: 3, maxRetries: 2, ...by });
+    let asked = 0;
+    bench.proxy.faults.answer = ({ target, headers }) => {
+      const isBulk = /[?&]delete/.test(target) || headers['x-amz-copy-source'] !== undefined;
+      return isBulk && ++asked <= 2 ? 'silence' : undefined;
+    };
+    await bulk(backend, 0, noContext);
+    expect(asked).toBeGreaterThan(3);
   });
 
   it('are all for the large copies of a command, which has nobody to leave them to', async () => {

@@ -20,6 +20,8 @@ interface Part {
 }
 
 export interface Parts {
+  /** The most that may be sent at once; default: as many as the settings allow. */
+  readonly atOnce?: number;
   /** Undefined after the last part. */
   next(): Promise<Part | undefined>;
   /** The upload has failed: a pending `next` must not wait any longer. */
@@ -73,7 +75,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const inFlight = new Set<Promise<void>>();
   const { partsAtOnce, maxPoolConnections } = store.settings;
   // A part that waits for a connection gains nothing, and if parts take long, it times out before it gets one.
-  const maxInFlight = Math.min(partsAtOnce, maxPoolConnections);
+  const maxInFlight = Math.min(parts.atOnce ?? partsAtOnce, maxPoolConnections);
   let limit = fewestMaxParts; // the server is asked only about more
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
