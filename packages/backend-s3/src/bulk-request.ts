@@ -21,7 +21,7 @@ export async function inTurn<T>(store: Store, taker: Taker, request: () => Promi
   }
 }
 
-/** How many of them one operation makes at once: more would wait for each other, and give up while others are repeated. */
+/** How many such requests one operation makes at once: more would wait for each other, and give up while others are repeated. */
 export function bulkAtOnce({ settings, bulk }: Store, most: number): number {
   return settings.patient ? most : Math.min(most, bulk.limit);
 }

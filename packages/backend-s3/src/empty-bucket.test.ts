@@ -398,19 +398,25 @@ it.each(transports)('a forced deletion succeeds although another deletion of the
   expect(attempts).toBe(2);
 });
 
+/** A bucket with a delete marker that stays. @param suspension what is answered when versions are to be suspended */
+const keepingMarker =
+  (suspension: Answer): Answer =>
+  (request, response) => {
+    const { method, url = '' } = request;
+    if (/[?&]versioning/.test(url)) return suspension(request, response);
+    if (method === 'PUT') return ok(request, response);
+    if (method === 'DELETE') return full(request, response);
+    if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
+    const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
+    return url.includes('versions')
+      ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
+      : emptyOfAll(request, response);
+  };
+
 it.each(transports)(
   'a forced deletion fails with the error of a server that fails when delete markers are to be overwritten (%s)',
   async (transport) => {
-    const server = await serve((request, response) => {
-      const { method, url = '' } = request;
-      if (/[?&]versioning/.test(url)) return refusal(503, 'SlowDown')(request, response);
-      if (method === 'DELETE') return refusal(409, 'BucketNotEmpty')(request, response);
-      if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
-      const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
-      return url.includes('versions')
-        ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
-        : emptyOfAll(request, response);
-    });
+    const server = await serve(keepingMarker(refusal(503, 'SlowDown')));
     const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
     await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable' });
   },
@@ -419,17 +425,7 @@ it.each(transports)(
 it.each(transports)(
   'a forced deletion overwrites no delete marker where versions cannot be suspended: that would only add versions (%s)',
   async (transport) => {
-    const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
-    const server = await serve((request, response) => {
-      const { method, url = '' } = request;
-      if (/[?&]versioning/.test(url)) return refusal(403, 'AccessDenied')(request, response);
-      if (method === 'PUT') return ok(request, response);
-      if (method === 'DELETE') return full(request, response);
-      if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
-      return url.includes('versions')
-        ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
-        : emptyOfAll(request, response);
-    });
+    const server = await serve(keepingMarker(refusal(403, 'AccessDenied')));
     const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
     await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
     expect(server.requests.filter(({ method, url = '' }) => method === 'PUT' && !url.includes('versioning'))).toEqual([]);
