@@ -46,6 +46,23 @@ describe('a database that refuses statements because an operator told it to', ()
     });
   });
 
+  it.each([
+    ['idle_in_transaction_session_timeout', '25P03'],
+    ['transaction_timeout', '25P04'],
+  ])('is unavailable for the reason that came between two statements of a transaction: %s', async (timeout, code) => {
+    const database = told(`${timeout}=100`);
+    const idle = database.sql.begin(async (sql) => {
+      await sql`select 1`;
+      await new Promise(() => {});
+    });
+    await expect(onDatabase(() => idle)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: true,
+      message: 'A timeout of the database ended the statement or its transaction.',
+      cause: { code: 'CONNECTION_CLOSED', cause: { code, severity: 'FATAL' } },
+    });
+  });
+
   // As where the server has not read all that was sent to it.
   it('is unavailable for the reason that came before the connection was reset', async () => {
     const { hostname, port } = new URL(rig.url);
@@ -94,7 +111,7 @@ describe('a database that refuses statements because an operator told it to', ()
       await expect(onDatabase(() => database.sql.begin((late) => late.unsafe(statement)))).rejects.toMatchObject({
         code: 'storage_unavailable',
         retryable: true,
-        message: 'The database cancelled the statement because it exceeded a timeout of the database.',
+        message: 'A timeout of the database ended the statement or its transaction.',
       });
     });
   });

@@ -38,7 +38,7 @@ export function databaseError(error: unknown): unknown {
   if (code === undefined) return cause;
   // A timeout of the transaction ends its connection as well.
   if (timeoutCodes.test(code) || isEndedByTimeout(cause))
-    return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
+    return unavailable('A timeout of the database ended the statement or its transaction.', cause);
   if (connectionCodes.has(code) || isSystemError(cause)) return unavailable('The database cannot be reached.', cause);
   if (code === 'TLS_REFUSED')
     return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
