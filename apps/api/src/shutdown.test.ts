@@ -230,6 +230,14 @@ it.runIf(process.platform === 'linux')('does not wait for a client that reads no
   socket.destroy();
 });
 
+it.each(['the deadline', 'a second signal'])('resets what %s cuts, so that no client waits for the rest', async (cut) => {
+  const { server, drain, socket } = await answerUnread(32 * 1_048_576); // more than the system buffers at once
+  const drained = drain(cut === 'the deadline' ? 300 : 20_000);
+  if (cut === 'a second signal') server.closeAllConnections();
+  await drained;
+  await expect(buffer(socket).then(({ length }) => `ended after ${length} bytes`)).rejects.toThrow('ECONNRESET');
+});
+
 it('answers a request whose head was half here, and whose client had no answer yet', async () => {
   vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, since the server waits only a second for heads
   const server = createServer((incoming, outgoing) => {

@@ -82,6 +82,9 @@ export function drainOf(server: Server): Drain {
   const forcedClose = new Promise<void>((resolve) => {
     server.closeAllConnections = () => {
       isForced = true;
+      // The mere end of a connection waits behind what its client has yet to read. A container that ends takes its network along, and such
+      // a client would wait in vain.
+      for (const [socket, { openResponses }] of connections) if (openResponses.length > 0) socket.resetAndDestroy();
       closeAll();
       resolve();
     };
