@@ -50,6 +50,35 @@ describe('docker/', () => {
     expect(set.filter((name) => !documented.includes(`| \`${name}\` |`))).toEqual([]);
   });
 
+  describe('kubernetes.yaml', () => {
+    const kubernetes = read('docker/kubernetes.yaml');
+    const numberAt = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1]);
+    const sleep = numberAt(kubernetes, /command: \[sleep, '(\d+)'\]/);
+
+    it('sets variables that exist', () => {
+      const set = all(kubernetes, /^ {2}([A-Z][A-Z0-9_]+):/gm);
+      const documented = read('docs/configuration.md');
+      expect(set.length).toBeGreaterThan(5);
+      expect(set.filter((name) => !documented.includes(`| \`${name}\` |`))).toEqual([]);
+    });
+
+    it('asks on paths and ports that exist, and mounts the data directory', () => {
+      const served = all(read('apps/api/src/health.ts'), /path: '([^']+)'/g);
+      expect(all(kubernetes, /path: (\/\S+), port: http /g).toSorted()).toEqual(served.toSorted());
+      expect(numberAt(kubernetes, /name: http, containerPort: (\d+)/)).toBe(numberAt(dockerfile, /^ +PORT=(\d+)/m));
+      expect(numberAt(kubernetes, /name: metrics, containerPort: (\d+)/)).toBe(numberAt(kubernetes, /METRICS_PORT: '(\d+)'/));
+      expect(all(kubernetes, /mountPath: (\S+) /g)).toEqual(all(dockerfile, /COFFER_DATA_DIR=(\S+)/g));
+    });
+
+    it('allows as much time and memory as the documented unit and table do', () => {
+      const operations = read('docs/operations.md');
+      expect(numberAt(kubernetes, /GracePeriodSeconds: (\d+)/)).toBe(sleep + numberAt(operations, /^TimeoutStopSec=(\d+)/m));
+      expect(numberAt(kubernetes, /limits: \{ memory: (\d+)Mi/)).toBe(numberAt(operations, /^\| memory .* allow (\d+) /m));
+      const checkSeconds = numberAt(read('docs/configuration.md'), /`STORAGE_HEALTH_CHECK_TIMEOUT` \| `(\d+)`/);
+      expect(numberAt(kubernetes, /path: \/health\/ready, .*\n.*\n +timeoutSeconds: (\d+)/)).toBeGreaterThan(checkSeconds);
+    });
+  });
+
   it('names in its example every secret that it asks for, and holds none', () => {
     const example = read('docker/.env.example');
     const asked = all(compose, /\$\{(\w+):\?/g);
