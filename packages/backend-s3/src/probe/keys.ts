@@ -1,12 +1,10 @@
-import type { Readable } from 'node:stream';
-
-import { hasCode, noContext, readAll } from '@coffer/storage-core';
+import { hasCode, noContext } from '@coffer/storage-core';
 
 import { inParallel } from '../concurrency.ts';
-import { toStorageError } from '../errors.ts';
 import { keyClasses } from '../key-classes.ts';
 import type { KeyClass } from '../key-classes.ts';
 import type { Store } from '../store.ts';
+import { holds } from './reads.ts';
 import { answerTo, isAccepted } from './refusals.ts';
 import type { Sandbox } from './sandbox.ts';
 import { write } from './writes.ts';
@@ -49,8 +47,7 @@ function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonl
   return isAccepted(sandbox, async () => {
     for (const at of [odd, plain]) await write(store, at, at.key);
     for (const at of [odd, plain]) {
-      const result = await store.transport.get(at, {}, noContext);
-      if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
+      if (!(await holds(store, at, at.key))) return false;
     }
     if (!mayList) return true;
     // Some keys are listed only under their own name. Whether `x/` exists beside `x` is another question.
@@ -61,12 +58,4 @@ function isSupported(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonl
     }
     return true;
   });
-}
-
-async function textOf(body: Readable): Promise<string> {
-  try {
-    return (await readAll(body)).toString();
-  } catch (error) {
-    throw toStorageError(error, { permission: 's3:GetObject' }); // nobody guards the body
-  }
 }

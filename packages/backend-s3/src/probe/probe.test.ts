@@ -188,6 +188,21 @@ it.each(transports)('takes no server that refuses every copy under If-None-Match
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalPut: true, conditionalCopy: false });
 });
 
+// As LocalStack does.
+it.each(transports)(
+  'takes no server that overwrites the object for which it refuses a copy for one that enforces If-None-Match (%s)',
+  async (transport) => {
+    for (const isOverwritten of [false, true]) {
+      const options = await behindFront(ceph, (method, path, headers) => {
+        if (!path.includes('object-taken')) return undefined;
+        if ('x-amz-copy-source' in headers) return { status: 412, body: errorDocument('PreconditionFailed') };
+        return method === 'GET' && isOverwritten ? { status: 200, body: 'object' } : undefined;
+      });
+      expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalCopy: !isOverwritten });
+    }
+  },
+);
+
 it.each(transports)('protects a bucket with objects from deletion on a server that would delete it (%s)', async (transport) => {
   const deleted: string[] = [];
   const options = await behindFront(ceph, (method, path) => {

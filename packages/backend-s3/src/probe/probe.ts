@@ -11,6 +11,7 @@ import { formsOf } from './form.ts';
 import { hidesKeysBelowObjects, maySeeLists, refusedKeys } from './keys.ts';
 import { maxPartsOf } from './max-parts.ts';
 import { presignedPutsOf } from './presigned-put.ts';
+import { holds } from './reads.ts';
 import { allRefused, answerTo, isAccepted } from './refusals.ts';
 import type { Question } from './refusals.ts';
 import { bucketRules, keepsVersions } from './rules.ts';
@@ -114,12 +115,13 @@ async function putMatchOf(store: Store, sandbox: Sandbox, at: ObjectAddress, eta
   return false;
 }
 
-/** Swift applies the condition to the source, and refuses every copy. */
+/** Swift applies the condition to the source, and refuses every copy. LocalStack has written the bytes by the time it refuses. */
 async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress): Promise<boolean> {
   const copyTo = (at: ObjectAddress): Promise<unknown> => store.transport.copy(object, at, { ifNoneMatch: '*' }, noContext);
-  const taken = sandbox.at('object-taken');
-  await write(store, taken, 'taken');
-  return isEnforced(sandbox, [() => copyTo(taken)], () => copyTo(sandbox.next('object-copied')));
+  const [taken, text] = [sandbox.at('object-taken'), 'taken!']; // as long as the source: LocalStack still tells the length of this
+  await write(store, taken, text);
+  if (!(await isEnforced(sandbox, [() => copyTo(taken)], () => copyTo(sandbox.next('object-copied'))))) return false;
+  return isAccepted(sandbox, () => holds(store, taken, text));
 }
 
 /** Deletes a new object on condition of an ETag. Default: its own. */
