@@ -47,6 +47,27 @@ describe.each(transports)('a conditional delete (%s)', (transport) => {
     await expect(backendTo(server, { transport }).deleteIfMatch!(at, 'etag', noContext)).rejects.toMatchObject({ code });
   });
 
+  // As Swift does.
+  it('of an object of parts looks at it where the server refuses it, which may compare something else than the ETag it tells', async () => {
+    const told = (etag: string): Promise<Scripted> =>
+      serve(
+        refusal(412, 'PreconditionFailed'),
+        (_request, response) => response.writeHead(200, { etag, 'content-length': 1, 'last-modified': new Date(0).toUTCString() }).end(),
+        (_request, response) => response.writeHead(204).end(),
+      );
+    const removing = (server: Scripted): Promise<void> => backendTo(server, { transport }).deleteIfMatch!(at, 'etag-2', noContext);
+    const same = await told('"etag-2"');
+    await removing(same);
+    expect(sent(same)).toEqual([
+      ['DELETE', '"etag-2"'],
+      ['HEAD', undefined],
+      ['DELETE', undefined],
+    ]);
+    const other = await told('"other-2"');
+    await expect(removing(other)).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(sent(other)).toHaveLength(2);
+  });
+
   it('has deleted the object if the answer got lost, and it is gone when the request is repeated', async () => {
     const server = await serve((request) => request.socket.destroy(), refusal(404, 'NoSuchKey'));
     await backendTo(server, { transport, maxRetries: 1 }).deleteIfMatch!(at, 'etag', noContext);
