@@ -1,4 +1,4 @@
-import { noContext } from '@coffer/storage-core';
+import { noContext, readAll } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { transports } from './testing/fault-bench.ts';
@@ -50,6 +50,42 @@ describe.each(transports)('a forced deletion of versions that the server protect
     await expect(deleting).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
   });
 });
+
+it.each(
+  transports.flatMap((transport) => [
+    [transport, 'on its page', [['above', 'kept', 'other']]] as const,
+    [transport, 'on the next page, after versions', [['free', 'above'], ['kept']]] as const,
+    [transport, 'on the next page, after other markers', [['another', 'above'], ['kept']]] as const,
+  ]),
+)(
+  'a forced deletion (%s) removes no delete marker whose removal would bring a locked version back, which is %s',
+  async (transport, _where, pages) => {
+    const entries: Readonly<Record<string, string>> = {
+      another: '<DeleteMarker><Key>a</Key><VersionId>another</VersionId></DeleteMarker>',
+      free: '<Version><Key>a</Key><VersionId>free</VersionId></Version>',
+      above: '<DeleteMarker><Key>b</Key><VersionId>above</VersionId></DeleteMarker>',
+      kept: '<Version><Key>b</Key><VersionId>kept</VersionId></Version>',
+      other: '<DeleteMarker><Key>c</Key><VersionId>other</VersionId></DeleteMarker>',
+    };
+    const perPage = pages[0].length;
+    let held: readonly string[] = pages.flat();
+    const server = await serve(async (request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return full(request, response);
+      if (method !== 'POST' && !url.includes('versions')) return emptyOfAll(request, response);
+      const asked = (await readAll(request)).toString();
+      const page = held.slice(0, perPage).map((id) => entries[id]);
+      if (method !== 'POST') return response.end(`<ListVersionsResult>${page.join('')}</ListVersionsResult>`);
+      const ids = held.filter((id) => asked.includes(`<VersionId>${id}</VersionId>`));
+      held = held.filter((id) => id === 'kept' || !ids.includes(id));
+      const locked = '<Error><Key>b</Key><VersionId>kept</VersionId><Code>AccessDenied</Code></Error>';
+      return response.end(`<DeleteResult>${ids.includes('kept') ? locked : ''}</DeleteResult>`);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
+    expect(held.filter((id) => id !== 'other')).toEqual(['above', 'kept']);
+  },
+);
 
 describe.each(transports)('a forced deletion with an open upload that cannot be aborted (%s)', (transport) => {
   it.each([
