@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
-import { noContext, storageError } from '@coffer/storage-core';
+import { noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext, PutOptions } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
@@ -13,6 +14,7 @@ import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 import { writeByParts } from './upload/multipart.ts';
+import { partSizeFor } from './upload/part-size.ts';
 import { putObject } from './upload/put.ts';
 
 const { serve, open, clear } = newStage();
@@ -138,16 +140,25 @@ describe('the memory of an upload', () => {
       if (payload.kind === 'buffer') sent.push(payload.data);
       throw new Error('given up');
     };
-    return { store: { ...store, transport: { ...store.transport, put } }, sent };
+    const uploadPart: Store['transport']['uploadPart'] = async (_upload, data) => {
+      sent.push(data);
+      throw new Error('given up');
+    };
+    return { store: { ...store, transport: { ...store.transport, put, uploadPart } }, sent };
   };
 
-  it.each([{ size: mib }, { sizeHint: mib }])('is not reused after a failed request, which may still be sending it: %j', async (told) => {
+  it.each<[number, { readonly size?: number; readonly sizeHint?: number }]>([
+    [mib, { size: mib }],
+    [mib, { sizeHint: mib }],
+    [6 * mib, { size: 6 * mib }],
+    [6 * mib, { sizeHint: 6 * mib }],
+  ])('is not reused after a failed request, which may still be sending it: %i bytes, %j', async (size, told) => {
     const { store, sent } = await failing();
-    const body = { kind: 'stream', stream: streamOf(mib), ...told } as const;
+    const body = { kind: 'stream', stream: streamOf(size), ...told } as const;
     await expect(putObject(store, at, body, { contentType: 'text/plain' }, noContext)).rejects.toThrow('given up');
     const memory = sent.map(({ buffer }) => buffer);
     expect(memory).toHaveLength(1);
-    for (const size of [mib, 2 * mib]) expect(memory).not.toContain((await store.memory.take(size, {})).buffer.buffer);
+    for (const taken of [mib, 2 * mib, partSize]) expect(memory).not.toContain((await store.memory.take(taken, {})).buffer.buffer);
   });
 });
 
@@ -188,7 +199,8 @@ describe('a multipart upload', () => {
     const { store, calls } = fake();
     const cancel = new AbortController();
     const created = Promise.withResolvers<string>();
-    Object.assign(store.transport, { createUpload: () => created.promise });
+    const createUpload: Store['transport']['createUpload'] = (_at, _headers, { signal }) => untilAborted(created.promise, signal);
+    Object.assign(store.transport, { createUpload });
     const parts = { next: async () => undefined };
     const writing = writeByParts(store, at, { headers, parts }, { signal: cancel.signal });
     cancel.abort(new Error('gone'));
@@ -197,6 +209,28 @@ describe('a multipart upload', () => {
     created.resolve('id');
     await store.cleanup.drain();
     expect(calls).toEqual(['abort']);
+  });
+
+  it.each([
+    ['has ended before it fails', false, ['create', 'abort', 'aborted']],
+    ['goes on without a caller who has left, but not without its backend', true, ['create', 'abort']],
+  ])('is aborted, which takes a while and %s', async (_what, isGone, atItsEnd) => {
+    const { store, calls } = fake();
+    const abortUpload = async (): Promise<void> => {
+      calls.push('abort');
+      await delay(1500);
+      calls.push('aborted');
+    };
+    Object.assign(store.transport, { abortUpload });
+    const cancel = new AbortController();
+    const next = async (): Promise<never> => {
+      if (isGone) cancel.abort(new Error('broken'));
+      throw new Error('broken');
+    };
+    await expect(writeByParts(store, at, { headers, parts: { next } }, { signal: cancel.signal })).rejects.toThrow('broken');
+    expect(calls).toEqual(atItsEnd);
+    await store.cleanup.drain();
+    expect(calls).toEqual(['create', 'abort', 'aborted']);
   });
 
   it.each([10_000, 1000])('has as many parts as the server takes, and gives back the one that was too many (%i)', async (maxParts) => {
@@ -224,6 +258,12 @@ describe('a multipart upload', () => {
     const written = writeByParts({ ...store, endpoint }, at, { headers, parts: { next } }, noContext);
     await expect(written).resolves.toMatchObject({ etag: 'made' });
     expect(calls).toEqual(['create', 'complete']);
+  });
+
+  it('has as many parts as on AWS, if the credentials may not find out how many the server takes', async () => {
+    const endpoint = new Endpoint(undefined, () => Promise.reject(storageError('access_denied', 'not yours')));
+    const sized = { size: 100_000 * mib, usual: 8 * mib };
+    expect(await partSizeFor({ ...fake().store, endpoint }, 'bucket', sized, noContext)).toBe(10 * mib);
   });
 
   it('is aborted only when no part is in flight any more, and does not reuse the memory of unsent parts', async () => {

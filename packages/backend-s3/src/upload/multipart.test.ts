@@ -29,7 +29,12 @@ const taking: ReturnType<typeof answering> = (request, response) => {
   return answering(document)(request, response);
 };
 
-it.each(transports)('once a part has failed, the others stop being sent (%s)', async (transport) => {
+it.each(
+  transports.flatMap((transport) => [
+    [transport, noContext] as const,
+    [transport, { signal: new AbortController().signal }] as const, // of a caller who stays
+  ]),
+)('once a part has failed, the others stop being sent (%s, %j)', async (transport, ctx) => {
   const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
   const first = Promise.withResolvers<void>();
   let isStopped = false;
@@ -50,7 +55,7 @@ it.each(transports)('once a part has failed, the others stop being sent (%s)', a
     { bucket: 'bucket', key: 'key' },
     { kind: 'buffer', data },
     { contentType: 'text/plain' },
-    noContext,
+    ctx,
   );
   const outcome = put.catch((error: unknown) => error);
   await eventually(() => isStopped).toBe(true);
@@ -97,6 +102,22 @@ describe.each(transports)('an object of parts (%s)', (transport) => {
     const info = await backendTo(server, { transport }).put(at, body, { contentType: 'text/plain' }, noContext);
     expect(info).toMatchObject({ etag, versionId: 'version', size: data.length });
   });
+});
+
+it.each(transports)('a buffer whose memory shrinks between two parts is refused (%s): the object would be shorter', async (transport) => {
+  const memory = new ArrayBuffer(9 * 2 ** 20, { maxByteLength: 9 * 2 ** 20 });
+  const server = await serve((request, response) => {
+    if (request.method === 'PUT') memory.resize(6 * 2 ** 20);
+    return taking(request, response);
+  });
+  const put = backendTo(server, { transport, partSize: 5 * 2 ** 20, partsAtOnce: 1 }).put(
+    { bucket: 'bucket', key: 'key' },
+    { kind: 'buffer', data: new Uint8Array(memory) },
+    { contentType: 'text/plain' },
+    noContext,
+  );
+  await expect(put).rejects.toMatchObject({ code: 'invalid_argument' });
+  expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'DELETE']);
 });
 
 it.each(transports)(
