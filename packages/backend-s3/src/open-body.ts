@@ -18,7 +18,7 @@ export function guardBody(
 ): void {
   body.bindContext();
   body.on('error', () => {}); // nobody may be reading yet
-  translateErrors(body, signal);
+  translateErrors(body);
   const timer = watchProgress(body, idleSeconds);
   body.once('close', () => {
     clearInterval(timer);
@@ -28,12 +28,12 @@ export function guardBody(
 }
 
 /** Every error of an answer passes through `destroy`. */
-function translateErrors(body: AnswerBody, signal: AbortSignal | undefined): void {
+function translateErrors(body: AnswerBody): void {
   const destroy = body.destroy.bind(body);
   const translated: AnswerBody['destroy'] = (error) => {
     // Readers may end their interest with errors of their own, such as those of the file or connection that they write to. These stay as
     // they are.
-    const isOwn = error === undefined || error === null || error === signal?.reason || error !== body.failure;
+    const isOwn = error === undefined || error !== body.failure;
     return destroy(isOwn ? error : toStorageError(error, { permission: 's3:GetObject' }));
   };
   body.destroy = translated;
