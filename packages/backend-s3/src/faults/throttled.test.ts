@@ -16,9 +16,10 @@ const large = randomBytes(9 * 2 ** 20);
 
 type Call = (backend: StorageBackend) => Promise<unknown>;
 
+const slowDown = ({ method }: SeenRequest): Reply => refusalOf(503, 'SlowDown', method, { 'retry-after': '0' });
+
 describe.each(transports)('when the server throttles (%s)', (transport) => {
   const bench = faultBench(transport);
-  const slowDown = ({ method }: SeenRequest): Reply => refusalOf(503, 'SlowDown', method, { 'retry-after': '0' });
   const put: Call = (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
   const calls: readonly [string, Call, string, string][] = [
     ['put', put, 'PUT', '/put'],
@@ -119,5 +120,21 @@ describe.each(transports)('when the server throttles (%s)', (transport) => {
     const reason = new Error('enough');
     setTimeout(() => cancel.abort(reason), 50);
     await expect(stopped).rejects.toBe(reason);
+  });
+});
+
+describe('a bucket that the server throttles (lean)', () => {
+  const bench = faultBench('lean');
+
+  it('leaves the others their retries when it has used up its own', async () => {
+    const busy = { bucket: `${bench.bucket}-busy`, key: 'put' };
+    bench.proxy.faults.answer = (request) =>
+      request.target.includes(busy.bucket) || bench.proxy.count('PUT', '/quiet') === 1 ? slowDown(request) : undefined;
+    const backend = bench.through({ maxRetries: 1 });
+    const putTo = (at: typeof busy): Promise<unknown> => backend.put(at, { kind: 'buffer', data: small }, options, noContext);
+    await Promise.allSettled(Array.from({ length: 200 }, () => putTo(busy)));
+    expect(bench.proxy.count('PUT', busy.bucket)).toBeLessThan(400); // some had no retry left
+    await putTo(bench.at('quiet'));
+    expect(bench.proxy.count('PUT', '/quiet')).toBe(2);
   });
 });
