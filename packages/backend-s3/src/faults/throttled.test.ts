@@ -54,6 +54,16 @@ describe.each(transports)('when the server throttles (%s)', (transport) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
+  it('an upload whose part fails does not wait for a client that sends nothing more', async () => {
+    bench.proxy.faults.answer = (request) => (/partNumber=2&/.test(request.target) ? slowDown(request) : undefined);
+    const stream = new Readable({ read: () => {} });
+    stream.push(Buffer.concat([large, large]));
+    const upload = bench.through({ maxRetries: 0 }).put(bench.at('idle'), { kind: 'stream', stream }, options, noContext);
+    await expect(upload).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    expect(stream.destroyed).toBe(true);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
   it('the retries of the adaptive mode are counted alike', async () => {
     bench.proxy.faults.answer = slowDown;
     await expect(put(bench.through({ maxRetries: 1, retryMode: 'adaptive' }))).rejects.toMatchObject({ code: 'storage_unavailable' });
