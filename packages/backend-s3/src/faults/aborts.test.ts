@@ -82,12 +82,14 @@ describe.each(transports)('when the caller aborts (%s)', (transport) => {
   });
 
   it.each([
-    ['while the source is read', false],
-    ['while parts are sent', true],
-  ])('%s, no multipart upload is left on the server', async (_name, isSilent) => {
+    ['while the source is read', false, false],
+    ['while parts are sent', true, false],
+    ['while the last parts are sent', true, true],
+  ])('%s, no multipart upload is left on the server', async (_name, isSilent, hasEnded) => {
     const backend = bench.through();
     const source = new Readable({ read: () => {} });
     source.push(large);
+    if (hasEnded) source.push(null);
     bench.proxy.faults.answer = ({ target }) => (isSilent && target.includes('partNumber=2&') ? 'silence' : undefined);
     const { abort, outcome } = begun((ctx) => backend.put(bench.at('parts'), { kind: 'stream', stream: source }, options, ctx));
     await eventually(() => bench.proxy.count('PUT', 'partNumber=2&')).toBe(1);
