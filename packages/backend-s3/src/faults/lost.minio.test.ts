@@ -106,6 +106,17 @@ describe.skipIf(typeof minio === 'string').each(transports)('a write that succee
     },
   );
 
+  it('is not assumed after connections that were refused', async () => {
+    const data = bodies['a small object'];
+    const at = bench.at('refused');
+    await bench.direct.put(at, { kind: 'buffer', data }, options, noContext); // by somebody else
+    await bench.proxy.down();
+    const backend = bench.through({ maxRetries: 9 }, { profile: awsProfile });
+    const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifNoneMatch: '*' }, noContext);
+    setTimeout(() => void bench.proxy.up(), 100);
+    await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+  });
+
   describe.each(cases)('is not confused with an object of somebody else: %s', (name, data) => {
     it.each([
       ['other bytes', Buffer.from('theirs'), {}],
