@@ -6,7 +6,9 @@ import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { openS3Backend, probeEndpoint, s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
+import { deleteIfMatch } from './remove.ts';
 import { transports } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
@@ -66,6 +68,26 @@ describe.each(transports)('a conditional delete (%s)', (transport) => {
     const other = await told('"other-2"');
     await expect(removing(other)).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(sent(other)).toHaveLength(2);
+  });
+
+  it.each([
+    [409, 'ConditionalRequestConflict', 'precondition_failed'], // whoever looked then would find what is about to be replaced
+    [404, 'NoSuchKey', 'precondition_failed'],
+    [403, 'AccessDenied', 'access_denied'],
+  ] as const)('of an object of parts does without a look where the answer is %i %s', async (status, name, code) => {
+    const server = await serve(refusal(status, name));
+    await expect(backendTo(server, { transport }).deleteIfMatch!(at, 'etag-2', noContext)).rejects.toMatchObject({ code });
+    expect(sent(server)).toEqual([['DELETE', '"etag-2"']]);
+  });
+
+  it('of an object of parts does without a look on AWS, which compares the ETag that it tells', async () => {
+    const server = await serve(refusal(412, 'PreconditionFailed'));
+    const settings = { endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport };
+    const store = openStore(settings, awsProfile);
+    onTestFinished(() => store.connection.close());
+    const onAws = { ...store, settings: { ...store.settings, isAws: true } };
+    await expect(deleteIfMatch(onAws, at, 'etag-2', noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(sent(server)).toEqual([['DELETE', '"etag-2"']]);
   });
 
   it('has deleted the object if the answer got lost, and it is gone when the request is repeated', async () => {

@@ -10,7 +10,7 @@ import { isEtag } from './etag.ts';
 import { wasInDoubt } from './in-doubt.ts';
 import { keyClassesOf } from './key-classes.ts';
 import { assertKeySupported, refusedKeys } from './key-support.ts';
-import { causeName } from './provider-error.ts';
+import { causeName, causeStatus } from './provider-error.ts';
 import { headObject } from './read.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion, Transport } from './transport.ts';
@@ -43,7 +43,8 @@ export async function deleteIfMatch(store: Store, at: ObjectAddress, etag: strin
       return await deleteOnCondition(store, at, etag, ctx);
     } catch (error) {
       // Swift compares something else than the ETag that it tells of an object of parts, and refuses every one.
-      if (!hasCode(error, 'precondition_failed') || !etag.includes('-') || store.settings.isAws) throw error;
+      // Another answer, such as that somebody is just writing (409), is about this object.
+      if (causeStatus(error) !== 412 || !etag.includes('-') || store.settings.isAws) throw error;
     }
   }
   const remove = (): Promise<void> => (isEnforced === undefined ? deleteAndLearn(store, at, etag, ctx) : deleteObject(store, at, ctx));
