@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import { startS3 } from '@coffer/fixtures';
+import { startFront, startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
@@ -193,11 +193,16 @@ it.each(transports)(
   'takes no server that overwrites the object for which it refuses a copy for one that enforces If-None-Match (%s)',
   async (transport) => {
     for (const isOverwritten of [false, true]) {
-      const options = await behindFront(ceph, (method, path, headers) => {
-        if (!path.includes('object-taken')) return undefined;
-        if ('x-amz-copy-source' in headers) return { status: 412, body: errorDocument('PreconditionFailed') };
-        return method === 'GET' && isOverwritten ? { status: 200, body: 'object' } : undefined;
+      const account = await rewritten(ceph, (request) => {
+        if (request.method === 'GET' && isOverwritten) request.key = request.key.replace('object-taken', 'object');
       });
+      const front = await startFront(account.endpoint, (_method, path, headers) =>
+        path.includes('object-taken') && 'x-amz-copy-source' in headers
+          ? { status: 412, body: errorDocument('PreconditionFailed') }
+          : undefined,
+      );
+      onTestFinished(() => front.stop());
+      const options = { ...account, endpoint: front.endpoint };
       expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalCopy: !isOverwritten });
     }
   },
