@@ -238,6 +238,20 @@ it.each(['the deadline', 'a second signal'])('resets what %s cuts, so that no cl
   await expect(buffer(socket).then(({ length }) => `ended after ${length} bytes`)).rejects.toThrow('ECONNRESET');
 });
 
+it.runIf(process.platform === 'linux')(
+  'leaves to its client what the kernel still holds of a finished answer when a second signal cuts the others',
+  async () => {
+    const size = 2 * 1_048_576; // more than a client's kernel takes before the client reads, and less than the server's
+    const { server, drain, socket, outgoing } = await answerUnread(size);
+    if (!outgoing.writableFinished) await once(outgoing, 'finish');
+    const drained = drain(20_000, 20_000); // meanwhile, the connection waits for another request
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    server.closeAllConnections();
+    await drained;
+    expect((await buffer(socket)).length).toBeGreaterThan(size);
+  },
+);
+
 it('answers a request whose head was half here, and whose client had no answer yet', async () => {
   vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, since the server waits only a second for heads
   const server = createServer((incoming, outgoing) => {
