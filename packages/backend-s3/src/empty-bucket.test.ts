@@ -384,6 +384,30 @@ it.each(transports)(
   },
 );
 
+// As on JuiceFS.
+it.each(transports)('a forced deletion deletes one by one what batches claim to delete, but leave (%s)', async (transport) => {
+  const held = new Set(['a/b/c', 'd']);
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (/[?&](?:versions|uploads)\b/.test(url)) return refusal(501, 'NotImplemented')(request, response);
+    if (method === 'POST') {
+      if (held.delete('a/b/c')) held.add('a/b/');
+      held.delete('d');
+      return answering('<DeleteResult></DeleteResult>')(request, response);
+    }
+    if (method === 'DELETE') {
+      const [, key = ''] = /^\/bucket\/([^?]*)/.exec(url) ?? [];
+      if (key === '' && held.size > 0) return full(request, response);
+      held.delete(key);
+      return response.writeHead(204).end();
+    }
+    const contents = [...held].map((key) => `<Contents><Key>${key}</Key><Size>0</Size></Contents>`).join('');
+    return answering(`<ListBucketResult>${contents}</ListBucketResult>`)(request, response);
+  });
+  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  expect(held).toEqual(new Set());
+});
+
 it.each(transports)('a bucket is deleted by force where the server knows neither versions nor open uploads (%s)', async (transport) => {
   const held = new Set(['a', 'b/c']);
   const server = await serve((request, response) => {

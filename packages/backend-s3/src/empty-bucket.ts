@@ -42,15 +42,19 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
 
 /**
  * Deletes by the keys in the list of objects. The list of versions may lack some or report others, as SeaweedFS does for keys that XML
- * cannot hold.
+ * cannot hold. Where a batch changes nothing, they are deleted one by one: on JuiceFS, a batch leaves the folders of what it deletes, lists
+ * name them as objects, and no batch deletes them.
  */
 async function removeObjects(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  let isOneByOne = false;
   for (let before = ''; ;) {
     const { objects } = await store.transport.list(bucket, {}, ctx);
     const names = JSON.stringify(objects.map(({ key }) => key));
-    if (objects.length === 0 || names === before) return;
+    if (objects.length === 0 || (names === before && isOneByOne)) return;
+    isOneByOne = names === before;
     before = names;
-    await removeListed(store, bucket, objects, ctx);
+    if (isOneByOne) await inParallel(objects, 4, ({ key }) => deleteObject(store, { bucket, key }, ctx));
+    else await removeListed(store, bucket, objects, ctx);
   }
 }
 
