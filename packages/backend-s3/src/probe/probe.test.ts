@@ -158,15 +158,16 @@ describe.each(transports)('reports the region of buckets, and which checksums of
 });
 
 describe.each(transports)('reports whether a server accepts unsigned writes (%s)', (transport) => {
-  it('Ceph does not, unless it checks the signatures of only some bodies, or of none', async () => {
+  it('Ceph does not, unless it checks the signatures of only some bodies, or of none, or only of requests that have one', async () => {
     expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ checksSignatures: true });
     const forged = (path: string): boolean => /X-Amz-Signature=0{64}/.test(path);
     for (const isTaken of [
+      (path: string, _sum: string | undefined, isSigned: boolean) => !isSigned && !path.includes('X-Amz-Signature='),
       (path: string, sum: string | undefined) => forged(path) && sum === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
       (path: string, sum: string | undefined) => forged(path) && sum === 'UNSIGNED-PAYLOAD',
     ]) {
-      const options = await behindFront(ceph, (method, path, { 'x-amz-content-sha256': sum }) =>
-        method === 'PUT' && isTaken(path, sum as string | undefined) ? { status: 200, body: '' } : undefined,
+      const options = await behindFront(ceph, (method, path, { 'x-amz-content-sha256': sum, authorization }) =>
+        method === 'PUT' && isTaken(path, sum as string | undefined, authorization !== undefined) ? { status: 200, body: '' } : undefined,
       );
       expect(await probeEndpoint({ ...options, transport })).toMatchObject({ checksSignatures: false });
     }
@@ -325,9 +326,17 @@ it.each(transports)('makes storage classes fail if the server turns them into an
   await expect(presigning).rejects.toMatchObject(refused);
 });
 
+// As JuiceFS does.
+it.each(transports)('takes no server for one with storage classes that refuses one, but forgets another (%s)', async (transport) => {
+  const account = await rewritten(ceph, ({ headers }) => {
+    if (headers['x-amz-storage-class'] === 'REDUCED_REDUNDANCY') delete headers['x-amz-storage-class'];
+  });
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: false });
+});
+
 it.each(transports)('continues if a server fails with a storage class (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && /\/class(?:\?|$)/.test(path) ? { status: 500, body: errorDocument('InternalError') } : undefined,
+    method === 'PUT' && /\/class(?:-\w+)?(?:\?|$)/.test(path) ? { status: 500, body: errorDocument('InternalError') } : undefined,
   );
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: true, acl: true, conditionalPut: true });
 });

@@ -142,10 +142,14 @@ async function metadataKept(store: Store, sandbox: Sandbox): Promise<Pick<Endpoi
 
 /** Any failure means that the class was not forgotten. */
 async function keepsStorageClass(store: Store, sandbox: Sandbox): Promise<boolean> {
-  const [at, storageClass] = [sandbox.at('class'), 'STANDARD_IA'];
-  const answer = await answerTo(sandbox, () => write(store, at, 'class', { storageClass }), { isDispensable: true });
-  if (answer !== true) return true;
-  return (await store.transport.head(at, noContext)).storageClass === storageClass;
+  // JuiceFS refuses the first one, and forgets the second.
+  const classes = { class: 'STANDARD_IA', 'class-reduced': 'REDUCED_REDUNDANCY' };
+  const kept = Object.entries(classes).map(async ([key, storageClass]) => {
+    const at = sandbox.at(key);
+    const answer = await answerTo(sandbox, () => write(store, at, 'class', { storageClass }), { isDispensable: true });
+    return answer !== true || (await store.transport.head(at, noContext)).storageClass === storageClass;
+  });
+  return !(await allEnded(kept)).includes(false);
 }
 
 async function isAclDenied(store: Store, sandbox: Sandbox): Promise<boolean> {
