@@ -121,6 +121,19 @@ describe('toStorageError', () => {
     expect(message).not.toContain('storage class');
   });
 
+  it('blames nothing but the size of the parts if they are too small for the provider', () => {
+    const { code, message } = toStorageError(answer(400, 'EntityTooSmall'), about);
+    expect(code).toBe('invalid_argument'); // after which a copy by parts is made in one request
+    expect(message).toContain('larger parts');
+    expect(message).not.toContain('storage class');
+  });
+
+  it.each(['QuotaExceeded', 'XMinioAdminBucketQuotaExceeded'])('says that a quota is used up, not that the disks are full: %s', (name) => {
+    const error = toStorageError(answer(403, name), about);
+    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: false });
+    expect(error.message).toContain('quota');
+  });
+
   it('reports the size of an object whose range does not exist, and when to retry', () => {
     expect(toStorageError(answer(416, 'InvalidRange', { 'content-range': 'bytes */10' }), about).objectSize).toBe(10);
     expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': '7' }), about).retryAfter).toBe(7);

@@ -76,6 +76,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
 };
 
 const full = 'The storage is full.';
+const usedUp = 'A quota that the storage provider has set, for the account or the bucket, is used up.';
 const inHostName =
   'The storage provider takes the bucket only as part of the host name: set STORAGE_S3_FORCE_PATH_STYLE=false, which is the option forcePathStyle.';
 const expired = 'The credentials have expired.';
@@ -109,8 +110,8 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
   UserSuspended: ['access_denied', 'The storage provider has suspended this account.'],
   XMinioStorageFull: ['storage_unavailable', full],
   InsufficientStorage: ['storage_unavailable', full],
-  QuotaExceeded: ['storage_unavailable', full],
-  XMinioAdminBucketQuotaExceeded: ['storage_unavailable', full],
+  QuotaExceeded: ['storage_unavailable', usedUp],
+  XMinioAdminBucketQuotaExceeded: ['storage_unavailable', usedUp],
   TooManyBuckets: ['storage_unavailable', 'The storage provider allows this account no further bucket; raise the limit of the account.'],
   PathStyleDomainForbidden: ['storage_unavailable', inHostName], // of Tencent
   SecondLevelDomainForbidden: ['storage_unavailable', inHostName], // of Alibaba
@@ -123,6 +124,7 @@ const explained: Readonly<Record<string, readonly [StorageErrorCode, string]>> =
     'The storage provider keeps the versions of this bucket, as Object Lock or replication needs them.',
   ],
   InvalidBucketAclWithBlockPublicAccessError: publicAclBlocked, // for a bucket that would be created with an ACL
+  EntityTooSmall: ['invalid_argument', 'The storage provider is configured to take only larger parts of an upload than Coffer sends.'],
   MetadataTooLarge: [
     'invalid_argument',
     'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
