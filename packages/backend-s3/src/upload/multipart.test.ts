@@ -210,6 +210,19 @@ it.each([
   expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([21, 9]);
 });
 
+it.each(transports)('an upload of more parts than Ceph is configured to take is too large, and is aborted (%s)', async (transport) => {
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (method === 'DELETE') return response.writeHead(204).end();
+    return method === 'POST' && !url.includes('uploads') ? refusal(416, 'InvalidRange')(request, response) : taking(request, response);
+  });
+  const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
+  const put = backendTo(server, { transport }).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+  await expect(put).rejects.toMatchObject({ code: 'payload_too_large', retryable: false });
+  await expect(put).rejects.toThrow('2 parts');
+  expect(server.requests.at(-1)?.method).toBe('DELETE');
+});
+
 it.each([undefined, 7 * 2 ** 20])('a file that is closed before its last part is sent is stored completely (size %s)', async (size) => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-multipart-'));
   onTestFinished(() => rm(folder, { recursive: true }));

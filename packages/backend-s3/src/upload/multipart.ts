@@ -134,6 +134,11 @@ async function complete(store: Store, upload: Upload, sent: readonly SentPart[],
     const written = await store.transport.completeUpload(upload, sent, headers, noContext);
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
+    // Ceph takes any number of parts, and refuses here those that are too many for its `rgw_multipart_part_upload_limit`.
+    if (hasCode(error, 'range_not_satisfiable'))
+      throw storageError('payload_too_large', `The storage provider does not accept an upload of ${sent.length} parts.`, {
+        cause: (error as Error).cause, // the answer itself, which shows that the server is done with it
+      });
     return recoverLostWrite(store, upload.at, error, (now) => now.etag === etagOfParts(sent) && isDescribedBy(now, headers));
   }
 }
