@@ -36,6 +36,17 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(server.requests.filter(({ headers }) => headers['x-amz-copy-source'] !== undefined)).toHaveLength(1);
   });
 
+  it('of an object onto itself is refused under If-None-Match, without trying any write', async () => {
+    const server = await serve((request, response) => {
+      if (isWrite(request)) return refusal(412, 'PreconditionFailed')(request, response);
+      return (isRead(request) ? reading('before', 3) : copying(there('before', 3)))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false });
+    const copy = backend.copy(source, source, { ifNoneMatch: '*' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed', message: 'An object with this key already exists.' });
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
+
   it('of an object onto itself never deletes what has come meanwhile', async () => {
     let looks = 0;
     const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : 'after')(request, response)));
