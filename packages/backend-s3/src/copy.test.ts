@@ -89,6 +89,13 @@ describe.each(transports)('a copy (%s)', (transport) => {
     },
   );
 
+  it('of a version that is no longer there is refused before any write', async () => {
+    const server = await serve(copying(there('after')));
+    const copy = backendTo(server, { transport }).copy(source, destination, { ifMatch: 'before' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(seen(server, 'PUT')).toEqual([]);
+  });
+
   it('that its caller approved by onlyIf is of no other version', async () => {
     const server = await serve(copying(there('before')));
     const asked: ObjectInfo[] = [];
