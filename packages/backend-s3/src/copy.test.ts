@@ -176,6 +176,32 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(await backendTo(server, { transport }).copy(source, destination, {}, noContext)).toMatchObject({ etag: 'copied' });
   });
 
+  it('of the latest version is made although its source is replaced again and again', async () => {
+    let looks = 0;
+    const server = await serve((request, response) => {
+      const isRefused = request.headers['x-amz-copy-source-if-match'] !== undefined;
+      const look: Answer = (...asked) => there(`version ${++looks}`, 9 * mib, '2')(...asked);
+      return (isRefused ? refusal(412, 'PreconditionFailed') : copying(look))(request, response);
+    });
+    expect(await backendTo(server, { transport }).copy(source, destination, {}, noContext)).toMatchObject({ etag: 'copied' });
+  });
+
+  it('of the latest version under If-None-Match looks for its key again if the source was replaced meanwhile', async () => {
+    let looks = 0;
+    const server = await serve((request, response) => {
+      const { method, url = '', headers } = request;
+      if (headers['x-amz-copy-source-if-match'] === '"older"') return refusal(412, 'PreconditionFailed')(request, response);
+      if (method === 'HEAD' && url === '/bucket') return response.end();
+      const isFree = url.startsWith('/bucket/copy') && ++looks <= 2;
+      const isReplaced = server.requests.some((made) => made.method === 'PUT');
+      return copying(isFree ? refusal(404, '') : there(isReplaced ? 'newer' : 'older', 9 * mib, '2'))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, conditionalCopy: false });
+    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed', message: 'An object with this key already exists.' });
+    expect(seen(server, 'PUT')).toHaveLength(1);
+  });
+
   describe('of an object that could share its bytes with the copy, as on Ceph', () => {
     const sharing = { ...awsProfile, conditionalPutOfVersions: false, copySourceCondition: false };
     const suspended = answering('<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>');
