@@ -478,6 +478,20 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(asked).toBe(2);
   });
 
+  it.each([
+    ['which may be it, if there are as many bytes', 3, 'storage_unavailable'],
+    ['which it is not, if there are more bytes', 4, 'precondition_failed'],
+  ])('of an object onto itself whose answer got lost finds another ETag there, %s', async (_what, size, code) => {
+    let asked = 0;
+    const server = await serve((request, response) => {
+      if (request.method === 'PUT') return asked++ === 0 ? request.socket.destroy() : refusal(412, 'PreconditionFailed')(request, response);
+      return copying(asked === 0 ? there('before', 3) : there('after', size))(request, response);
+    });
+    const copy = backendTo(server, { transport, maxRetries: 1 }).copy(source, source, {}, noContext);
+    await expect(copy).rejects.toMatchObject({ code });
+    expect(asked).toBe(2);
+  });
+
   it('has the storage class of its source, unless another is requested, and a date of its own', async () => {
     const described = { etag: '"before"', 'content-length': 3, 'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT' };
     const look: Answer = (_request, response) => response.writeHead(200, { ...described, 'x-amz-storage-class': 'STANDARD_IA' }).end();
