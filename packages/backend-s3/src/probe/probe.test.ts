@@ -158,6 +158,20 @@ describe.each(transports)('reports the region of buckets, and which checksums of
 });
 
 describe.each(transports)('reports whether a server accepts unsigned writes (%s)', (transport) => {
+  it.each([
+    ['answers 401', { status: 401, body: '' }],
+    ['answers 403', { status: 403, body: errorDocument('AccessDenied') }],
+    ['redirects', { status: 307, body: '', headers: { location: 'http://127.0.0.1:1/' } }],
+    ['answers 503', { status: 503, body: '' }],
+    ['closes the connection', 'loseAnswer'],
+  ] as const)('no proxy does that %s to requests that nobody signs', async (_what, answer) => {
+    const options = await behindFront(ceph, (method, path, { authorization }) =>
+      method === 'PUT' && authorization === undefined && !path.includes('X-Amz-Signature=') ? answer : undefined,
+    );
+    const found = await probeEndpoint({ ...options, transport, maxRetries: 0 });
+    expect(found).toMatchObject({ checksSignatures: true, acl: true, conditionalPut: true });
+  });
+
   it('Ceph does not, unless it checks the signatures of only some bodies, or of none, or only of requests that have one', async () => {
     expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ checksSignatures: true });
     const forged = (path: string): boolean => /X-Amz-Signature=0{64}/.test(path);
@@ -333,6 +347,20 @@ it.each(transports)('takes no server for one with storage classes that refuses o
   });
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: false });
 });
+
+// Some hosted stores keep STANDARD_IA, and count other classes as one of those that they have.
+it.each(transports)(
+  'takes a server that keeps a storage class for one with storage classes, even if it forgets another (%s)',
+  async (transport) => {
+    const account = await behindFront(ceph, (method, path, { 'x-amz-storage-class': written }) => {
+      const kept = /\/class(?:\?|$)/.test(path) ? { 'x-amz-storage-class': 'STANDARD_IA' } : undefined;
+      const isAbout = method === 'HEAD' ? /\/class/.test(path) : written !== undefined;
+      const headers = { etag: '"class"', 'last-modified': new Date(0).toUTCString(), ...kept };
+      return isAbout ? { status: 200, body: '', headers } : undefined;
+    });
+    expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: true, acl: true });
+  },
+);
 
 it.each(transports)('continues if a server fails with a storage class (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>

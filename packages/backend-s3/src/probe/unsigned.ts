@@ -30,9 +30,14 @@ export function objectUrl(form: string, key: string): string {
  * Sends a request as a browser without keys would, with the usual retries.
  * @returns whether it succeeds, be it in words that S3 does not use, if the server sticks to them; throws as `answerTo` does
  */
-export async function isAcceptedUnsigned(store: Store, asked: Asked, request: Unsigned): Promise<boolean> {
+export async function isAcceptedUnsigned(
+  store: Store,
+  asked: Asked,
+  request: Unsigned,
+  options?: Parameters<typeof answerTo>[2],
+): Promise<boolean> {
   const permission = request.method === 'GET' ? 's3:GetObject' : 's3:PutObject';
-  const answer = await answerTo(asked, () => call({ permission }, noContext, () => sendUnsigned(store, request)));
+  const answer = await answerTo(asked, () => call({ permission }, noContext, () => sendUnsigned(store, request)), options);
   return typeof answer === 'boolean';
 }
 
