@@ -250,6 +250,23 @@ describe.each(transports)('a move (%s)', (transport) => {
     expect(server.requests.map(({ method }) => method)).toEqual([...attempt, ...attempt, 'DELETE']);
   });
 
+  it('leaves what somebody is just writing while it finds that out, and learns nothing from that', async () => {
+    let isBusy = true;
+    const server = await serve((request, response) => {
+      const { method, headers } = request;
+      if (method === 'HEAD') return response.writeHead(200, { etag: '"held"', 'content-length': 1 }).end();
+      if (headers['if-match'] === '"held"' && !isBusy) return response.writeHead(204).end();
+      return refusal(isBusy ? 409 : 412, isBusy ? 'ConditionalRequestConflict' : 'PreconditionFailed')(request, response);
+    });
+    const lazy = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    onTestFinished(() => lazy.close());
+    await expect(lazy.deleteIfMatch!(at, 'held', noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    isBusy = false;
+    await lazy.deleteIfMatch!(at, 'held', noContext);
+    const look = ['HEAD', undefined];
+    expect(sent(server)).toEqual([look, ['DELETE', none], look, ['DELETE', none], ['DELETE', '"held"']]);
+  });
+
   /** A server that ignores conditions, or enforces them on objects that are there. `before` runs before each DELETE, and may answer it. */
   const holding = async (
     held: Map<string, string>,

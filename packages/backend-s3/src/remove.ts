@@ -67,7 +67,8 @@ async function deleteAndLearn(store: Store, at: ObjectAddress, etag: string, ctx
       return undefined;
     } catch (error) {
       const isRefusal = hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument');
-      if (!isRefusal || hasCode(error.cause, 'file_not_found')) throw error;
+      // Somebody may just be writing (409), which says no more about the condition than that there is nothing.
+      if (!isRefusal || causeStatus(error) === 409 || hasCode(error.cause, 'file_not_found')) throw error;
       return error.code;
     }
   };
