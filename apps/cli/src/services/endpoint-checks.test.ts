@@ -44,3 +44,8 @@ it('tells nothing of conditions in buckets that keep versions where none does, a
   expect(named).toContain('conditional_put');
   expect(named).not.toContain('conditional_versions');
 });
+
+it('does not say that unsigned writes take a presigned URL: some servers accept those that name no access key', () => {
+  const told = endpointChecks({ ...profile, checksSignatures: false }).find(({ name }) => name === 'signatures');
+  expect(told).toMatchObject({ status: 'lacks', message: expect.stringMatching(/^accepts unsigned writes: whoever reaches it can write/) });
+});

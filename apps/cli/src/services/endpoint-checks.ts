@@ -20,7 +20,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'signatures',
       profile.checksSignatures,
       'refuses unsigned writes',
-      'accepts unsigned writes: whoever has seen a presigned URL, which names the access key, can write any object',
+      'accepts unsigned writes: whoever reaches it can write any object, if need be with the access key, which presigned URLs name',
     ),
     ability(
       'acl',
