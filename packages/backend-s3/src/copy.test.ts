@@ -5,9 +5,11 @@ import type { ObjectInfo } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { copyObject } from './copy.ts';
+import { largestPut } from './limits.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { copying, destination, isRead, isWrite, mib, reading, seen, source, there } from './testing/copying.ts';
+import { eventually } from './testing/eventually.ts';
 import { transports } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
@@ -242,13 +244,86 @@ describe.each(transports)('a copy (%s)', (transport) => {
   });
 
   it('of more than one request may copy passes through this process where the server copies no parts', async () => {
-    const server = await serve((request, response) => {
-      if (request.url?.includes('partNumber=') === true) return refusal(501, 'NotImplemented')(request, response);
-      return (isRead(request) ? refusal(403, 'AccessDenied') : copying(there('before', 6 * 1024 * mib)))(request, response);
+    const copied = async (size: number): Promise<readonly string[]> => {
+      const server = await serve((request, response) => {
+        if (request.url?.includes('partNumber=') === true) return refusal(501, 'NotImplemented')(request, response);
+        return (isRead(request) ? refusal(403, 'AccessDenied') : copying(there('before', size)))(request, response);
+      });
+      const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
+      if (size > largestPut) await expect(copy).rejects.toMatchObject({ code: 'access_denied' });
+      else expect(await copy).toMatchObject({ etag: 'copied', size });
+      return seen(server, 'PUT').filter((url) => !url.includes('partNumber='));
+    };
+    expect(await copied(largestPut)).toEqual(['/bucket/copy']);
+    expect(await copied(largestPut + 1)).toEqual([]);
+  });
+
+  it('of many bytes leaves the line with its caller, and its place goes to the next', async () => {
+    const server = await serve(copying(there('before', 11 * mib)));
+    for (const line of ['bulk', 'downloads'] as const) {
+      const keys = { accessKey: 'who', secretKey: 'secret', maxRetries: 0 };
+      const store = openStore({ endpoint: server.endpoint, ...keys, transport, maxPoolConnections: 1 }, awsProfile);
+      onTestFinished(() => store.connection.close());
+      const leave = await store[line].take(1);
+      const taking = vi.spyOn(store[line], 'take');
+      const caller = new AbortController();
+      const left = copyObject(store, { source, destination }, {}, caller);
+      await eventually(() => taking.mock.calls.length).toBe(1);
+      const staying = copyObject(store, { source, destination }, {}, noContext);
+      caller.abort(new Error('no more'));
+      await expect(left).rejects.toThrow('no more');
+      leave();
+      expect(await staying).toMatchObject({ etag: 'copied' });
+    }
+  });
+
+  it.each([
+    ['the settings allow', { partsAtOnce: 2, maxPoolConnections: 10 }, 2],
+    ['may be in turn', { partsAtOnce: 4, maxPoolConnections: 6 }, 3],
+  ])('by parts has no more of them under way, or in line, than %s', async (_what, settings, most) => {
+    const held = Promise.withResolvers<void>();
+    let underWay = 0;
+    const server = await serve(async (request, response) => {
+      if (request.url?.includes('partNumber=') === true) {
+        underWay++;
+        await held.promise;
+      }
+      return copying(there('before', 31 * mib))(request, response);
     });
-    const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
-    await expect(copy).rejects.toMatchObject({ code: 'access_denied' });
-    expect(seen(server, 'PUT').filter((url) => !url.includes('partNumber='))).toEqual([]);
+    const keys = { accessKey: 'who', secretKey: 'secret', copyByPartsFrom: 5 * mib };
+    const store = openStore({ endpoint: server.endpoint, ...keys, transport, ...settings }, awsProfile);
+    onTestFinished(() => store.connection.close());
+    const taking = vi.spyOn(store.bulk, 'take');
+    const copy = copyObject(store, { source, destination }, {}, noContext);
+    await eventually(() => underWay).toBe(most);
+    expect(taking).toHaveBeenCalledTimes(most);
+    held.resolve();
+    expect(await copy).toMatchObject({ etag: 'copied' });
+    expect(underWay).toBe(7);
+  });
+
+  it('by parts makes no more of them once one was refused, and leaves their connections', async () => {
+    const begun = Promise.withResolvers<void>();
+    let isLeft = false;
+    const server = await serve(async (request, response) => {
+      if (request.url?.includes('partNumber=2&') === true) {
+        request.socket.once('close', () => (isLeft = true));
+        return begun.resolve(); // never answered
+      }
+      if (request.url?.includes('partNumber=1&') !== true) return copying(there('before', 11 * mib))(request, response);
+      await begun.promise;
+      return refusal(500, 'InternalError')(request, response);
+    });
+    const backend = backendTo(server, { transport, copyByPartsFrom: 6 * mib, timeout: 600 });
+    await expect(backend.copy(source, destination, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await eventually(() => isLeft).toBe(true);
+    expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']);
+  });
+
+  it('whose ETag is that of its source is not looked at again', async () => {
+    const server = await serve(copying(there('copied', 3)));
+    expect(await backendTo(server, { transport }).copy(source, destination, {}, noContext)).toMatchObject({ etag: 'copied', size: 3 });
+    expect(seen(server, 'HEAD')).toEqual(['/bucket/source']);
   });
 
   it.each([
@@ -306,9 +381,10 @@ describe.each(transports)('a copy (%s)', (transport) => {
     expect(ranges).toContain(`bytes=0-${expected * mib - 1}`);
   });
 
-  it('by parts is of one version, and is not put together once there is another', async () => {
+  it.each(['null', 'a version'])('by parts is of one version, and is not put together once there is another (%s)', async (version) => {
     let looks = 0;
-    const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : 'after')(request, response)));
+    const look: Answer = (...asked) => there(looks++ === 0 ? 'before' : 'after', 9 * mib, version)(...asked);
+    const server = await serve(copying(look));
     const copy = backendTo(server, { transport, copyByPartsFrom: 6 * mib }).copy(source, destination, {}, noContext);
     await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
     const parts = server.requests.filter(({ method }) => method === 'PUT').map(({ headers }) => headers);
