@@ -10,6 +10,7 @@ import { copyObject } from '../copy.ts';
 import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
 import { copying, destination, isRead, isWrite, mib, reading, seen, source, there } from '../testing/copying.ts';
+import { eventually } from '../testing/eventually.ts';
 import { transports } from '../testing/fault-bench.ts';
 import { newStage } from '../testing/lean.ts';
 import { answering, ok, refusal } from '../testing/scripted.ts';
@@ -106,6 +107,47 @@ describe.each(transports)('a copy through this process (%s)', (transport) => {
     const copy = (): Promise<unknown> => backend.copy(from, destination, { ifMatch: 'before' }, { signal: AbortSignal.timeout(20_000) });
     await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(await copy()).toMatchObject({ size });
+  });
+
+  it.each(['read', 'write'])('by parts ends with its caller and with its other parts, whose connections it leaves (a %s)', async (what) => {
+    const size = 12 * mib;
+    for (const isCallerLeaving of [true, false]) {
+      const caller = new AbortController();
+      const begun = Promise.withResolvers<void>();
+      let isLeft = false;
+      const server = await serve(async (request, response) => {
+        const { url = '', headers } = request;
+        const isSecond =
+          what === 'read' ? headers.range?.startsWith('bytes=0-') === false : isWrite(request) && url.includes('partNumber=2&');
+        if (isSecond) {
+          request.socket.once('close', () => (isLeft = true));
+          request.resume();
+          return begun.resolve(); // never answered
+        }
+        if (isWrite(request)) {
+          await begun.promise;
+          if (isCallerLeaving) return caller.abort(new Error('no more'));
+          return refusal(500, 'InternalError')(request, response);
+        }
+        return (isRead(request) ? reading('before', size) : copying(there('before', size)))(request, response);
+      });
+      const backend = backendTo(server, { transport, copyByPartsFrom: 10 * mib, timeout: 600 });
+      const copy = backend.copy({ ...source, key: 'a%b' }, destination, {}, caller); // the parts of which no server copies
+      const failure = isCallerLeaving ? { message: 'no more' } : { code: 'storage_unavailable' };
+      await expect(copy).rejects.toMatchObject(failure);
+      await eventually(() => isLeft).toBe(true);
+      expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']);
+    }
+  });
+
+  it('of an object onto itself that fails is not made in another way', async () => {
+    const server = await serve((request, response) => {
+      if (isWrite(request)) return refusal(403, 'AccessDenied')(request, response);
+      return (isRead(request) ? reading('before', 3) : copying(there('before', 3)))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    await expect(backend.copy(source, source, { ifMatch: 'before' }, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    expect(seen(server, 'PUT')).toEqual(['/bucket/source']);
   });
 
   it.each([
