@@ -8,6 +8,7 @@ import type { CallContext, GetOptions, ObjectStream, StorageBackend } from '@cof
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { s3Backend } from '../backend.ts';
+import type { AnswerBody } from '../http/answer-body.ts';
 import { openStore } from '../open-store.ts';
 import { getObject } from '../read.ts';
 import { refusalOf } from '../testing/answers.ts';
@@ -54,6 +55,9 @@ describe.each(transports)('readers that pause (%s)', (transport) => {
     body.on('data', (chunk: Buffer) => chunks.push(chunk));
     await once(body, 'end');
     expect(Buffer.concat(chunks).equals(large)).toBe(true);
+    const { range = '' } = bench.proxy.requests.find(({ headers }) => 'range' in headers)?.headers ?? {};
+    const [first, last] = range.replace('bytes=', '').split('-').map(Number) as [number, number];
+    expect(last + 1 - first).toBe(64 * 1024); // little at first, as the reader was slow
   });
 
   it('keep them while nobody else wants them', async () => {
@@ -93,6 +97,9 @@ describe.each(transports)('readers that pause (%s)', (transport) => {
     expect((await whole).equals(large)).toBe(true);
     expect((await other).equals(large)).toBe(true);
     expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
+    // Who lost its turn, and not its interest, asks for all that is left, and not for a little at a time.
+    const ranges = bench.proxy.requests.flatMap(({ headers: { range = [] } }) => range);
+    expect(new Set(ranges.map((range) => range.split('-')[1]))).toEqual(new Set([`${large.length - 1}`]));
   });
 
   it('do not keep sockets from another tenant, whatever their own tenant holds', async () => {
@@ -274,6 +281,13 @@ describe.each(transports)('a body whose connection is cut (%s)', (transport) => 
       ['acme', true],
       ['acme', true],
     ]);
+  });
+
+  it('fails with what went wrong, and is not asked for again, if its connection was not cut', async () => {
+    const { body } = (await bench.through({ maxRetries: 3 }).get(bench.at('large'), {}, noContext)) as ObjectStream;
+    (body as AnswerBody).sourceFailed(new TypeError('a mistake of ours'));
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'internal_error' });
+    expect(bench.proxy.count('GET')).toBe(1);
   });
 
   it('fails after as many cuts in a row as there are retries if the connections deliver next to nothing', async () => {
