@@ -7,13 +7,18 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
-import { noContext } from '@coffer/storage-core';
+import { noContext, untilAborted } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import { connect } from '../http/connection.ts';
+import { cutError, StaleSocketError } from '../http/socket-errors.ts';
 import { openStore } from '../open-store.ts';
+import { RetryPolicy } from '../retry.ts';
+import { settingsOf } from '../settings.ts';
 import { newStage } from '../testing/lean.ts';
 import { answering, ok, refusal } from '../testing/scripted.ts';
 import type { Answer } from '../testing/scripted.ts';
+import { LeanClient } from './client.ts';
 
 const at = { bucket: 'bucket', key: 'a b' };
 const data = Buffer.from('ten bytes!');
@@ -30,10 +35,10 @@ const timeOf = ({ headers }: IncomingMessage): number =>
   Date.parse(String(headers['x-amz-date']).replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5'));
 
 describe('what a server finds wrong', () => {
-  it('with the clock is corrected for all further requests', async () => {
+  it.each([400, 401, 403])('with the clock is corrected for all further requests (%i)', async (status) => {
     const ahead = 3_600_000;
     const date = new Date(Date.now() + ahead).toUTCString();
-    const server = await serve(refusal(403, 'RequestTimeTooSkewed', { date }), ok);
+    const server = await serve(refusal(status, 'RequestTimeTooSkewed', { date }), ok);
     const transport = transportTo(server, { maxRetries: 0 });
     expect(await transport.put(at, payload, described, noContext)).toEqual({ etag: 'made' });
     await transport.head(at, noContext);
@@ -65,6 +70,12 @@ describe('what a server finds wrong', () => {
   it('with the clock shows at a HEAD by the date alone', async () => {
     const server = await serve(refusal(403, '', { date: new Date(Date.now() - 3_600_000).toUTCString() }), ok);
     expect(await transportTo(server, { maxRetries: 0 }).head(at, noContext)).toMatchObject({ etag: 'made' });
+  });
+
+  it('with a request is not blamed on the clock, however wrong that is, if the request was not refused', async () => {
+    const server = await serve(refusal(404, 'NoSuchKey', { date: new Date(Date.now() - 3_600_000).toUTCString() }));
+    await expect(transportTo(server).head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(server.requests.filter(({ url }) => url?.includes('a%20b'))).toHaveLength(1);
   });
 
   it.each(['lean', 'sdk'] as const)('with both the clock and the region is corrected within one call (%s)', async (transport) => {
@@ -185,6 +196,20 @@ describe('what a server finds wrong', () => {
   });
 });
 
+it('every attempt waits for the pace of the adaptive mode, as long as its caller does', async () => {
+  const pacing = vi.spyOn(RetryPolicy.prototype, 'pace').mockImplementation((signal) => untilAborted(paces.shift()!, signal));
+  onTestFinished(() => void pacing.mockRestore());
+  const paces = [Promise.resolve(), new Promise<void>(() => {})];
+  const server = await serve(refusal(500, 'InternalError'));
+  const caller = new AbortController();
+  const put = transportTo(server).put(at, payload, described, caller);
+  await expect.poll(() => pacing.mock.calls.length).toBe(2);
+  await delay(50);
+  caller.abort(new Error('enough'));
+  await expect(put).rejects.toThrow('enough');
+  expect(server.requests).toHaveLength(1);
+});
+
 describe('failures', () => {
   it.each([500, 502, 503, 504])('of %i are tried again', async (status) => {
     const server = await serve(refusal(status, ''), ok);
@@ -224,12 +249,46 @@ describe('failures', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('that are occasional cost no retries in the long run', async () => {
+  it.each([
+    [500, 'InternalError', 40],
+    [503, 'SlowDown', 110],
+  ])('that are occasional cost no retries in the long run (%i %s)', async (status, name, rounds) => {
+    vi.spyOn(Math, 'random').mockReturnValue(0); // no waiting
+    onTestFinished(() => void vi.restoreAllMocks());
     let asked = 0;
-    const server = await serve((request, response) => (asked++ % 2 === 0 ? refusal(500, 'InternalError') : ok)(request, response));
+    const server = await serve((request, response) => (asked++ % 2 === 0 ? refusal(status, name) : ok)(request, response));
     const transport = transportTo(server, { maxRetries: 1 });
-    for (let round = 0; round < 40; round++) await transport.head(at, noContext);
-    expect(asked).toBe(80);
+    for (let round = 0; round < rounds; round++) await transport.put(at, payload, described, noContext);
+    expect(asked).toBe(2 * rounds);
+  });
+
+  it('are not waited out by a caller who leaves', async () => {
+    const server = await serve(refusal(503, 'SlowDown', { 'retry-after': '5' }));
+    const caller = new AbortController();
+    const put = transportTo(server)
+      .put(at, payload, described, caller)
+      .catch((error: unknown) => error);
+    await expect.poll(() => server.requests.length).toBe(1);
+    await delay(50);
+    caller.abort(new Error('enough'));
+    expect(await Promise.race([put, delay(2000, 'waits', { ref: false })])).toMatchObject({ message: 'enough' });
+  });
+
+  it.each([
+    [1, 24],
+    [40, 40],
+  ])('of kept sockets that the server has closed count after a while (%i connections)', async (maxPoolConnections, uncounted) => {
+    const server = await serve(ok);
+    const settings = settingsOf({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 1, maxPoolConnections });
+    const connection = connect(settings);
+    open.push(() => connection.close());
+    let attempts = 0;
+    const attempt = new LeanClient(settings, connection).attempt({ method: 'GET', at }, undefined, async () => {
+      // Not for ever, so that it fails rather than hang.
+      throw ++attempts > 100 ? new Error('so many') : new StaleSocketError('closed', { cause: cutError() });
+    });
+    await expect(attempt).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(attempts).toBe(uncounted + 2);
   });
 
   it('of a stream are not, since it is gone', async () => {
