@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { AnswerError } from './documents/answer-error.ts';
+import { DefaultRateLimiter } from './rate-limiter.ts';
 import { delayAfter, RetryPolicy } from './retry.ts';
 
 // The delays are real; the spy shows how long they were asked to be.
@@ -64,6 +65,8 @@ describe('retries', () => {
     for (let success = 0; success < 20; success++) policy.succeeded(); // which saves nothing up
     expect(await count()).toBe(35); // 500 divided by 14
     expect(await count()).toBe(0);
+    policy.succeeded('bucket', { amount: 14, isThrottled: true }); // which had a budget of its own
+    expect(await count()).toBe(0);
     for (let success = 0; success < 28; success++) policy.succeeded();
     expect(await count()).toBe(2);
     policy.succeeded('bucket', { amount: 14, isThrottled: false });
@@ -80,7 +83,8 @@ describe('retries', () => {
     expect(await count('throttled')).toBe(0);
     expect(await policy.waitForRetry(answer(500), 1, undefined, 'throttled')).toEqual({ amount: 14, isThrottled: false });
     expect(await count('other')).toBe(100);
-    for (let success = 0; success < 10; success++) policy.succeeded('throttled');
+    for (let success = 0; success < 9; success++) policy.succeeded('throttled');
+    policy.succeeded('throttled', { amount: 14, isThrottled: false }); // which was not taken from its budget
     policy.succeeded('throttled', { amount: 5, isThrottled: true });
     expect(await count('throttled')).toBe(3);
     for (let success = 0; success < 600; success++) policy.succeeded('throttled');
@@ -172,6 +176,9 @@ describe('retries', () => {
     };
     expect(await begun(answer(500))).toBe(5);
     expect(await begun(answer(503, 'SlowDown'))).toBeLessThan(5);
+    const told = vi.spyOn(DefaultRateLimiter.prototype, 'updateClientSendingRate');
+    policy.succeeded();
+    expect(told.mock.calls).toEqual([[{}]]); // so that they become faster again
     const waiting = policy.pace(cancel.signal);
     cancel.abort(new Error('enough'));
     await expect(waiting).rejects.toThrow('enough');

@@ -100,12 +100,14 @@ describe('once there is more than one tenant', () => {
   it('each is left the smallest useful amount, and a single place goes to anybody', async () => {
     const bytes = new Slots({ capacity: 16, patience: 30, resource: 'bytes', smallest: 8 });
     const one = new Slots({ capacity: 1, patience: 30, resource: 'places' });
+    expect([bytes.limit, one.limit]).toEqual([16, 1]);
     for (const slots of [bytes, one]) (await slots.take(1, { tenant: 'globex' }))();
     (await one.take(1, { tenant: 'acme' }))();
     for (const tenant of ['acme', 'globex']) {
       for (let count = 0; count < 2; count++) await bytes.take(4, { tenant });
       expect(bytes.takeFree(1, { tenant })).toBeUndefined();
     }
+    expect([bytes.limit, one.limit]).toEqual([8, 1]);
     const all = new Slots({ capacity: 8, patience: 30, resource: 'bytes', smallest: 8 });
     (await all.take(1, { tenant: 'globex' }))();
     for (let count = 0; count < 2; count++) await all.take(4, { tenant: 'acme' });

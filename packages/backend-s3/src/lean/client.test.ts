@@ -299,6 +299,14 @@ describe('failures', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  it.each([301, 307])('to store a stream because it belongs elsewhere are no success (%i)', async (status) => {
+    const server = await serve(refusal(status, '', { location: 'http://127.0.0.1:1/', etag: '"made"' }));
+    const stream = Readable.from([data], { objectMode: false });
+    const put = transportTo(server).put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(server.requests).toHaveLength(1);
+  });
+
   it('of a kept socket that the server has closed do not count, even without retries', async () => {
     const server = await serve(ok, (request) => request.socket.destroy(), ok);
     const transport = transportTo(server, { maxRetries: 0 });
