@@ -10,11 +10,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { bodyOf, noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
 import { eventually } from '../testing/eventually.ts';
 import { transports } from '../testing/fault-bench.ts';
 import { newStage } from '../testing/lean.ts';
 import { answering, ok, refusal } from '../testing/scripted.ts';
+import { writeByParts } from './multipart.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -61,6 +63,38 @@ it.each(
   await eventually(() => isStopped).toBe(true);
   expect(await outcome).toMatchObject({ code: 'access_denied' });
   expect(server.requests.at(-1)?.method).toBe('DELETE');
+});
+
+it.each(transports)('an upload whose caller leaves while it is created is aborted once it exists (%s)', async (transport) => {
+  const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const server = await serve(async (request, response) => {
+    if (request.method === 'DELETE') return response.writeHead(204).end();
+    asked.resolve();
+    await left.promise;
+    return taking(request, response);
+  });
+  const caller = new AbortController();
+  const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
+  const put = backendTo(server, { transport }).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, caller);
+  const outcome = put.catch((error: unknown) => error);
+  await asked.promise;
+  caller.abort(new Error('no more'));
+  expect(await outcome).toMatchObject({ message: 'no more' });
+  left.resolve();
+  await eventually(() => server.requests.map(({ method }) => method)).toEqual(['POST', 'DELETE']);
+});
+
+it('an upload whose caller leaves just before it is completed becomes no object', async () => {
+  const server = await serve((request, response) => {
+    return request.method === 'DELETE' ? response.writeHead(204).end() : taking(request, response);
+  });
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret' }, awsProfile);
+  onTestFinished(() => store.connection.close());
+  const caller = new AbortController();
+  const parts = { next: async () => undefined, verify: async () => caller.abort(new Error('no more')) };
+  const writing = writeByParts(store, { bucket: 'bucket', key: 'key' }, { headers: { contentType: 'text/plain' }, parts }, caller);
+  await expect(writing).rejects.toThrow('no more');
+  expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'DELETE']);
 });
 
 it.each(transports)('once a part has failed, nobody waits for a client that sends nothing more (%s)', async (transport) => {
