@@ -13,6 +13,8 @@ type PoolOptions = AgentOptions & HttpsAgentOptions;
 /** An agent whose `maxSockets` limits the sockets to all hosts together. Otherwise, if each bucket is a host, each would have that many. */
 export type Pool = Agent & {
   readonly hasWaiters: boolean;
+  /** Requests to which the agent has promised the places of sockets to their host that are closing. */
+  readonly promised: number;
   /** What http.request calls on any agent. */
   addRequest(request: SocketRequest, target: Target): void;
   /** Call after raising `maxSockets`: there may be room for waiting requests. */
@@ -59,11 +61,10 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
     }
 
     get hasWaiters(): boolean {
-      return this.#queue.length > 0 || this.#promised > 0;
+      return this.#queue.length > 0 || this.promised > 0;
     }
 
-    /** Requests to which the agent has promised the places of sockets to their host that are closing. */
-    get #promised(): number {
+    get promised(): number {
       let waiting = 0;
       for (const name in this.requests) waiting += this.requests[name]?.length ?? 0;
       return waiting;
@@ -98,7 +99,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
 
     /** @returns whether there is a place; a socket kept to another host is closed for it */
     #makeRoom({ host, port }: Target): boolean {
-      if (count(this.sockets) + count(this.freeSockets) + this.#promised < this.maxSockets) return true;
+      if (count(this.sockets) + count(this.freeSockets) + this.promised < this.maxSockets) return true;
       let other: Socket | undefined;
       for (const [name, sockets = []] of Object.entries(this.freeSockets)) {
         const kept = sockets.find(({ destroyed }) => !destroyed);

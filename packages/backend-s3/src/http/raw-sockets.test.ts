@@ -60,6 +60,18 @@ it('leaves the only connection to requests', () => {
   expect(connection(1).rawSockets.lease()).toBeUndefined();
 });
 
+it('leaves the place of a connection that is closing to the request that was promised it', async () => {
+  const port = await serving();
+  const { rawSockets, agent } = connection(2);
+  const ask = (path: string) => get({ agent, host: '127.0.0.1', port, path }).on('error', () => {});
+  const [closing, slow] = [ask('/slow'), ask('/slow')];
+  await Promise.all([once(closing, 'socket'), once(slow, 'socket')]);
+  closing.socket?.destroy();
+  const waiting = ask('/');
+  expect(rawSockets.lease()).toBeUndefined();
+  await once(waiting, 'response');
+});
+
 it('may have a place that is merely kept for the next request', async () => {
   const port = await answering('');
   const { rawSockets, agent, wires } = connection();

@@ -38,7 +38,8 @@ export class RawSockets {
   lease(): (() => void) | undefined {
     this.#wires.giveBack();
     const leases = this.#leases + 1;
-    if (this.#maxSockets <= 1 || leases + open(this.#agent.sockets).length > this.#maxSockets) return undefined;
+    const taken = leases + open(this.#agent.sockets).length + this.#agent.promised;
+    if (this.#maxSockets <= 1 || taken > this.#maxSockets) return undefined;
     this.#leases = leases;
     this.#resizeAgent();
     return () => {
