@@ -21,7 +21,10 @@ export async function inTurn<T>(store: Store, taker: Taker, request: () => Promi
   }
 }
 
-/** How many such requests one operation makes at once: more would wait for each other, and give up while others are repeated. */
+/**
+ * How many such requests one operation makes at once: more would wait for each other, and give up while others are repeated. Ask before each:
+ * once there are several tenants, they are fewer.
+ */
 export function bulkAtOnce({ settings, bulk }: Store, most: number): number {
   return settings.patient ? most : Math.min(most, bulk.limit);
 }

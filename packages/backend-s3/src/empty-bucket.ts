@@ -139,7 +139,13 @@ async function removeListed(store: Store, bucket: string, listed: readonly Objec
   // Batch also keys whose outer spaces might get lost, since all keys go anyway: asked to delete a single key, some servers leave a delete
   // marker without a version.
   const { together = [], alone = [] } = Object.groupBy(listed, ({ key }) => (isPlainInXml(key.trim()) ? 'together' : 'alone'));
-  const [failure] = (await inParallel(batchesOf(together), bulkAtOnce(store, 4), (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
+  const [failure] = (
+    await inParallel(
+      batchesOf(together),
+      () => bulkAtOnce(store, 4),
+      (batch) => deleteBatch(store, bucket, batch, ctx),
+    )
+  ).flat();
   if (failure !== undefined) throw notDeleted(bucket, failure.code);
   await inParallel(alone, 4, ({ key, versionId }) => deleteObject(store, { bucket, key }, ctx, versionId));
 }

@@ -139,15 +139,19 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
   const batches = batchesOf(plain);
   const alone = deleteEach(store, bucket, odd, ctx);
   const refusals: StorageError[] = [];
-  const together = inParallel(batches, bulkAtOnce(store, parallel), async (batch) => {
-    try {
-      return await deleteBatch(store, bucket, batch, ctx);
-    } catch (error) {
-      if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
-      refusals.push(error);
-      return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
-    }
-  });
+  const together = inParallel(
+    batches,
+    () => bulkAtOnce(store, parallel),
+    async (batch) => {
+      try {
+        return await deleteBatch(store, bucket, batch, ctx);
+      } catch (error) {
+        if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
+        refusals.push(error);
+        return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
+      }
+    },
+  );
   const [batched, others] = await Promise.all([together, alone]);
   const failures = [...batched.flat(), ...others];
   // Where some are deleted, those that are not have to be reported one by one.

@@ -28,7 +28,7 @@ export async function copyByParts(store: Store, copy: Copy, throughClient: boole
   const size = await partSizeFor(store, destination.bucket, { size: from.size, usual }, ctx);
   let start = 0;
   const parts: Parts = {
-    ...(!throughClient && { atOnce: bulkAtOnce(store, store.settings.partsAtOnce) }),
+    ...(!throughClient && { atOnce: () => bulkAtOnce(store, store.settings.partsAtOnce) }),
     async next() {
       if (start >= from.size) return undefined;
       const first = start;

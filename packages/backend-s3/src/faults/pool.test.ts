@@ -147,7 +147,7 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
     for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
   });
 
-  it.each<[string, Bulk, S3BackendOptions]>([
+  const manyBulkRequests: [string, Bulk, S3BackendOptions][] = [
     ['the parts of one large copy', copy, { copyByPartsFrom: 2 ** 20 }],
     [
       'the batches of one deletion',
@@ -168,7 +168,8 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
       },
       {},
     ],
-  ])('are not waited for by %s in vain: those that are under way may have to be repeated', async (_, bulk, by) => {
+  ];
+  it.each(manyBulkRequests)('are not waited for by %s in vain: those that are under way may have to be repeated', async (_, bulk, by) => {
     const backend = bench.through({ maxPoolConnections: 4, timeout: 3, maxRetries: 2, ...by });
     let asked = 0;
     bench.proxy.faults.answer = ({ target, headers }) => {
@@ -176,6 +177,20 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
       return isBulk && ++asked <= 2 ? 'silence' : undefined;
     };
     await bulk(backend, 0, noContext);
+    expect(asked).toBeGreaterThan(3);
+  });
+
+  it.each(manyBulkRequests)('are not waited for by %s in vain once another tenant comes, who gets a share', async (_, bulk, by) => {
+    const backend = bench.through({ maxPoolConnections: 4, timeout: 3, maxRetries: 2, ...by });
+    let asked = 0;
+    let second: Promise<unknown> | undefined;
+    bench.proxy.faults.answer = ({ target, headers }) => {
+      if (!/[?&]delete/.test(target) && headers['x-amz-copy-source'] === undefined) return undefined;
+      if (++asked === 2) second = backend.head(bench.at('small'), { tenant: 'globex' });
+      return asked === 2 || asked === 3 ? 'silence' : undefined;
+    };
+    await bulk(backend, 1, { tenant: 'acme' });
+    await second;
     expect(asked).toBeGreaterThan(3);
   });
 

@@ -20,8 +20,8 @@ interface Part {
 }
 
 export interface Parts {
-  /** The most that may be sent at once; default: as many as the settings allow. */
-  readonly atOnce?: number;
+  /** The most that may be sent at once, asked before each part; default: as many as the settings allow. */
+  readonly atOnce?: () => number;
   /** Undefined after the last part. */
   next(): Promise<Part | undefined>;
   /** The upload has failed: a pending `next` must not wait any longer. */
@@ -75,7 +75,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const inFlight = new Set<Promise<void>>();
   const { partsAtOnce, maxPoolConnections } = store.settings;
   // A part that waits for a connection gains nothing, and if parts take long, it times out before it gets one.
-  const maxInFlight = Math.min(parts.atOnce ?? partsAtOnce, maxPoolConnections);
+  const maxInFlight = (): number => Math.min(parts.atOnce?.() ?? partsAtOnce, maxPoolConnections);
   let limit = fewestMaxParts; // the server is asked only about more
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
@@ -122,10 +122,10 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
 }
 
 /** With a distant provider, the time until a part is acknowledged limits an upload, and so does the number of parts in flight. */
-async function waitForCapacity(inFlight: ReadonlySet<Promise<void>>, maxInFlight: number): Promise<void> {
-  if (inFlight.size < Math.min(defaultConcurrency, maxInFlight)) return;
-  if (inFlight.size >= maxInFlight) await Promise.race(inFlight);
-  else await Promise.race([...inFlight, delay(slowAfter, undefined, { ref: false })]);
+async function waitForCapacity(inFlight: ReadonlySet<Promise<void>>, maxInFlight: () => number): Promise<void> {
+  const isBusy = inFlight.size >= defaultConcurrency && inFlight.size < maxInFlight();
+  if (isBusy) await Promise.race([...inFlight, delay(slowAfter, undefined, { ref: false })]);
+  while (inFlight.size >= maxInFlight()) await Promise.race(inFlight);
 }
 
 async function complete(store: Store, upload: Upload, sent: readonly SentPart[], headers: WriteHeaders): Promise<Written> {
