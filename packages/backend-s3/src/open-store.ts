@@ -49,7 +49,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile, pr
     bulk: new Slots({
       capacity: Math.max(1, Math.floor(sockets / 2)),
       patience,
-      resource: 'connections for large copies and deletions',
+      resource: 'connections for large copies, deletions and conditional uploads',
       tenants,
     }),
     slotHolders,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { inParallel } from '../concurrency.ts';
 import type { S3BackendOptions } from '../options.ts';
+import { awsProfile } from '../profile.ts';
 import { answerOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { faultBench, transports } from '../testing/fault-bench.ts';
@@ -192,6 +193,25 @@ describe.each(transports)('the sockets to the provider (%s)', (transport) => {
     await bulk(backend, 1, { tenant: 'acme' });
     await second;
     expect(asked).toBeGreaterThan(3);
+  });
+
+  it('are not used up by slow uploads that have to be streamed for their conditions', async () => {
+    const backend = bench.through({ maxPoolConnections: 6, timeout: 20 }, { profile: { ...awsProfile, conditionalComplete: false } });
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const streamed = (): number => bench.proxy.count('PUT', '/streamed');
+    const held = fifty.slice(0, 6).map((index) => {
+      const stream = new Readable({ read() {} });
+      stream.push(small);
+      const body = { kind: 'stream', stream, size: large.length } as const;
+      return backend.put(bench.at(`streamed ${index}`), body, { ...options, ifNoneMatch: '*' }, { signal });
+    });
+    await eventually(streamed).toBe(3);
+    await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, noContext);
+    expect((await readAll(await open(backend, 'beside'))).toString()).toBe('small');
+    expect(streamed()).toBe(3);
+    leaving.abort();
+    for (const ended of await Promise.allSettled(held)) expect(ended.status).toBe('rejected');
   });
 
   it('are all for the large copies of a command, which has nobody to leave them to', async () => {

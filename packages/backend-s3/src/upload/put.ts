@@ -5,6 +5,7 @@ import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions, StorageE
 
 import { aclHeader } from '../acl-header.ts';
 import { translateAclError } from '../acl-support.ts';
+import { inTurn } from '../bulk-request.ts';
 import { isEtag, putMatchFor } from '../etag.ts';
 import { largestObject, largestPut } from '../limits.ts';
 import { encodeMetadata, translateNameError } from '../metadata.ts';
@@ -136,7 +137,8 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
 
 async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
   const { memory } = store;
-  if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
+  if (size !== undefined && size > memory.partSize && !write.byParts)
+    return inTurn(store, write.ctx, () => putStreaming(store, stream, size, write));
   const reader = new ChunkReader(stream);
   if (size === undefined) {
     // If the hint announces more than a few bytes, do not collect some only to copy them.
