@@ -1,3 +1,4 @@
+import { smallPool } from './slot-holders.ts';
 import type { Taker } from './slots.ts';
 import type { Store } from './store.ts';
 
@@ -10,6 +11,8 @@ export async function inTurn<T>(store: Store, taker: Taker, request: () => Promi
   if (store.settings.patient) return request();
   const leave = await store.bulk.take(1, taker);
   try {
+    // Readers would have too few of those left. Everything else gets a socket of theirs.
+    if (store.settings.maxPoolConnections <= smallPool) return await request();
     const release = await store.downloads.take(1, taker);
     try {
       return await request();

@@ -10,7 +10,7 @@ import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
 import { sdkDriver } from './sdk/driver.ts';
 import { settingsOf } from './settings.ts';
-import { reclaimOne } from './slot-holders.ts';
+import { reclaimOne, reclaimSockets, smallPool } from './slot-holders.ts';
 import type { SlotHolder } from './slot-holders.ts';
 import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
@@ -27,6 +27,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile, pr
   const { maxPoolConnections: sockets, timeout: patience } = settings;
   const tenants = new Tenants();
   const slotHolders = new InFlight<SlotHolder>();
+  if (sockets <= smallPool) reclaimSockets(connection.agent, () => void reclaimOne(slotHolders.values(), undefined));
   const store: Store = {
     settings,
     connection,

@@ -1,3 +1,5 @@
+import type { Pool } from './http/pool.ts';
+
 /** The holder of a download slot, which can do without it for now. */
 export interface SlotHolder {
   readonly tenant: string;
@@ -8,6 +10,23 @@ export interface SlotHolder {
   yieldSlot(): void;
   /** Gives up the slot for good and takes no other. */
   close(): void;
+}
+
+/** Up to so many sockets, none can be left to everything else: whoever waits for a socket asks open bodies for theirs. */
+export const smallPool = 3;
+/** Milliseconds between such requests while somebody waits. */
+export const reclaimInterval = 50;
+
+/** Calls `reclaim` again and again for as long as requests wait for a socket. */
+export function reclaimSockets(agent: Pool, reclaim: () => void): void {
+  let timer: NodeJS.Timeout | undefined;
+  const ask = (): void => {
+    timer = agent.hasWaiters ? setTimeout(ask, reclaimInterval).unref() : undefined;
+    if (timer !== undefined) reclaim();
+  };
+  agent.on('wait', () => {
+    if (timer === undefined) ask();
+  });
 }
 
 /**

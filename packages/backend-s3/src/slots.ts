@@ -1,6 +1,7 @@
 import { onAbort, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
+import { reclaimInterval } from './slot-holders.ts';
 import { Tenants } from './tenants.ts';
 
 /** Who takes slots, and until when it waits. */
@@ -19,8 +20,6 @@ interface Waiter {
 /** Asks somebody (of this tenant, if one is given) to give back what it does not need for now. @returns whether there was anybody */
 type Reclaim = (tenant: string | undefined) => boolean;
 
-/** Milliseconds between such requests while somebody waits. */
-const reclaimInterval = 50;
 /** The share that one tenant leaves to the others. */
 const reservedShare = 1 / 4;
 

@@ -10,7 +10,10 @@ import { watchWrites } from './watched-writes.ts';
 
 type PoolOptions = AgentOptions & HttpsAgentOptions;
 
-/** An agent whose `maxSockets` limits the sockets to all hosts together. Otherwise, if each bucket is a host, each would have that many. */
+/**
+ * An agent whose `maxSockets` limits the sockets to all hosts together. Otherwise, if each bucket is a host, each would have that many. Emits
+ * `wait` when a request has to wait for one.
+ */
 export type Pool = Agent & {
   readonly hasWaiters: boolean;
   /** Requests to which the agent has promised the places of sockets to their host that are closing. */
@@ -89,7 +92,10 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
       if (request.isFinished === undefined) request._retrying = true;
       const start = (): void => addRequest.call(this, request, target);
       if (this.#queue.length === 0 && this.#makeRoom(target)) start();
-      else this.#queue.push({ request, target, start: AsyncResource.bind(start) });
+      else {
+        this.#queue.push({ request, target, start: AsyncResource.bind(start) });
+        this.emit('wait');
+      }
     }
 
     override createConnection(...args: Parameters<Agent['createConnection']>): Duplex | null | undefined {
