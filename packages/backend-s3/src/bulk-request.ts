@@ -4,8 +4,9 @@ import type { Store } from './store.ts';
 
 /**
  * Makes a request that keeps its socket for long: a copy of many bytes, which may take minutes, the deletion of many objects, or an upload
- * that comes at the pace of its client. The socket serves nobody else meanwhile, so such requests wait for a slot among themselves, and then for one of those of downloads. Both are given
- * back once it is answered. A command has nobody to leave sockets to, and gains nothing if its own copies wait for each other and give up.
+ * that comes at the pace of its client. The socket serves nobody else meanwhile, so such requests wait for a slot among themselves, and then
+ * for one of those of downloads. Both are given back once it is answered. A command has nobody to leave sockets to, and gains nothing if its
+ * own copies wait for each other and give up.
  */
 export async function inTurn<T>(store: Store, taker: Taker, request: () => Promise<T>): Promise<T> {
   if (store.settings.patient) return request();
