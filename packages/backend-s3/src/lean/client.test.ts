@@ -198,7 +198,7 @@ describe('what a server finds wrong', () => {
 
 it('every attempt waits for the pace of the adaptive mode, as long as its caller does', async () => {
   const pacing = vi.spyOn(RetryPolicy.prototype, 'pace').mockImplementation((signal) => untilAborted(paces.shift()!, signal));
-  onTestFinished(() => void pacing.mockRestore());
+  onTestFinished(() => pacing.mockRestore());
   const paces = [Promise.resolve(), new Promise<void>(() => {})];
   const server = await serve(refusal(500, 'InternalError'));
   const caller = new AbortController();
