@@ -210,21 +210,25 @@ describe.each(transports)('the condition of a write (%s)', (transport) => {
 });
 
 it.each([
-  ['is sent', largestPut, ['sent']],
-  ['is refused before anything is sent', largestPut + 1, []],
+  ['is sent', largestPut, ['waited', 'sent']],
+  ['is refused before it waits for its turn', largestPut + 1, []],
 ])('a stream that must be written with a single PUT %s at %i bytes', async (_what, announced, calls) => {
-  const sent: string[] = [];
+  const made: string[] = [];
   const put: Transport['put'] = async () => {
-    sent.push('sent');
+    made.push('sent');
     return { etag: 'made' };
   };
   const store = openStore({ accessKey: 'who', secretKey: 'secret' }, profile);
   open.push(() => store.connection.close());
+  vi.spyOn(store.bulk, 'take').mockImplementation(async () => {
+    made.push('waited');
+    return () => {};
+  });
   const body = { kind: 'stream', stream: Readable.from([first], { objectMode: false }), size: announced } as const;
   const writing = putObject({ ...store, transport: { ...store.transport, put } }, at, body, options, noContext);
   if (calls.length > 0) expect(await writing).toMatchObject({ size: announced });
   else await expect(writing).rejects.toMatchObject({ code: 'not_supported' });
-  expect(sent).toEqual(calls);
+  expect(made).toEqual(calls);
 });
 
 it.each([{ sha256: '0'.repeat(64) }, { md5: '0'.repeat(32) }])(

@@ -137,8 +137,10 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
 
 async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
   const { memory } = store;
-  if (size !== undefined && size > memory.partSize && !write.byParts)
+  if (size !== undefined && size > memory.partSize && !write.byParts) {
+    if (size > largestPut) throw storageError('not_supported', 'This storage provider does not enforce conditions on objects over 5 GiB.');
     return inTurn(store, write.ctx, () => putStreaming(store, stream, size, write));
+  }
   const reader = new ChunkReader(stream);
   if (size === undefined) {
     // If the hint announces more than a few bytes, do not collect some only to copy them.
@@ -264,7 +266,6 @@ async function putParts(
  * Sends the stream as it arrives in a single PUT: on some servers the only kind of write whose condition is enforced. It has one attempt.
  */
 async function putStreaming(store: Store, stream: Readable, size: number, { at, headers, options, ctx }: Write): Promise<Put> {
-  if (size > largestPut) throw storageError('not_supported', 'This storage provider does not enforce conditions on objects over 5 GiB.');
   const sums = new DeclaredSums(options);
   const giveUp = new AbortController();
   const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
