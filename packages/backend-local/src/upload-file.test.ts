@@ -25,6 +25,21 @@ class OnceUnsyncedFiles extends TempFiles {
   }
 }
 
+/** Temporary files that take no byte until `disk` settles. */
+class StuckFiles extends TempFiles {
+  readonly disk: PromiseWithResolvers<never> = Promise.withResolvers();
+  writes = 0;
+
+  override async create(): Promise<TempFile> {
+    const { path, handle } = await super.create();
+    const write = (): Promise<never> => {
+      this.writes++;
+      return this.disk.promise;
+    };
+    return { path, handle: { write, close: () => handle.close() } as unknown as FileHandle };
+  }
+}
+
 it('fails when a sync on its way fails, though the last one does not', async () => {
   const { path, remove } = await scratch();
   const hashes = new HashThread();
@@ -43,15 +58,9 @@ it('fails when a sync on its way fails, though the last one does not', async () 
 it('tells at once that a block could not be written, and takes no more than a few that are not yet', async () => {
   const { path, remove } = await scratch();
   const hashes = new HashThread();
-  const disk = Promise.withResolvers<never>();
-  class StuckFiles extends TempFiles {
-    override async create(): Promise<TempFile> {
-      const { path: at, handle } = await super.create();
-      return { path: at, handle: { write: () => disk.promise, close: () => handle.close() } as unknown as FileHandle };
-    }
-  }
+  const temp = new StuckFiles(path);
   const failed = Promise.withResolvers<Error>();
-  const file = new UploadFile({ temp: new StuckFiles(path), pool: new BlockPool(), hashes }, undefined, failed.resolve);
+  const file = new UploadFile({ temp, pool: new BlockPool(), hashes }, undefined, failed.resolve);
   let taken = 0;
   const writing = (async () => {
     for (; taken < 50; taken++) await file.write(Buffer.alloc(blockSize));
@@ -59,10 +68,38 @@ it('tells at once that a block could not be written, and takes no more than a fe
   await expect.poll(() => taken).toBeGreaterThan(4);
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(taken).toBeLessThan(10);
-  disk.reject(new Error('broken'));
+  temp.disk.reject(new Error('broken'));
   expect(await failed.promise).toMatchObject({ code: 'internal_error' });
   await writing;
   await file.abandon();
+  await hashes.close();
+  await remove();
+});
+
+it('takes fewer blocks for each of many uploads that wait for the disk', async () => {
+  const { path, remove } = await scratch();
+  const hashes = new HashThread();
+  const temp = new StuckFiles(path);
+  let inUse = 0;
+  class CountedPool extends BlockPool {
+    override take(): Uint8Array<SharedArrayBuffer> {
+      inUse++;
+      return super.take();
+    }
+  }
+  const pool = new CountedPool();
+  const files = Array.from({ length: 100 }, () => new UploadFile({ temp, pool, hashes }, undefined, () => {}));
+  const writing = files.map(async (file) => {
+    for (let block = 0; block < 12; block++) await file.write(Buffer.alloc(blockSize));
+  });
+  await expect.poll(() => temp.writes, { timeout: 10_000 }).toBe(100);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(inUse).toBeLessThan(200); // six each would be 600
+  expect(pool.isShort).toBe(true);
+  temp.disk.reject(new Error('broken'));
+  await Promise.allSettled(writing);
+  await Promise.all(files.map((file) => file.abandon()));
+  expect(pool.isShort).toBe(false);
   await hashes.close();
   await remove();
 });

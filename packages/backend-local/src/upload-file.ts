@@ -19,7 +19,7 @@ export interface UploadTools {
 // First buffer of a body of unknown size: most bodies are small.
 const firstBuffer = 64 * 1024;
 // Blocks being written and hashed while the next one fills, about two megabytes per upload at most. Several, so that a thread that
-// is scheduled late does not make the others wait.
+// is scheduled late does not make the others wait. While many uploads wait for the disk, one each: they would fill the memory otherwise.
 const blocksInFlight = 6;
 // Bytes after which a sync starts alongside the upload, so that the final sync has little left to do.
 const syncEvery = 32 * 1024 * 1024;
@@ -128,19 +128,27 @@ export class UploadFile {
   async #send(): Promise<void> {
     const block = this.#pooled!; // set for every body that is sent in blocks
     const data = block.subarray(0, this.#filled);
+    const { temp, hashes, pool } = this.#tools;
+    const { handle } = (this.#file ??= await temp.create());
+    const hashing = (this.#hash ??= hashes.begin());
     this.#block = nothing;
     this.#pooled = undefined;
     this.#filled = 0;
-    const { handle } = (this.#file ??= await this.#tools.temp.create());
-    const hashing = (this.#hash ??= this.#tools.hashes.begin());
     // One write at a time: a file has one lock, and a second writer would only spin on it.
     const position = this.#position;
     this.#writing = this.#writing.then(() => writeAll(handle, data, position));
-    const sent = Promise.all([this.#writing, hashing.update(data)]).then(() => this.#tools.pool.give(block));
+    const sent = Promise.all([this.#writing, hashing.update(data)]).then(
+      () => pool.give(block),
+      (error: unknown) => {
+        pool.drop();
+        throw error;
+      },
+    );
     sent.catch(this.#onFailure);
     this.#position += data.byteLength;
     this.#inFlight.push(sent);
-    if (this.#inFlight.length === blocksInFlight) await this.#inFlight.shift();
+    const most = pool.isShort ? 1 : blocksInFlight;
+    while (this.#inFlight.length >= most) await this.#inFlight.shift();
     this.#syncAlong(handle);
   }
 
