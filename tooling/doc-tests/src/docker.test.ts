@@ -73,7 +73,7 @@ describe('docker/', () => {
     it('allows as much time and memory as the documented unit and table do', () => {
       const operations = read('docs/operations.md');
       expect(numberAt(kubernetes, /GracePeriodSeconds: (\d+)/)).toBe(sleep + numberAt(operations, /^TimeoutStopSec=(\d+)/m));
-      expect(numberAt(kubernetes, /limits: \{ memory: (\d+)Mi/)).toBe(numberAt(operations, /^\| memory .* allow (\d+) /m));
+      expect(numberAt(kubernetes, /limits: \{ memory: (\d+)Mi/)).toBe(numberAt(operations, /^\| memory .* allow (\d+)\b/m));
       const checkSeconds = numberAt(read('docs/configuration.md'), /`STORAGE_HEALTH_CHECK_TIMEOUT` \| `(\d+)`/);
       expect(numberAt(kubernetes, /path: \/health\/ready, .*\n.*\n +timeoutSeconds: (\d+)/)).toBeGreaterThan(checkSeconds);
     });
