@@ -262,7 +262,7 @@ describe.each(transports)('a copy (%s)', (transport) => {
     const server = await serve(copying(there('before', 11 * mib)));
     for (const line of ['bulk', 'downloads'] as const) {
       const keys = { accessKey: 'who', secretKey: 'secret', maxRetries: 0 };
-      const store = openStore({ endpoint: server.endpoint, ...keys, transport, maxPoolConnections: 4 }, awsProfile);
+      const store = openStore({ endpoint: server.endpoint, ...keys, transport, maxPoolConnections: 5 }, awsProfile);
       onTestFinished(() => store.connection.close());
       const leave = await store[line].take(store[line].limit);
       const taking = vi.spyOn(store[line], 'take');
@@ -343,7 +343,7 @@ describe.each(transports)('a copy (%s)', (transport) => {
       return (isCopy && isFailing ? refusal(500, 'InternalError') : copying(there('before', 11 * mib)))(request, response);
     });
     const keys = { accessKey: 'who', secretKey: 'secret', maxRetries: 0 };
-    const store = openStore({ endpoint: server.endpoint, ...keys, transport, maxPoolConnections: 4, copyByPartsFrom }, awsProfile);
+    const store = openStore({ endpoint: server.endpoint, ...keys, transport, maxPoolConnections: 5, copyByPartsFrom }, awsProfile);
     onTestFinished(() => store.connection.close());
     const copy = (): Promise<ObjectInfo> => copyObject(store, { source, destination }, {}, { tenant: 'acme' });
     for (let failed = 0; failed < store.downloads.limit; failed++)

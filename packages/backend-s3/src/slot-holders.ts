@@ -12,8 +12,11 @@ export interface SlotHolder {
   close(): void;
 }
 
-/** Up to so many sockets, none can be left to everything else: whoever waits for a socket asks open bodies for theirs. */
-export const smallPool = 3;
+/**
+ * Up to so many sockets, none can be left to everything else: whoever waits for a socket asks open bodies for theirs. Of four, uploads that
+ * are streamed for their conditions could take all slots for downloads that a tenant may have, and wait for its own downloads.
+ */
+export const smallPool = 4;
 /** Milliseconds between such requests while somebody waits. */
 export const reclaimInterval = 50;
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, ObjectStream, StorageBackend } from '@coffer/storage-core';
@@ -26,7 +26,7 @@ describe.each(transports)('so few sockets (%s)', (transport) => {
     await bench.direct.put(bench.at('odd'), { kind: 'buffer', data: large }, odd, noContext);
   });
 
-  it.each([1, 2, 3])('are lent by readers to whoever writes or looks (%i)', async (maxPoolConnections) => {
+  it.each([1, 2, 3, 4])('are lent by readers to whoever writes or looks (%i)', async (maxPoolConnections) => {
     const backend = bench.through({ maxPoolConnections, timeout: 3 });
     const bodies = await Promise.all([open(backend), open(backend)]);
     await backend.put(bench.at('beside'), { kind: 'buffer', data: small }, options, noContext);
@@ -50,6 +50,31 @@ describe.each(transports)('so few sockets (%s)', (transport) => {
     expect((await readAll(await open(bench.direct, `streamed ${maxPoolConnections}`))).equals(large)).toBe(true);
   });
 
+  it.each([3, 4, 5])('are enough for all such uploads that are under way when a second tenant comes (%i)', async (maxPoolConnections) => {
+    const profile = { ...awsProfile, conditionalComplete: false };
+    const backend = bench.through({ maxPoolConnections, timeout: 3 }, { profile });
+    const [acme, globex] = [{ tenant: 'acme' }, { tenant: 'globex' }];
+    const { promise: hasCome, resolve: come } = Promise.withResolvers<void>();
+    const most = Math.floor(maxPoolConnections / 2);
+    const keys = Array.from({ length: most }, (_, index) => `${maxPoolConnections}: ${index}`);
+    const uploads = keys.map(async (key) => {
+      const source = await open(backend, 'large', acme);
+      const waiting = async function* (): AsyncGenerator<Buffer> {
+        for await (const chunk of source) {
+          yield chunk as Buffer;
+          await hasCome;
+        }
+      };
+      const body = { kind: 'stream', stream: Readable.from(waiting(), { objectMode: false }), size: large.length } as const;
+      await backend.put(bench.at(key), body, { ...options, ifNoneMatch: '*' }, acme);
+    });
+    await eventually(() => bench.proxy.count('PUT', `/${maxPoolConnections}`)).toBe(most);
+    await readAll(await open(backend, 'small', globex));
+    come();
+    await Promise.all(uploads);
+    for (const key of keys) expect((await readAll(await open(bench.direct, key))).equals(large)).toBe(true);
+  });
+
   it('are enough to probe the server while a body is open, for the metadata of the object', async () => {
     const backend = bench.through({ maxPoolConnections: 1, timeout: 20 });
     const { info, body } = (await backend.get(bench.at('odd'), {}, noContext)) as ObjectStream;
@@ -57,7 +82,7 @@ describe.each(transports)('so few sockets (%s)', (transport) => {
     expect((await readAll(body)).equals(large)).toBe(true);
   });
 
-  it.each([2, 3])('are left to readers while the server copies (%i)', async (maxPoolConnections) => {
+  it.each([2, 3, 4])('are left to readers while the server copies (%i)', async (maxPoolConnections) => {
     const backend = bench.through({ maxPoolConnections, timeout: 20 });
     const leaving = new AbortController();
     bench.proxy.faults.answer = ({ headers }) => (headers['x-amz-copy-source'] === undefined ? undefined : 'silence');
