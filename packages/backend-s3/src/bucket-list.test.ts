@@ -55,6 +55,30 @@ it.each(transports)('lists buckets of regions that the endpoint does not lead to
   expect(shown).toEqual([['far', 'eu-west-1', false], ['near', 'us-east-1', true]]); // prettier-ignore
 });
 
+it.each(transports)(
+  'lists the region of buckets in another zone group of Ceph, which tells nothing else about them (%s)',
+  async (transport) => {
+    const bucket = '<Bucket><Name>far</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>';
+    const server = await serve((request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
+      if (pathname === '/') {
+        return answering(`<ListAllMyBucketsResult><Buckets>${bucket}</Buckets></ListAllMyBucketsResult>`)(request, response);
+      }
+      if (searchParams.has('location'))
+        return answering('<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu-west-1</LocationConstraint>')(
+          request,
+          response,
+        );
+      const headers = { location: `http://127.0.0.1:1${request.url}`, 'x-amz-request-id': 'tx1', 'content-length': '0' };
+      return response.writeHead(301, headers).end();
+    });
+    const backend = backendTo(server, { transport });
+    expect(await backend.buckets!.list(noContext)).toMatchObject([{ name: 'far', region: 'eu-west-1', versioningEnabled: false }]);
+    // Nor are requests, which carry a signature, sent where the answer says.
+    await expect(backend.buckets!.head('far', noContext)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false });
+  },
+);
+
 it('lists buckets of regions where there is no endpoint of the kind, as of FIPS', async () => {
   const lookup = Object.assign(new Error('no such host'), { code: 'ENOTFOUND' });
   const store = {

@@ -43,10 +43,10 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
       const buckets = await listBuckets(store, ctx);
       const infos = await inParallel(buckets, 8, async ({ name, createdAt, region }) => {
         const [known, versioningEnabled] = await Promise.all([
-          region ?? regionOf(store, name, ctx),
-          store.administration.getVersioning(name, ctx),
-        ]).catch(ignoreInaccessible);
-        return { name, createdAt, region: known ?? region ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
+          region ?? regionOf(store, name, ctx).catch(ignoreInaccessible),
+          store.administration.getVersioning(name, ctx).catch(ignoreInaccessible),
+        ]);
+        return { name, createdAt, region: known ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
@@ -72,14 +72,14 @@ async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Prom
 }
 
 /** A listed bucket that cannot be inspected: it was deleted meanwhile, we may not look into it, or the endpoint does not lead there. */
-function ignoreInaccessible(error: unknown): [undefined, undefined] {
-  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported') || isOutOfReach(error)) return [undefined, undefined];
+function ignoreInaccessible(error: unknown): undefined {
+  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported') || isOutOfReach(error)) return undefined;
   throw error;
 }
 
 /**
- * Whether the bucket is in a region of AWS that the endpoint does not lead to. A private endpoint redirects to it and takes no signature for
- * it. Where there are no FIPS endpoints, there is no such host.
+ * Whether the bucket is in a region of AWS, or in a zone group of Ceph, that the endpoint does not lead to. A private endpoint redirects to
+ * it and takes no signature for it. Where there are no FIPS endpoints, there is no such host.
  */
 function isOutOfReach(error: unknown): boolean {
   return causeStatus(error) === 301 || causeName(error) === 'AuthorizationHeaderMalformed' || causeCode(error) === 'ENOTFOUND';

@@ -14,7 +14,8 @@ function answer(status: number, name = '', headers: Readonly<Record<string, stri
 describe('toStorageError', () => {
   it.each([
     [200, 'SyntaxError', 'storage_unavailable', true],
-    [301, '', 'invalid_argument', false],
+    [301, '', 'storage_unavailable', false],
+    [307, 'TemporaryRedirect', 'storage_unavailable', false],
     [401, '', 'access_denied', false],
     [404, 'NoSuchKey', 'file_not_found', false],
     [404, 'NoSuchBucket', 'no_such_bucket', false],
@@ -74,6 +75,14 @@ describe('toStorageError', () => {
   it.each(['NoSuchKey', ''])('takes a missing key for a missing bucket if the request had no key ("%s")', (name) => {
     const error = toStorageError(answer(404, name), { bucket: 'bucket', permission: 's3:DeleteBucket' });
     expect(error).toMatchObject({ code: 'no_such_bucket', message: 'There is no bucket "bucket".' });
+  });
+
+  it.each([
+    ['the bucket "bucket"', about],
+    ['this', { permission: 's3:ListAllMyBuckets' }],
+  ])('says that %s is somewhere else, and what to do', (what, subject) => {
+    const message = `The storage provider keeps ${what} in another region or zone group; use the endpoint of that one (STORAGE_S3_ENDPOINT).`;
+    expect(toStorageError(answer(301, 'Unknown'), subject).message).toBe(message);
   });
 
   it('hints at the permission that may be missing', () => {

@@ -157,12 +157,23 @@ function translated(cause: unknown, about: About): StorageError {
   if (known !== undefined) return storageError(...known, { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
+  if (isElsewhere(statusOf(error))) return storageError('storage_unavailable', elsewhere(about), { cause, retryable: false });
   // Ceph also answers NoSuchKey if a bucket is deleted during a request about the bucket.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
   if (code === 'access_denied') about = { ...about, ...refusedBy(error.message) };
   const hint = name === '' && code === 'access_denied' ? ' It answers wrong keys in the same way.' : ''; // an answer to HEAD says no more
   return storageError(code, messageOf(code, about) + hint, { cause, ...detailsOf(code, headers) });
+}
+
+/** Whether the bucket is in another region, or zone group of Ceph, to which no correction has led. */
+function isElsewhere(status: number | undefined): boolean {
+  return status === 301 || status === 307;
+}
+
+function elsewhere({ bucket }: About): string {
+  const what = bucket === undefined ? 'this' : `the bucket "${bucket}"`;
+  return `The storage provider keeps ${what} in another region or zone group; use the endpoint of that one (STORAGE_S3_ENDPOINT).`;
 }
 
 /** AWS says what exactly was refused: that may be the use of a key for the encryption, or due to a condition on how requests are made. */
@@ -199,7 +210,6 @@ function codeByStatus(status: number | undefined, { key }: About): StorageErrorC
   if (status === 416) return 'range_not_satisfiable';
   // 499: MinIO answers this if the bucket is deleted during a request, even if the client is still waiting.
   if (status === 408 || status === 409 || status === 429 || status >= 499) return 'storage_unavailable';
-  // The remaining 3xx are buckets in another region without a usable redirect.
   return 'invalid_argument';
 }
 

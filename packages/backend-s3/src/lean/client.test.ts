@@ -126,7 +126,7 @@ describe('what a server finds wrong', () => {
   it('with the region a second time is an error', async () => {
     const answers = ['eu-west-1', 'us-east-1'].map((region) => refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': region }));
     const server = await serve(...answers);
-    await expect(transportTo(server).put(at, payload, described, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(transportTo(server).put(at, payload, described, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
     expect(server.requests).toHaveLength(2);
   });
 
