@@ -64,6 +64,17 @@ describe.each(transports)('a stream written with one conditional PUT (%s)', (tra
   });
 });
 
+// By parts, it would have the ETag of an upload of parts; and where their completion compares nothing, its condition would be lost.
+it.each(transports)('a stream of exactly the size of a part is one PUT with its condition (%s)', async (transport) => {
+  const server = await serve(ok);
+  const whole = first.subarray(0, 8 * 2 ** 20);
+  const body = { kind: 'stream', stream: Readable.from([whole], { objectMode: false }), size: whole.length } as const;
+  await backendTo(server, { transport }, profile).put(at, body, options, noContext);
+  expect(server.requests.map(({ method, headers }) => [method, headers['if-none-match'], headers['content-length']])).toEqual([
+    ['PUT', '*', String(whole.length)],
+  ]);
+});
+
 it('a write reports the defaults of S3 for options that were not given', async () => {
   const body = { kind: 'buffer', data: Buffer.from('x') } as const;
   const backend = backendTo(await serve(ok));
