@@ -55,9 +55,9 @@ it.each(transports)('lists buckets of regions that the endpoint does not lead to
   expect(shown).toEqual([['far', 'eu-west-1', false], ['near', 'us-east-1', true]]); // prettier-ignore
 });
 
-it.each(transports)(
-  'lists the region of buckets in another zone group of Ceph, which tells nothing else about them (%s)',
-  async (transport) => {
+it.each(transports.flatMap((transport) => [301, 307].map((status) => [transport, status] as const)))(
+  'lists the region of buckets in another zone group of Ceph, which tells nothing else about them (%s, %i)',
+  async (transport, status) => {
     const bucket = '<Bucket><Name>far</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>';
     const server = await serve((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
@@ -70,7 +70,7 @@ it.each(transports)(
           response,
         );
       const headers = { location: `http://127.0.0.1:1${request.url}`, 'x-amz-request-id': 'tx1', 'content-length': '0' };
-      return response.writeHead(301, headers).end();
+      return response.writeHead(status, headers).end();
     });
     const backend = backendTo(server, { transport });
     expect(await backend.buckets!.list(noContext)).toMatchObject([{ name: 'far', region: 'eu-west-1', versioningEnabled: false }]);

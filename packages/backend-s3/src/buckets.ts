@@ -7,6 +7,7 @@ import { regionOf, regionOfNewBucket } from './bucket-region.ts';
 import { inParallel } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
+import { isElsewhere } from './errors.ts';
 import { causeCode, causeName, causeStatus } from './provider-error.ts';
 import { provisionBucket } from './provision.ts';
 import type { Store } from './store.ts';
@@ -82,7 +83,7 @@ function ignoreInaccessible(error: unknown): undefined {
  * it and takes no signature for it. Where there are no FIPS endpoints, there is no such host.
  */
 function isOutOfReach(error: unknown): boolean {
-  return causeStatus(error) === 301 || causeName(error) === 'AuthorizationHeaderMalformed' || causeCode(error) === 'ENOTFOUND';
+  return isElsewhere(causeStatus(error)) || causeName(error) === 'AuthorizationHeaderMalformed' || causeCode(error) === 'ENOTFOUND';
 }
 
 async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {
@@ -123,7 +124,7 @@ async function bucketExists(store: Store, bucket: string, ctx: CallContext): Pro
     if (hasCode(error, 'no_such_bucket')) return false;
     // The bucket belongs to somebody else or is in another region, so it exists. Wrong credentials, however, prove nothing about it.
     const status = causeStatus(error);
-    if (status === 301 && causeName(error) !== 'NoS3AnswerError') return true;
+    if (isElsewhere(status) && causeName(error) !== 'NoS3AnswerError') return true;
     if (status === 403) return isListed(store, bucket, ctx);
     throw error;
   }

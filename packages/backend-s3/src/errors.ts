@@ -167,7 +167,7 @@ function translated(cause: unknown, about: About): StorageError {
 }
 
 /** Whether the bucket is in another region, or zone group of Ceph, to which no correction has led. */
-function isElsewhere(status: number | undefined): boolean {
+export function isElsewhere(status: number | undefined): boolean {
   return status === 301 || status === 307;
 }
 
