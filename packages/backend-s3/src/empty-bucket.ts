@@ -20,8 +20,12 @@ const maxRoundsByKey = 3;
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   let idleRounds = 0;
   let roundsByKey = 0;
+  let uploadsBefore = '';
   for (let round = 1; ; round++) {
-    let removed = await removeUploads(store, bucket, ctx);
+    const uploads = await removeUploads(store, bucket, ctx);
+    // Aborted already: they are listed where the abort does not reach, such as in another zone of Ceph behind the same load balancer.
+    let removed = uploads.names === uploadsBefore ? 0 : uploads.removed;
+    uploadsBefore = uploads.names;
     // The first round looks only whether it is permitted to delete the bucket: one that has to stay keeps its objects.
     if (round > 1) removed += await removeVersions(store, bucket, ctx);
     try {
@@ -92,14 +96,20 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
   }
 }
 
-async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
+async function removeUploads(
+  store: Store,
+  bucket: string,
+  ctx: CallContext,
+): Promise<{ readonly removed: number; readonly names: string }> {
   let removed = 0;
+  let names = ''; // of the first page
   // The server may still have what it cannot list; then it does not let the bucket go.
   for await (const uploads of openUploads(store, bucket, ctx, ['not_supported', 'invalid_argument'])) {
     await inParallel(uploads, 4, (upload) => abortUpload(store, upload, ctx));
+    if (removed === 0) names = JSON.stringify(uploads);
     removed += uploads.length;
   }
-  return removed;
+  return { removed, names };
 }
 
 /** Deletes objects, versions and delete markers of keys that begin with `prefix`. @returns how many were removed */
