@@ -5,6 +5,7 @@ import { reportedRegion } from '../bucket-region.ts';
 import { allEnded, allNamed } from '../concurrency.ts';
 import { quoted } from '../etag.ts';
 import type { EndpointProfile } from '../profile.ts';
+import { deleteObject } from '../remove.ts';
 import type { Store } from '../store.ts';
 import { aclTakesEffect } from './acl.ts';
 import { formsOf } from './form.ts';
@@ -72,7 +73,7 @@ export async function probe(store: Store, bucket: string, ctx: CallContext): Pro
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;
-      if (rules.versioning === true) return allRefused(sandbox, () => write(store, object, 'object', { ifNoneMatch: '*' }));
+      if (rules.versioning === true) return comparesVersions(store, sandbox, object);
       // If the bucket in use keeps versions, these have already been probed.
       return (await keepsVersions(store, sandbox)) ? others.conditionalPut : undefined;
     };
@@ -129,6 +130,20 @@ async function writeAndDelete(store: Store, sandbox: Sandbox, ifMatch?: string):
   const at = sandbox.next('deleted');
   const { etag } = await write(store, at, 'deleted');
   await store.transport.delete(at, noContext, { ifMatch: ifMatch ?? etag });
+}
+
+/**
+ * Whether If-None-Match is enforced where versions are kept; undefined if none is. Zones of Ceph other than the master may take it back for
+ * a moment, until they have heard from the master, and then enforce what they ignore later.
+ */
+async function comparesVersions(store: Store, sandbox: Sandbox, object: ObjectAddress): Promise<boolean | undefined> {
+  const isCompared = (): Promise<boolean> => allRefused(sandbox, () => write(store, object, 'object', { ifNoneMatch: '*' }));
+  if (!(await isCompared())) return false;
+  let versionId: string | undefined;
+  await answerTo(sandbox, async () => void ({ versionId } = await write(store, object, 'object')));
+  if (versionId === undefined) return undefined;
+  await deleteObject(store, object, noContext, versionId).catch(() => {}); // otherwise only who may list versions could delete the bucket
+  return isCompared();
 }
 
 async function metadataKept(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
