@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, storageError, untilAborted } from '@coffer/storage-core';
 import type { CallContext, PutOptions } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { BackgroundCleanup } from './background-cleanup.ts';
 import { Endpoint } from './endpoint.ts';
@@ -13,6 +13,7 @@ import type { Store } from './store.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
+import { UploadMemory } from './upload/memory.ts';
 import { writeByParts } from './upload/multipart.ts';
 import { partSizeFor } from './upload/part-size.ts';
 import { putObject } from './upload/put.ts';
@@ -160,6 +161,31 @@ describe('the memory of an upload', () => {
     expect(memory).toHaveLength(1);
     for (const taken of [mib, 2 * mib, partSize]) expect(memory).not.toContain((await store.memory.take(taken, {})).buffer.buffer);
   });
+});
+
+it('counts a client as slow who goes on up to a part after a hint that was too small, and does not say whether this was all', async () => {
+  const memory = new UploadMemory({ capacity: partSize, partSize, patience: 20 });
+  const whileFilling = vi.spyOn(memory, 'whileFilling');
+  const store = { ...(await storeOf()), memory };
+  const stream = new Readable({ read() {} });
+  for (let start = 0; start < partSize; start += mib) stream.push(Buffer.alloc(mib));
+  const writing = putObject(store, at, { kind: 'stream', stream, sizeHint: mib }, { contentType: 'text/plain' }, noContext);
+  await expect.poll(() => whileFilling.mock.lastCall?.[0]).toBe(partSize);
+  // Memory that counted as about to be sent would be waited for.
+  expect(await memory.takeUnlessStuck(mib, { signal: AbortSignal.timeout(10_000) })).toBeUndefined();
+  stream.push(null);
+  expect(await writing).toMatchObject({ size: partSize });
+});
+
+it('an upload alone makes its tenant count among those that share the connections', async () => {
+  const store = await storeOf();
+  const put = (tenant: string): Promise<unknown> =>
+    putObject(store, at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, { tenant });
+  const all = store.downloads.limit;
+  await put('acme');
+  expect(store.downloads.limit).toBe(all);
+  await put('globex');
+  expect(store.downloads.limit).toBeLessThan(all);
 });
 
 describe('a multipart upload', () => {
