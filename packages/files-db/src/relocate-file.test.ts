@@ -94,6 +94,9 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     await rig.files.delete(one.id, admin);
     expect(await kept()).toEqual(keysOf(other, theirs));
     expect(await rig.query(`select 1 from files where storage_key = '${one.storageKey}'`)).toEqual([]);
+    // Deleting one bucket of a tenant lets go of what lies there, and of nothing elsewhere.
+    await rig.tenantService.createBucket({ bucket: 'acme-more', tenant: 'acme' });
+    await rig.tenantService.deleteBucket('acme-more');
     await rig.tenantService.delete('acme', { force: true });
     expect(await kept()).toEqual(keysOf(theirs));
     expect(await bytesOf(rig, await rig.now(theirs))).toBe('theirs');
