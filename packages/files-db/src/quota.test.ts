@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { deleteFile } from './deletion-statements.ts';
+import { systemAccess } from './file-access.ts';
+import { reserveFile, reserveMore } from './file-statements.ts';
+import { reserved } from './testing/rows.ts';
 import { acme, codeOf, globex, openRig, streamOf, upload, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -158,6 +162,22 @@ describe.each(['embedded', 'debian'] as const)('a quota on PostgreSQL (%s)', (se
     held.reject(Object.assign(new Error('no'), { code: 'NO' }));
     expect(await codeOf(first)).toBe('NO');
     expect(await third).toMatchObject({ sizeBytes: 60 });
+  });
+
+  it('gives no more to an upload that is deleted while it asks', async () => {
+    await quota(100);
+    const file = reserved({ asked: 10, least: 10 });
+    await reserveFile(rig.database.sql, file);
+    const deletion = await rig.database.sql.reserve();
+    await deletion`begin`;
+    await deleteFile(deletion, { id: file.id, ...systemAccess, formerBucket: null, otherFormerBucket: null });
+    const more = reserveMore(rig.database.sql, { id: file.id, needed: 20, asked: 10 });
+    const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(() => rig.query(waits)).toHaveLength(1);
+    await deletion`commit`;
+    deletion.release();
+    expect(await more).toEqual([]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
   });
 
   it('has room again when uploads and deletes run side by side', async () => {
